@@ -1,0 +1,153 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Keep systemd units enabled, running, and no older than what they run from."""
+
+DOCUMENTATION = r"""
+module: fresh_unit
+short_description: Keep systemd units enabled, running, and no older than what they run from
+description:
+  - Enables and starts the units. Restarts all of them together when the unit file, a drop-in or one of
+    O(files) changed after one of them was started.
+  - The decision is made from the state of the host, not from what this play changed, so a play that was
+    killed between writing a file and restarting a service is completed by the next one. That is why the
+    roles of this project need no handlers.
+options:
+  units:
+    description: Unit names with suffix, in the order in which they are to be started.
+    type: list
+    elements: str
+    required: true
+  files:
+    description: Files and directories (searched recursively) the units run from; absent ones are passed over.
+    type: list
+    elements: path
+    default: []
+"""
+
+RETURN = r"""
+reasons:
+  description: Why something was changed, one sentence each.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "FragmentPath",
+    "DropInPaths",
+    "InactiveExitTimestampMonotonic",
+)
+RUNNING = ("active", "reloading")
+
+
+def changed_at(path):
+    """Newest inode change time (seconds since the epoch) at or below `path`, with the path it was found at.
+
+    ctime, because it moves with every rename and attribute change and can't be set backwards; of
+    directories as well, because it moves when an entry is removed.
+    """
+    newest = (0.0, path)
+    paths = [path]
+    for folder, folders, files in os.walk(path):
+        paths += [os.path.join(folder, name) for name in folders + files]
+    for candidate in paths:
+        try:
+            newest = max(newest, (os.stat(candidate).st_ctime, candidate))
+        except OSError:
+            continue
+    return newest
+
+
+class Units:
+    def __init__(self, module):
+        self.module = module
+        self.names = module.params["units"]
+
+    def systemctl(self, *arguments, check=True):
+        code, out, err = self.module.run_command(["systemctl", *arguments])
+        if code and check:
+            self.fail(f"`systemctl {' '.join(arguments)}` failed: {err.strip() or out.strip()}")
+        return out
+
+    def fail(self, text):
+        journal = self.module.run_command(
+            ["journalctl", "--no-pager", "--output=cat", "--lines=15"]
+            + [f"--unit={name}" for name in self.names]
+        )[1]
+        self.module.fail_json(msg=text, journal=journal.splitlines())
+
+    def show(self):
+        """Properties of each unit, in the order of `units`."""
+        out = self.systemctl("show", f"--property={','.join(PROPERTIES)}", *self.names)
+        return [
+            dict(line.split("=", 1) for line in block.splitlines())
+            for block in out.strip().split("\n\n")
+        ]
+
+
+def restart_reasons(unit, files):
+    """Sentences that say why a running unit no longer matches what is on disk."""
+    name = unit["Id"]
+    if unit["NeedDaemonReload"] == "yes":
+        return [f"{name}: its unit file changed"]
+    # The clock may have been set since the start (a Pi has none of its own), so count back from now.
+    elapsed = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["InactiveExitTimestampMonotonic"]) / 1e6
+    started = time.time() - elapsed
+    paths = [unit["FragmentPath"], *unit["DropInPaths"].split(), *files]
+    when, path = max((changed_at(path) for path in paths if path), default=(0.0, ""))
+    return [f"{name}: {path} changed after the start"] if when > started else []
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "list", "elements": "str", "required": True},
+            "files": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    units = Units(module)
+    before = units.show()
+
+    missing = [unit["Id"] for unit in before if unit["LoadState"] not in ("loaded", "masked")]
+    masked = [unit["Id"] for unit in before if unit["LoadState"] == "masked"]
+    if masked:
+        units.fail(f"{', '.join(masked)} is masked: `systemctl unmask` it, then run the play again.")
+    reasons = [f"{unit['Id']}: not enabled" for unit in before if unit["UnitFileState"] != "enabled"]
+    idle = [unit["Id"] for unit in before if unit["ActiveState"] not in RUNNING]
+    stale = [
+        reason
+        for unit in before
+        if unit["ActiveState"] in RUNNING
+        for reason in restart_reasons(unit, module.params["files"])
+    ]
+    reasons += [f"{name}: not running" for name in idle] + stale
+
+    if reasons and not module.check_mode:
+        if missing or any(unit["NeedDaemonReload"] == "yes" for unit in before):
+            units.systemctl("daemon-reload")
+        units.systemctl("enable", *units.names)
+        if stale:
+            units.systemctl("stop", *reversed(units.names))
+        if stale or idle:
+            units.systemctl("reset-failed", *units.names, check=False)
+            units.systemctl("start", *units.names)
+        dead = [unit["Id"] for unit in units.show() if unit["ActiveState"] not in RUNNING]
+        if dead:
+            units.fail(f"{', '.join(dead)} does not stay up; its last words are below.")
+
+    module.exit_json(changed=bool(reasons), reasons=reasons)
+
+
+if __name__ == "__main__":
+    main()

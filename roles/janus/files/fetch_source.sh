@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Downloads the original tarball of a Debian source package, verified by apt, into the current folder.
+#   fetch_source.sh PACKAGE VERSION SUITE
+# The mirror is the one this device's own apt sources use; they are left as they are. Only the original
+# tarball is taken: Debian's packaging around it is not needed.
+set -eu
+package=$1 version=$2 suite=$3
+
+. /etc/os-release
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' \
+    "Codename: $VERSION_CODENAME" 'Component: main' | head -n 1)
+if [ -z "$mirror" ]; then
+    echo "This device's apt sources name no Debian mirror for $VERSION_CODENAME: add one to /etc/apt/sources.list." >&2
+    exit 1
+fi
+
+mkdir -p lists/partial
+chown _apt lists/partial .
+echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >deb-src.list
+set -- -qq -o Dir::Etc::SourceList="$PWD/deb-src.list" -o Dir::Etc::SourceParts=/dev/null \
+    -o Dir::State::Lists="$PWD/lists" -o APT::Update::Error-Mode=any
+if ! apt-get "$@" update >&2; then
+    echo "The Debian mirror of this device can't be reached: check the network and /etc/apt/sources.list." >&2
+    exit 1
+fi
+if ! apt-get "$@" source --download-only --tar-only "$package=$version" >&2; then
+    echo "Debian's $suite has no source of $package $version; it has:" \
+        "$(apt-cache "$@" showsrc "$package" | sed -n 's/^Version: //p' | xargs)." >&2
+    exit 1
+fi
