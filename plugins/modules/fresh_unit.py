@@ -123,7 +123,9 @@ def main():
     masked = [unit["Id"] for unit in before if unit["LoadState"] == "masked"]
     if masked:
         units.fail(f"{', '.join(masked)} is masked: `systemctl unmask` it, then run the play again.")
-    reasons = [f"{unit['Id']}: not enabled" for unit in before if unit["UnitFileState"] != "enabled"]
+    # static: has no [Install] section, something else starts it
+    disabled = [unit["Id"] for unit in before if unit["UnitFileState"] not in ("enabled", "static")]
+    reasons = [f"{name}: not enabled" for name in disabled]
     idle = [unit["Id"] for unit in before if unit["ActiveState"] not in RUNNING]
     stale = [
         reason
@@ -136,7 +138,8 @@ def main():
     if reasons and not module.check_mode:
         if missing or any(unit["NeedDaemonReload"] == "yes" for unit in before):
             units.systemctl("daemon-reload")
-        units.systemctl("enable", *units.names)
+        if disabled:
+            units.systemctl("enable", *disabled)
         if stale:
             units.systemctl("stop", *reversed(units.names))
         if stale or idle:
