@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""The application factory. Each part of the product is a blueprint of its own."""
+
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+
+from tinypilot import api, pages
+from tinypilot.config import Config
+
+
+def create_app(config: Config | None = None) -> Flask:
+    app = Flask(__name__, static_folder=None)  # nginx serves the static files
+    app.config["TINYPILOT"] = config or Config.from_environment()
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(api.blueprint)
+    app.register_error_handler(HTTPException, _describe_error)
+    app.after_request(_forbid_caching)
+    return app
+
+
+def _describe_error(error: HTTPException):
+    """Errors in the form that the page's scripts, and people with curl, can read."""
+    response = error.get_response()
+    response.data = f"{error.code} {error.name}\n"
+    response.content_type = "text/plain; charset=utf-8"
+    return response
+
+
+def _forbid_caching(response):
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

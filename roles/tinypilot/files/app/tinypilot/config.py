@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What the provisioning decided, read once from one JSON file."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
+DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
+
+
+class ConfigError(ValueError):
+    """The configuration file says something that the web app cannot work with."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers."""
+
+    name: str
+    ice_servers: tuple[Mapping[str, str], ...] = ()
+
+    @classmethod
+    def from_environment(cls) -> "Config":
+        return cls.from_file(Path(os.environ.get(CONFIG_FILE_VARIABLE, DEFAULT_CONFIG_FILE)))
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Config":
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path} must hold a JSON object")
+        return cls.from_values(values)
+
+    @classmethod
+    def from_values(cls, values: Mapping) -> "Config":
+        urls = values.get("ice_servers", [])
+        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+            raise ConfigError("ice_servers must be a list of URLs")
+        name = values.get("name") or socket.gethostname()
+        return cls(name=str(name), ice_servers=tuple({"urls": url} for url in urls))

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// How long to wait before the next try: short at first, growing to a cap, never twice the same
+// for everybody, so that ten open pages do not knock on a booting device in step.
+
+export class Backoff {
+  constructor({ first = 150, factor = 1.4, cap = 1000, jitter = 0.2, random = Math.random } = {}) {
+    Object.assign(this, { first, factor, cap, jitter, random });
+    this.reset();
+  }
+
+  reset() {
+    this.delay = this.first;
+  }
+
+  next() {
+    const delay = this.delay;
+    this.delay = Math.min(this.delay * this.factor, this.cap);
+    return Math.round(delay * (1 + this.jitter * (2 * this.random() - 1)));
+  }
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// Keeps the remote screen connected for as long as the page is open. It watches the WebSocket and
+// the frames, never ICE, and has three answers to a loss:
+//   the WebSocket went, frames still come   claim the session on a new one: the picture never stops
+//   the WebSocket went, frames stopped      a new session, at once
+//   the WebSocket holds, frames stopped     see recovery.js
+// Before a WebSocket is opened the gateway is asked by HTTP whether it is there: browsers slow
+// down pages whose WebSockets fail again and again, and a rebooting device makes them fail for long.
+
+import { Backoff } from './backoff.js';
+import { JanusSession } from './janus-session.js';
+import { Recovery, Remedy } from './recovery.js';
+import { describe } from './screen-state.js';
+import { askSource, SourceWatch } from './source-state.js';
+
+const TICK_MS = 200;
+const ASK_SOURCE_MS = { steady: 2000, anxious: 500 };
+const COUNT_FRAMES_MS = 1000;
+const ASK_GATEWAY_TIMEOUT_MS = 1500;
+const STILL_FLOWING_MS = 500;
+const SHORT_LINK_MS = 1000;
+const NEW_PICTURE_MS = 3000;
+const SLOW_RATE = 2;
+
+export class Connection extends EventTarget {
+  #options;
+  #screen;
+  #session = null;
+  #linked = false;
+  #linkedSince = 0;
+  #unlinkedSince = performance.now();
+  #reachable = false;
+  #connecting = false;
+  #running = false;
+  #backoff = new Backoff();
+  #recovery = new Recovery();
+  #source = new SourceWatch();
+  #pictureSince = 0;
+  #wasFresh = false;
+  #problem = null;
+  #wake = null;
+  #ticker = null;
+  #due = { source: 0, frames: 0 };
+
+  // options: Janus, socketUrl, gatewayUrl, sourceUrl, iceServers
+  constructor(screen, options) {
+    super();
+    this.#screen = screen;
+    this.#options = options;
+    screen.addEventListener('picture', () => {
+      this.#problem = null;
+      this.#pictureSince = performance.now();
+      this.#backoff.reset();
+      this.#report();
+    });
+  }
+
+  start() {
+    if (this.#running) return;
+    this.#running = true;
+    this.#unlinkedSince = performance.now();
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#connect();
+    this.#report();
+  }
+
+  // The person leaves: the plugin stops sending and Janus forgets the session.
+  stop() {
+    this.#running = false;
+    clearInterval(this.#ticker);
+    this.#screen.keepLastPicture();
+    this.#session?.leave();
+    this.#session = null;
+    this.#linked = false;
+    this.#wake?.();
+  }
+
+  // The network is back, or the person looks again: no waiting, and no trust in an old socket.
+  hurry() {
+    this.#backoff.reset();
+    this.#wake?.();
+    if (this.#linked) this.#session.ping();
+    this.#due.source = 0;
+  }
+
+  async #connect() {
+    if (this.#connecting) return;
+    this.#connecting = true;
+    // A link that did not hold must not be made anew in a tight loop.
+    if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#pause(this.#backoff.next());
+    while (this.#running && !this.#linked) {
+      if (await this.#gatewayAnswers()) await this.#tryOnce();
+      if (this.#running && !this.#linked) await this.#pause(this.#backoff.next());
+    }
+    this.#connecting = false;
+  }
+
+  async #gatewayAnswers() {
+    try {
+      const response = await fetch(this.#options.gatewayUrl, {
+        cache: 'no-store',
+        signal: AbortSignal.timeout(ASK_GATEWAY_TIMEOUT_MS),
+      });
+      this.#reachable = true;
+      return response.ok;
+    } catch {
+      this.#reachable = false;
+      return false;
+    }
+  }
+
+  // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
+  async #tryOnce() {
+    if (!this.#running) return;
+    if (this.#session?.isAttached && this.#screen.isFresh(STILL_FLOWING_MS)) {
+      if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
+    }
+    if (!this.#running) return;
+    this.#dropSession();
+    this.#session = this.#newSession();
+    if (await this.#outcome(this.#session, () => this.#session.open())) this.#link();
+    else if (this.#running) this.#dropSession();
+  }
+
+  #outcome(session, action) {
+    return new Promise((resolve) => {
+      const ends = new AbortController();
+      const settle = (result) => {
+        ends.abort();
+        resolve(result);
+      };
+      for (const good of ['ready', 'claimed']) {
+        session.addEventListener(good, () => settle(true), { signal: ends.signal });
+      }
+      for (const bad of ['lost', 'refused', 'ended']) {
+        session.addEventListener(bad, () => settle(false), { signal: ends.signal });
+      }
+      action();
+    });
+  }
+
+  #newSession() {
+    const session = new JanusSession(this.#options.sessionOptions);
+    session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
+    session.addEventListener('problem', (event) => {
+      this.#problem = event.detail;
+    });
+    session.addEventListener('answered', () => {
+      this.#problem = null;
+    });
+    session.addEventListener('hungup', () => session.watch());
+    session.addEventListener('lost', () => this.#unlink());
+    session.addEventListener('refused', (event) => {
+      if (this.#linked) this.#rebuild();
+      this.#problem = { text: event.detail.reason };
+    });
+    return session;
+  }
+
+  #dropSession() {
+    this.#screen.keepLastPicture();
+    this.#session?.abandon();
+    this.#session = null;
+  }
+
+  #link() {
+    this.#linked = true;
+    this.#problem = null;
+    this.#linkedSince = performance.now();
+    this.#due.source = 0;
+    this.#report();
+  }
+
+  #unlink() {
+    if (!this.#linked) return;
+    this.#linked = false;
+    this.#unlinkedSince = performance.now();
+    this.#report();
+    this.#connect();
+  }
+
+  #rebuild() {
+    this.#dropSession();
+    this.#unlink();
+  }
+
+  #tick() {
+    const now = performance.now();
+    const fresh = this.#screen.isFresh();
+    const anxious =
+      !fresh || this.#screen.framesPerSecond < SLOW_RATE || now - this.#pictureSince < NEW_PICTURE_MS;
+    // No frames may mean no network: the socket has to prove itself.
+    if (this.#wasFresh && !fresh) this.hurry();
+    this.#wasFresh = fresh;
+    if (now >= this.#due.frames) {
+      this.#due.frames = now + COUNT_FRAMES_MS;
+      this.#screen.countDecoded(this.#session?.peerConnection);
+    }
+    if (this.#linked && now >= this.#due.source) {
+      this.#due.source = now + (anxious ? ASK_SOURCE_MS.anxious : ASK_SOURCE_MS.steady);
+      this.#askSource();
+    }
+    if (this.#linked) this.#heal(now, fresh);
+    this.#report();
+  }
+
+  async #askSource() {
+    this.#source.note(performance.now(), await askSource(this.#options.sourceUrl));
+    this.#report();
+  }
+
+  #heal(now, fresh) {
+    const remedy = this.#recovery.next(now, {
+      fresh,
+      // While the plugin says why there is no picture, it is asked again anyway.
+      expecting: this.#problem === null && !this.#source.isOff,
+      mediaUp: this.#session.peerConnection?.connectionState === 'connected',
+    });
+    if (remedy === Remedy.WATCH) this.#session.watch();
+    if (remedy === Remedy.REBUILD) this.#rebuild();
+  }
+
+  #report() {
+    const fresh = this.#screen.isFresh();
+    this.dispatchEvent(
+      new CustomEvent('change', {
+        detail: describe({
+          linked: this.#linked,
+          unlinkedFor: performance.now() - this.#unlinkedSince,
+          reachable: this.#reachable,
+          fresh,
+          hadPicture: this.#screen.hadPicture,
+          source: this.#source.state,
+          problem: this.#problem,
+          browserOffline: navigator.onLine === false,
+        }),
+      }),
+    );
+  }
+
+  #pause(delay) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, delay);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Whether the picture is fresh, told by decoded frames alone. A video element's currentTime runs
+// on while nothing is decoded, so it is never asked.
+
+const MIN_PATIENCE_MS = 1000;
+const MAX_PATIENCE_MS = 3000;
+const GAPS_OF_PATIENCE = 3;
+const WEIGHT = 0.1;
+const LONGEST_RHYTHM_MS = 1500; // anything longer was an interruption
+
+export class FrameWatch {
+  #last = null;
+  #gap = 0;
+
+  // `count` frames were decoded since the previous call.
+  note(now, count = 1) {
+    if (count <= 0) return;
+    if (this.#last !== null) {
+      const gap = (now - this.#last) / count;
+      if (this.#gap === 0) this.#gap = Math.min(gap, LONGEST_RHYTHM_MS);
+      else if (gap <= LONGEST_RHYTHM_MS) this.#gap += WEIGHT * (gap - this.#gap);
+    }
+    this.#last = now;
+  }
+
+  // Patience follows the rhythm: one missing frame of a 1 fps source is no loss.
+  get patience() {
+    const patience = GAPS_OF_PATIENCE * this.#gap;
+    return Math.min(Math.max(patience, MIN_PATIENCE_MS), MAX_PATIENCE_MS);
+  }
+
+  get hasSeenFrames() {
+    return this.#last !== null;
+  }
+
+  age(now) {
+    return this.#last === null ? Infinity : now - this.#last;
+  }
+
+  isFresh(now, patience = this.patience) {
+    return this.age(now) < patience;
+  }
+
+  // A new connection starts with nothing proven and with no rhythm of its own.
+  reset() {
+    this.#last = null;
+    this.#gap = 0;
+  }
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// One Janus session with one handle on the uStreamer plugin, spoken with Janus' own janus.js:
+// create, attach, watch -> offer, answer -> start; stop on leaving. It reports, it does not decide:
+// what to do after a loss is connection.js' business.
+//
+// Events: ready (attached), track {track}, problem {code, text} (the plugin has no picture yet),
+// answered (the answer is on its way), hungup, lost (the WebSocket), refused (Janus said no),
+// ended (by this page).
+
+import { WatchedSocket } from './watched-socket.js';
+
+const PLUGIN = 'janus.plugin.ustreamer';
+const NO_PICTURE_YET = 503;
+const RETRY_WATCH_MS = { [NO_PICTURE_YET]: 250, other: 1000 };
+const KEEPALIVE_MS = 5000;
+
+let socketOwner = null;
+
+export function prepareJanus({ Janus, adapter }) {
+  Janus.init({
+    debug: false,
+    dependencies: {
+      newWebSocket: (url, protocol) => socketOwner.openSocket(url, protocol),
+      isArray: Array.isArray,
+      extension: { init() {} },
+      webRTCAdapter: adapter,
+      httpAPICall() {
+        throw new Error('Janus is reached by WebSocket only');
+      },
+    },
+  });
+}
+
+export class JanusSession extends EventTarget {
+  #Janus;
+  #url;
+  #iceServers;
+  #janus = null;
+  #handle = null;
+  #socket = null;
+  #watchTimer = null;
+  #over = false;
+  #track = null;
+
+  constructor({ Janus, url, iceServers }) {
+    super();
+    this.#Janus = Janus;
+    this.#url = url;
+    this.#iceServers = iceServers;
+  }
+
+  get peerConnection() {
+    return this.#handle?.webrtcStuff.pc ?? null;
+  }
+
+  get isAttached() {
+    return this.#handle !== null;
+  }
+
+  open() {
+    this.#asSocketOwner(() => {
+      this.#janus = new this.#Janus({
+        server: this.#url,
+        iceServers: this.#iceServers,
+        keepAlivePeriod: KEEPALIVE_MS,
+        destroyOnUnload: false, // leave() does it, on pagehide: beforeunload may be called off
+        success: () => this.#attach(),
+        error: (reason) => this.#refuse(reason),
+      });
+    });
+  }
+
+  // The WebSocket is gone, the media may still flow: ask for the same session on a new socket.
+  claim() {
+    this.#asSocketOwner(() => {
+      this.#janus.reconnect({
+        success: () => this.#emit('claimed'),
+        error: (reason) => this.#refuse(reason),
+      });
+    });
+  }
+
+  // Asks for the picture, again if need be: always on the same handle.
+  watch() {
+    clearTimeout(this.#watchTimer);
+    if (this.#over || !this.#handle) return;
+    this.#handle.send({
+      message: { request: 'watch' },
+      error: (reason) => this.#refuse(reason),
+    });
+  }
+
+  // Anything that Janus answers will do; silence makes WatchedSocket give up.
+  ping() {
+    if (!this.#over) this.#janus?.getInfo();
+  }
+
+  // The person leaves, or wants no picture: Janus is told at once, nobody waits for its answer.
+  leave() {
+    if (this.#handle) this.#handle.send({ message: { request: 'stop' } });
+    const janus = this.#janus;
+    this.#closeMedia();
+    janus?.destroy({ notifyDestroyed: false });
+    this.#end();
+  }
+
+  // Forgets everything here. Nothing can be said to a Janus that is out of reach.
+  abandon() {
+    this.#closeMedia();
+    this.#end();
+    this.#socket?.close();
+  }
+
+  openSocket(url, protocol) {
+    this.#socket?.close();
+    const socket = new WatchedSocket(url, protocol);
+    socket.addEventListener('lost', (event) => {
+      clearTimeout(this.#watchTimer);
+      if (socket === this.#socket) this.#emit('lost', { reason: event.detail });
+    });
+    this.#socket = socket;
+    return socket;
+  }
+
+  #asSocketOwner(action) {
+    socketOwner = this;
+    action();
+    socketOwner = null;
+  }
+
+  #end() {
+    this.#emit('ended');
+    this.#over = true;
+    clearTimeout(this.#watchTimer);
+  }
+
+  #emit(type, detail = {}) {
+    if (!this.#over) this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  // janus.js reports a socket that never opened the same way as a refusal; the former is "lost".
+  #refuse(reason) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#emit('refused', { reason: String(reason) });
+  }
+
+  #attach() {
+    if (this.#over) return;
+    this.#janus.attach({
+      plugin: PLUGIN,
+      success: (handle) => {
+        this.#handle = handle;
+        this.#emit('ready');
+        this.watch();
+      },
+      error: (reason) => this.#refuse(reason),
+      onmessage: (message, jsep) => this.#onMessage(message, jsep),
+      // Called twice for one track (created, unmuted): a second srcObject would abort play().
+      onremotetrack: (track, mid, added) => {
+        if (!added || track.kind !== 'video' || track === this.#track) return;
+        this.#track = track;
+        this.#emit('track', { track });
+      },
+      oncleanup: () => {
+        this.#track = null;
+        this.#emit('hungup');
+      },
+    });
+  }
+
+  #onMessage(message, jsep) {
+    if (this.#over) return;
+    if (jsep) {
+      this.#answer(jsep);
+    } else if (message.error_code) {
+      this.#emit('problem', { code: message.error_code, text: String(message.error ?? '') });
+      const delay = RETRY_WATCH_MS[message.error_code] ?? RETRY_WATCH_MS.other;
+      clearTimeout(this.#watchTimer);
+      this.#watchTimer = setTimeout(() => this.watch(), delay);
+    }
+  }
+
+  #answer(offer) {
+    this.#handle.createAnswer({
+      jsep: offer,
+      tracks: [{ type: 'video', capture: false, recv: true }],
+      success: (answer) => {
+        if (this.#over) return;
+        this.#showFramesAtOnce();
+        this.#handle.send({ message: { request: 'start' }, jsep: answer });
+        this.#emit('answered');
+      },
+      error: (reason) => this.#emit('refused', { reason: String(reason?.message ?? reason) }),
+    });
+  }
+
+  // A KVM is pointed at with a mouse: no frame may wait in a buffer for a smoother one.
+  #showFramesAtOnce() {
+    for (const receiver of this.peerConnection?.getReceivers() ?? []) {
+      if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
+      else if ('playoutDelayHint' in receiver) receiver.playoutDelayHint = 0;
+    }
+  }
+
+  #closeMedia() {
+    const handle = this.#handle;
+    this.#handle = null;
+    if (!handle) return;
+    handle.oncleanup = () => {};
+    handle.hangup(false);
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Wires the page together. janus.js and its adapter are classic scripts: they come as globals.
+
+import { Connection } from './connection.js';
+import { prepareJanus } from './janus-session.js';
+import { RemoteScreen } from './remote-screen.js';
+import { StatusBar } from './status-bar.js';
+
+const byId = (id) => document.getElementById(id);
+const { Janus, adapter } = globalThis;
+
+const statusBar = new StatusBar({
+  root: document.documentElement,
+  title: byId('status-title'),
+  noticeTitle: byId('notice-title'),
+  noticeDetail: byId('notice-detail'),
+  picture: byId('picture-facts'),
+});
+
+if (!Janus || !('RTCPeerConnection' in globalThis)) {
+  statusBar.show(
+    {
+      state: 'unreachable',
+      title: 'No way to show the picture',
+      detail: Janus
+        ? 'This browser has no WebRTC, or it is switched off.'
+        : 'The device did not deliver janus.js. Reload the page, or provision the device again.',
+    },
+    '',
+  );
+} else {
+  prepareJanus({ Janus, adapter });
+  const screen = new RemoteScreen({ video: byId('remote-screen'), lastPicture: byId('last-picture') });
+  const connection = new Connection(screen, {
+    gatewayUrl: '/api/gateway',
+    sourceUrl: '/api/source',
+    sessionOptions: {
+      Janus,
+      url: `wss://${location.host}/janus/ws`,
+      iceServers: JSON.parse(document.documentElement.dataset.iceServers),
+    },
+  });
+
+  connection.addEventListener('change', ({ detail }) => {
+    statusBar.show(detail, detail.state === 'live' ? pictureFacts(screen) : '');
+  });
+  addEventListener('pagehide', () => connection.stop());
+  addEventListener('pageshow', (event) => event.persisted && connection.start());
+  addEventListener('online', () => connection.hurry());
+  document.addEventListener('visibilitychange', () => document.hidden || connection.hurry());
+  connection.start();
+}
+
+function pictureFacts({ width, height, framesPerSecond }) {
+  const rate = framesPerSecond > 0 ? ` \u00b7 ${Math.round(framesPerSecond)} fps` : '';
+  return width > 0 ? `${width} \u00d7 ${height}${rate}` : '';
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What to try when signalling is up and no frame comes. Pure, so that its patience can be tested.
+// Light first (watch again on the same handle), then everything anew, then ever more slowly.
+
+const FIRST_PATIENCE_MS = 4000;
+const MAX_PATIENCE_MS = 16000;
+
+export const Remedy = Object.freeze({ NONE: null, WATCH: 'watch', REBUILD: 'rebuild' });
+
+export class Recovery {
+  #since = null;
+  #tried = 0;
+
+  // facts: fresh, expecting (a picture should come: the plugin offered one, or was asked and is
+  // silent, and the source is not known to be offline), mediaUp (the peer connection is connected)
+  next(now, { fresh, expecting, mediaUp }) {
+    if (fresh) {
+      this.#tried = 0;
+    }
+    if (fresh || !expecting) {
+      this.#since = null;
+      return Remedy.NONE;
+    }
+    this.#since ??= now;
+    const patience = Math.min(FIRST_PATIENCE_MS * 2 ** Math.max(0, this.#tried - 1), MAX_PATIENCE_MS);
+    if (now - this.#since < patience) return Remedy.NONE;
+    this.#since = now;
+    this.#tried += 1;
+    return this.#tried === 1 && mediaUp ? Remedy.WATCH : Remedy.REBUILD;
+  }
+}

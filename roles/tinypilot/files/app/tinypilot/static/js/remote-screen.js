@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The picture: a video element, the truth about its frames, and the last picture kept on a canvas
+// behind it, so that nothing goes black while the connection is made anew.
+
+import { FrameWatch } from './frame-watch.js';
+
+export class RemoteScreen extends EventTarget {
+  #video;
+  #lastPicture;
+  #frames = new FrameWatch();
+  #decoded = { total: 0, at: 0 };
+  #rate = 0;
+  #hadPicture = false;
+
+  constructor({ video, lastPicture }) {
+    super();
+    this.#video = video;
+    this.#lastPicture = lastPicture;
+    if ('requestVideoFrameCallback' in video) this.#watchFrames();
+  }
+
+  get hadPicture() {
+    return this.#hadPicture;
+  }
+
+  get width() {
+    return this.#video.videoWidth;
+  }
+
+  get height() {
+    return this.#video.videoHeight;
+  }
+
+  get framesPerSecond() {
+    return this.#rate;
+  }
+
+  isFresh(patience) {
+    return this.#frames.isFresh(performance.now(), patience);
+  }
+
+  show(track) {
+    this.keepLastPicture();
+    this.#frames.reset();
+    this.#decoded = { total: 0, at: 0 };
+    this.#rate = 0;
+    this.#video.srcObject = new MediaStream([track]);
+    this.#video.play().catch(() => {}); // muted and inline: only a newer srcObject ends it
+  }
+
+  keepLastPicture() {
+    const { width, height } = this;
+    if (!this.#frames.hasSeenFrames || width === 0) return;
+    this.#lastPicture.width = width;
+    this.#lastPicture.height = height;
+    this.#lastPicture.getContext('2d').drawImage(this.#video, 0, 0);
+    this.#lastPicture.hidden = false;
+  }
+
+  // A hidden page gets no frame callbacks and still decodes, and the rate is only known here.
+  async countDecoded(peerConnection) {
+    const report = await peerConnection?.getStats().catch(() => null);
+    if (!report) return;
+    for (const stats of report.values()) {
+      if (stats.type !== 'inbound-rtp' || stats.kind !== 'video') continue;
+      const now = performance.now();
+      const frames = (stats.framesDecoded ?? 0) - this.#decoded.total;
+      if (this.#decoded.at > 0 && frames >= 0) {
+        this.#rate = (frames * 1000) / (now - this.#decoded.at);
+        if (document.hidden) this.#noteFrames(now, frames);
+      }
+      this.#decoded = { total: stats.framesDecoded ?? 0, at: now };
+    }
+  }
+
+  #watchFrames() {
+    this.#video.requestVideoFrameCallback((now) => {
+      this.#noteFrames(now, 1);
+      this.#watchFrames();
+    });
+  }
+
+  #noteFrames(now, count) {
+    if (count <= 0) return;
+    const first = !this.#frames.hasSeenFrames;
+    if (first) this.#lastPicture.hidden = true; // another size would peep out behind the video
+    this.#frames.note(now, count);
+    this.#hadPicture = true;
+    if (first) this.dispatchEvent(new Event('picture'));
+  }
+}

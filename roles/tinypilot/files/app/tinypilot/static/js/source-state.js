@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// What the capture service says about the attached computer. The page needs it to tell
+// "no signal" from "no picture yet": the frames alone cannot.
+
+export const Source = Object.freeze({
+  ONLINE: 'online', // a computer is attached and sends a picture
+  OFFLINE: 'offline', // nothing is attached, or it is off or asleep
+  SILENT: 'silent', // said to be online, and nothing is captured: a lost cable on some chips
+  UNKNOWN: 'unknown', // capture could not be asked
+});
+
+// How long a bad reading must hold: a capture service that has just started says all of these.
+const BELIEVE_AFTER_MS = { [Source.OFFLINE]: 600, [Source.SILENT]: 1500 };
+
+// Reads uStreamer's /state.
+export function interpretSource(answer) {
+  const source = answer?.result?.source;
+  if (typeof source?.online !== 'boolean') return Source.UNKNOWN;
+  if (!source.online) return Source.OFFLINE;
+  return source.captured_fps === 0 ? Source.SILENT : Source.ONLINE;
+}
+
+export async function askSource(url, { timeout = 1500, fetch = globalThis.fetch } = {}) {
+  try {
+    const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
+    return response.ok ? interpretSource(await response.json()) : Source.UNKNOWN;
+  } catch {
+    return Source.UNKNOWN;
+  }
+}
+
+export class SourceWatch {
+  #reading = null;
+  #since = 0;
+  state = Source.UNKNOWN;
+
+  get isOff() {
+    return this.state === Source.OFFLINE || this.state === Source.SILENT;
+  }
+
+  note(now, reading) {
+    if (reading !== this.#reading) {
+      this.#reading = reading;
+      this.#since = now;
+    }
+    if (now - this.#since >= (BELIEVE_AFTER_MS[reading] ?? 0)) this.state = reading;
+  }
+}

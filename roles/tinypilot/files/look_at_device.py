@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Look at a device before anything is changed: is IPv6 there, is a port taken, does the own certificate serve?
+
+Arguments: nginx' configuration file of this product, nginx' user, {variable: port} and
+[certificate, key] as JSON. Prints JSON: ipv6 and package_lists (bools) and mistakes (sentences).
+"""
+
+import json
+import os
+import pwd
+import ssl
+import sys
+from pathlib import Path
+
+LISTENING = "0A"
+
+
+def listening_inodes(port):
+    """Inodes of the sockets that listen on a TCP port of any address."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == LISTENING and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                inodes.add(fields[9])
+    return inodes
+
+
+def owners(inodes):
+    """Names of the programs that hold one of the sockets, as far as they can be seen."""
+    names = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            links = {os.readlink(link) for link in (process / "fd").iterdir()}
+            if links & {f"socket:[{inode}]" for inode in inodes}:
+                names.add((process / "comm").read_text(encoding="utf-8").strip())
+        except OSError:
+            continue
+    return names
+
+
+def port_mistakes(ports, is_provisioned):
+    # The product's own listeners: systemd holds the sockets, nginx has inherited them.
+    ours = {"systemd", "nginx"} if is_provisioned else set()
+    for variable, port in ports.items():
+        inodes = listening_inodes(port)
+        if not inodes:
+            continue
+        names = owners(inodes)
+        if not names or names - ours:
+            yield (
+                f"{variable} is {port}, but {' and '.join(sorted(names - ours)) or 'another program'} already "
+                "listens there: stop it, or choose a free port."
+            )
+
+
+def readable_as(user, path):
+    """Whether `user` may read `path`, found out by trying."""
+    child = os.fork()
+    if child == 0:
+        try:
+            account = pwd.getpwnam(user)
+            os.initgroups(user, account.pw_gid)
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            with open(path, "rb"):
+                os._exit(0)
+        except (OSError, KeyError):
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def certificate_mistakes(certificate, key, user):
+    names = {"tinypilot_certificate_file": certificate, "tinypilot_certificate_key_file": key}
+    if not all(names.values()):
+        return
+    usable = True
+    for variable, path in names.items():
+        if not os.path.isfile(path):
+            usable = False
+            yield f"{variable} is {path}, and there is no such file on the device."
+        elif not readable_as(user, path):
+            usable = False
+            yield f"{variable} is {path}, which {user} cannot read: `chgrp {user}` and `chmod g+r` it."
+    if not usable:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        yield (
+            f"tinypilot_certificate_file {certificate} and tinypilot_certificate_key_file {key} do not serve "
+            f"together ({error}): give a PEM certificate and its own key without a passphrase."
+        )
+
+
+def main():
+    config, user, ports, own = sys.argv[1:]
+    mistakes = [
+        *port_mistakes(json.loads(ports), os.path.exists(config)),
+        *certificate_mistakes(*json.loads(own), user),
+    ]
+    answer = {
+        "ipv6": os.path.exists("/proc/net/if_inet6"),
+        "package_lists": any(Path("/var/lib/apt/lists").glob("*_Packages*")),
+        "mistakes": mistakes,
+    }
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
