@@ -1,0 +1,49 @@
+# The interface of this repository. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help appliance stop reboot verify check lint unit test bench lock docs
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+BUILD  := build
+# The Docker engine and apt belong to root.
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI)
+PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
+# A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10
+HOST   ?=
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
+
+appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
+ifeq ($(HOST),)
+	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e verify_stop='make stop'
+else
+	@printf 'kvm:\n  hosts:\n    "%s":\n      ansible_user: "%s"\n      ansible_become: true\n' '$(lastword $(subst @, ,$(HOST)))' '$(firstword $(subst @, ,$(HOST)))' > $(BUILD)/device.yml
+	@KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml --limit '$(lastword $(subst @, ,$(HOST)))' playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json
+endif
+	@$(BIN)/python tools/show_appliance.py $(BUILD)
+
+stop: $(VENV)/lock ## remove the virtual Pi
+	@$(PLAY) -i inventory/virtual.yml playbooks/virtual.yml -e virtual_state=absent
+
+reboot: ## restart the virtual Pi, as a power cycle would
+	@$(SUDO) docker restart kvm-virtual-pi >/dev/null && echo "kvm-virtual-pi restarted"
+
+verify: $(VENV)/lock ## prove that video flows on the virtual Pi
+	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
+
+check: lint unit ## lint and unit tests: the quick part of `make test`
+
+# requirements.txt is the lock; a copy of it in the environment tells whether that is up to date.
+$(VENV)/lock: requirements.txt
+	@tools/make_venv.sh $(PYTHON) $(VENV)
+	@cp requirements.txt $@
+
+$(BUILD):
+	@mkdir -p $@
+
+lock: $(VENV)/lock ## compile requirements.txt from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	    --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml -o requirements.txt

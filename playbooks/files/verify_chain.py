@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Follow a frame through the device, link by link, and name the first broken one.
+
+    verify_chain.py WIRING
+
+WIRING is a JSON object: units (list), ustreamer_socket, sink_name, sink_group, janus_socket, https_port.
+Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
+width, height, certificate (SHA-256 of what nginx shows). Python's standard library only, so that it runs on
+any device. Needs root, for the sockets.
+"""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import http.client
+import json
+import os
+import secrets
+import socket
+import ssl
+import stat
+import struct
+import subprocess
+import sys
+import time
+
+PLUGIN = "janus.plugin.ustreamer"
+PATIENCE_SECONDS = 10
+# The frame's id stands at the same place in every layout of the sink.
+SINK_ID_OFFSET = 16
+
+
+class BrokenLink(Exception):
+    """What is wrong, where, and what to do."""
+
+
+class UnixHTTPConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=5)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class WebSocket:
+    """Just enough of RFC 6455 to speak to Janus over a unix socket: short text messages."""
+
+    def __init__(self, path):
+        connection = UnixHTTPConnection(path)
+        connection.request(
+            "GET",
+            "/",
+            headers={
+                "Connection": "Upgrade",
+                "Upgrade": "websocket",
+                "Sec-WebSocket-Version": "13",
+                "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+                "Sec-WebSocket-Protocol": "janus-protocol",
+            },
+        )
+        # Taken before the answer is read, which lets go of the socket.
+        self.socket = connection.sock
+        self.stream = self.socket.makefile("rb")
+        status = self.stream.readline().split()
+        if len(status) < 2 or status[1] != b"101":
+            raise OSError(f"the answer to the upgrade is {b' '.join(status).decode()}")
+        while self.stream.readline().strip():
+            pass
+
+    def send(self, message):
+        payload, mask = json.dumps(message).encode(), secrets.token_bytes(4)
+        length = (
+            bytes([0x80 | len(payload)])
+            if len(payload) < 126
+            else b"\xfe" + struct.pack(">H", len(payload))
+        )
+        masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+        self.socket.sendall(b"\x81" + length + mask + masked)
+
+    def receive(self):
+        while True:
+            first, length = self.stream.read(2)
+            if length == 126:
+                length = int.from_bytes(self.stream.read(2), "big")
+            elif length == 127:
+                length = int.from_bytes(self.stream.read(8), "big")
+            payload = self.stream.read(length)
+            if first & 0x0F == 1:
+                return json.loads(payload)
+
+
+def check_units(wiring):
+    for unit in wiring["units"]:
+        state = subprocess.run(
+            ["systemctl", "is-active", unit], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        if state != "active":
+            raise BrokenLink(f"{unit} is {state}: `journalctl -u {unit}` tells why.")
+
+
+def ask_ustreamer(wiring):
+    """uStreamer's own account of itself (the `result` of /state)."""
+    path = wiring["ustreamer_socket"]
+    try:
+        connection = UnixHTTPConnection(path)
+        connection.request("GET", "/state")
+        return json.load(connection.getresponse())["result"]
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokenLink(
+            f"uStreamer does not answer on {path} ({error}): `journalctl -u ustreamer` tells why."
+        ) from error
+
+
+def check_sink(wiring):
+    path = "/dev/shm/" + wiring["sink_name"]
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise BrokenLink(
+            f"There is no H.264 sink {path}: `journalctl -u ustreamer` tells why uStreamer could not make it."
+        ) from error
+    group = grp.getgrgid(status.st_gid).gr_name
+    mode = stat.S_IMODE(status.st_mode)
+    if group != wiring["sink_group"] or mode != 0o660:
+        raise BrokenLink(
+            f"The sink {path} has group {group} and mode {mode:04o} instead of {wiring['sink_group']} and 0660, so "
+            "Janus can't open it: remove it and `systemctl restart ustreamer`."
+        )
+    return path
+
+
+def sink_id(path):
+    with open(path, "rb") as sink:
+        sink.seek(SINK_ID_OFFSET)
+        return sink.read(8)
+
+
+def watch(wiring):
+    """Attaches to the plugin and gets an offer; returns the open WebSocket, which keeps the watch alive."""
+    path = wiring["janus_socket"]
+    try:
+        janus = WebSocket(path)
+    except OSError as error:
+        raise BrokenLink(
+            f"Janus does not answer on {path} ({error}): `journalctl -u janus` tells why."
+        ) from error
+    ids = {}
+
+    def ask(message, kinds):
+        janus.send({**message, **ids, "transaction": "verify"})
+        while True:
+            answer = janus.receive()
+            if answer["janus"] in kinds:
+                return answer
+
+    try:
+        ids["session_id"] = ask({"janus": "create"}, ["success"])["data"]["id"]
+        attached = ask({"janus": "attach", "plugin": PLUGIN}, ["success", "error"])
+        if attached["janus"] == "error":
+            raise BrokenLink(
+                f"Janus does not know {PLUGIN} ({attached['error']['reason']}): `journalctl -u janus` tells why the "
+                "plugin was not loaded."
+            )
+        ids["handle_id"] = attached["data"]["id"]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            answer = ask({"janus": "message", "body": {"request": "watch"}}, ["event", "error"])
+            if "jsep" in answer:
+                return janus
+            refusal = answer.get("plugindata", {}).get("data") or answer.get("error")
+            if time.monotonic() > deadline:
+                raise BrokenLink(
+                    f"The uStreamer plugin makes no offer ({refusal.get('error') or refusal}): "
+                    "`journalctl -u janus -u ustreamer` tells why."
+                )
+            time.sleep(0.25)
+    except (OSError, ValueError) as error:
+        raise BrokenLink(
+            f"Janus broke off the conversation ({error}): `journalctl -u janus` tells why."
+        ) from error
+
+
+def check_sink_advances(wiring, path):
+    """With a watcher, uStreamer must encode; without a signal there is nothing to encode."""
+    first, deadline = sink_id(path), time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if sink_id(path) != first:
+            return
+        time.sleep(0.05)
+    encoder = "open" if ask_ustreamer(wiring).get("h264", {}).get("online") else "not open"
+    raise BrokenLink(
+        f"No new frame came into the sink within {PATIENCE_SECONDS} s although somebody watches; the H.264 encoder is "
+        f"{encoder}: `journalctl -u ustreamer` tells why."
+    )
+
+
+def ask_nginx(wiring):
+    """SHA-256 of the certificate nginx shows; the page must answer."""
+    port = wiring["https_port"]
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    try:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=tls)
+        connection.connect()
+        certificate = connection.sock.getpeercert(binary_form=True)
+        connection.request("GET", "/")
+        status = connection.getresponse().status
+    except OSError as error:
+        raise BrokenLink(
+            f"nginx does not answer on port {port} ({error}): `journalctl -u nginx` tells why."
+        ) from error
+    if status != 200:
+        raise BrokenLink(
+            f"The page answers with status {status}: `journalctl -u tinypilot -u nginx` tells why."
+        )
+    return hashlib.sha256(certificate).hexdigest()
+
+
+def main():
+    wiring = json.loads(sys.argv[1])
+    result = {"error": None, "signal": False, "width": 0, "height": 0, "certificate": None}
+    try:
+        check_units(wiring)
+        source = ask_ustreamer(wiring)["source"]
+        result.update(signal=source["online"], **source["resolution"])
+        path = check_sink(wiring)
+        janus = watch(wiring)
+        if result["signal"]:
+            check_sink_advances(wiring, path)
+        janus.socket.close()
+        result["certificate"] = ask_nginx(wiring)
+    except BrokenLink as broken:
+        result["error"] = str(broken)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
