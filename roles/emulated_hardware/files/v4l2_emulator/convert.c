@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "convert.h"
+
+#include <linux/videodev2.h>
+
+uint32_t convert_bytes_per_pixel(uint32_t pixelformat) {
+    switch (pixelformat) {
+    case V4L2_PIX_FMT_YUYV:
+    case V4L2_PIX_FMT_UYVY:
+        return 2;
+    case V4L2_PIX_FMT_RGB24:
+        return 3;
+    default:
+        return 0;
+    }
+}
+
+// The loops below are kept so plain that the compiler turns them into vector instructions.
+
+static void every_second_byte(const uint8_t *restrict from, uint8_t *restrict to, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = from[2 * i];
+}
+
+static void every_second_byte_averaged(const uint8_t *restrict upper, const uint8_t *restrict lower,
+                                       uint8_t *restrict to, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = (uint8_t)((upper[2 * i] + lower[2 * i] + 1) >> 1);
+}
+
+static void packed_422_rows(const uint8_t *upper, const uint8_t *lower, uint32_t width,
+                            int luma_offset, uint8_t *luma, size_t stride, uint8_t *chroma) {
+    every_second_byte(upper + luma_offset, luma, width);
+    every_second_byte(lower + luma_offset, luma + stride, width);
+    // In both formats U and V alternate on the other bytes: NV12's order.
+    every_second_byte_averaged(upper + 1 - luma_offset, lower + 1 - luma_offset, chroma, width);
+}
+
+static void rgb24_rows(const uint8_t *upper, const uint8_t *lower, uint32_t width, uint8_t *luma,
+                       size_t stride, uint8_t *chroma) {
+    for (uint32_t x = 0; x < width; x += 2) {
+        const uint8_t *a = upper + 3 * x;
+        const uint8_t *b = lower + 3 * x;
+        luma[x] = (uint8_t)convert_rgb(a[0], a[1], a[2]).y;
+        luma[x + 1] = (uint8_t)convert_rgb(a[3], a[4], a[5]).y;
+        luma[stride + x] = (uint8_t)convert_rgb(b[0], b[1], b[2]).y;
+        luma[stride + x + 1] = (uint8_t)convert_rgb(b[3], b[4], b[5]).y;
+        struct yuv mean =
+            convert_rgb((a[0] + a[3] + b[0] + b[3] + 2) >> 2, (a[1] + a[4] + b[1] + b[4] + 2) >> 2,
+                        (a[2] + a[5] + b[2] + b[5] + 2) >> 2);
+        chroma[x] = (uint8_t)mean.u;
+        chroma[x + 1] = (uint8_t)mean.v;
+    }
+}
+
+void convert_to_nv12(const uint8_t *pixels, uint32_t pixelformat, size_t stride, uint32_t width,
+                     uint32_t height, const struct nv12 *to) {
+    for (uint32_t y = 0; y < height; y += 2) {
+        const uint8_t *upper = pixels + y * stride;
+        const uint8_t *lower = upper + stride;
+        uint8_t *luma = to->luma + y * to->stride;
+        uint8_t *chroma = to->chroma + y / 2 * to->stride;
+        if (pixelformat == V4L2_PIX_FMT_RGB24)
+            rgb24_rows(upper, lower, width, luma, to->stride, chroma);
+        else
+            packed_422_rows(upper, lower, width, pixelformat == V4L2_PIX_FMT_UYVY, luma, to->stride,
+                            chroma);
+    }
+}
+
+static uint8_t clamp(int value) {
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+void convert_row_to_jpeg(const uint8_t *pixels, uint32_t pixelformat, uint32_t width, uint8_t *luma,
+                         uint8_t *u, uint8_t *v) {
+    int luma_offset = pixelformat == V4L2_PIX_FMT_UYVY;
+    const uint8_t *y = pixels + luma_offset;
+    const uint8_t *c = pixels + 1 - luma_offset;
+
+    // 298/256 = 255/219 stretches luma, 291/256 = 255/224 stretches chroma.
+    for (uint32_t x = 0; x < width; x++)
+        luma[x] = clamp(((y[2 * x] - 16) * 298 + 128) >> 8);
+    for (uint32_t x = 0; x < width / 2; x++) {
+        u[x] = clamp(((c[4 * x] - 128) * 291 + 128 * 256 + 128) >> 8);
+        v[x] = clamp(((c[4 * x + 2] - 128) * 291 + 128 * 256 + 128) >> 8);
+    }
+}

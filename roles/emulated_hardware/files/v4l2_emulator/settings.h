@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What can be switched while the emulator runs, and the little language that switches it:
+// `key=value` words separated by white space.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mode {
+    uint32_t width;  // pixels
+    uint32_t height; // pixels
+    uint32_t fps;    // frames per second
+};
+
+struct settings {
+    struct mode mode;
+    uint32_t pixelformat; // the only one that the capture device has, as V4L2 numbers it
+    bool signal;          // a computer drives the HDMI cable
+    bool present;         // the capture device is there
+    bool moving;          // the picture moves (otherwise only its clock and code do)
+    bool encoding;        // the encoder answers
+    bool dmabuf;          // buffers can be exported for zero copy
+};
+
+// The state of an emulator that nobody has configured.
+struct settings settings_default(void);
+
+bool mode_parse(const char *text, struct mode *mode);
+
+// Applies all words, or none: a wrong word leaves `settings` as they are, returns false and
+// explains itself in `complaint`, without a final full stop.
+bool settings_apply(struct settings *settings, const char *words, char *complaint, size_t size);
