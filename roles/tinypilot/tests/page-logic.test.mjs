@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// The page's decisions, without a browser: node --test roles/tinypilot/tests/
+
+import assert from 'node:assert/strict';
+import { describe as group, test } from 'node:test';
+
+const modules = new URL('../files/app/tinypilot/static/js/', import.meta.url);
+const { Backoff } = await import(new URL('backoff.js', modules));
+const { FrameWatch } = await import(new URL('frame-watch.js', modules));
+const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
+const { describe } = await import(new URL('screen-state.js', modules));
+const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
+
+const calm = {
+  linked: true,
+  unlinkedFor: 0,
+  reachable: true,
+  fresh: false,
+  hadPicture: false,
+  source: Source.ONLINE,
+  problem: null,
+  browserOffline: false,
+};
+
+group('the state that is shown', () => {
+  const cases = [
+    ['connecting at first', { linked: false, reachable: false }, 'connecting', 'Connecting'],
+    ['reconnecting after a picture', { linked: false, hadPicture: true }, 'connecting', 'Reconnecting'],
+    ['unreachable after three seconds', { linked: false, reachable: false, unlinkedFor: 3000 }, 'unreachable'],
+    ['unreachable at once when the browser is offline', { linked: false, browserOffline: true }, 'unreachable'],
+    ['waiting when only the gateway is down', { linked: false, unlinkedFor: 9000 }, 'waiting'],
+    ['waiting for the first picture', {}, 'waiting', 'Waiting for the first picture'],
+    ['waiting for a picture that was there', { hadPicture: true }, 'waiting', 'Waiting for the picture'],
+    ['waiting when capture cannot be asked', { source: Source.UNKNOWN }, 'waiting'],
+    ['live with fresh frames', { fresh: true }, 'live', 'Live'],
+    ['live while only signalling is lost', { fresh: true, linked: false, unlinkedFor: 9000 }, 'live'],
+    ['live when capture cannot be asked', { fresh: true, source: Source.UNKNOWN }, 'live'],
+    ['live when capture has not counted yet', { fresh: true, source: Source.SILENT }, 'live'],
+    ['no signal without frames', { source: Source.OFFLINE }, 'no-signal', 'No signal'],
+    ['no signal with blank frames', { source: Source.OFFLINE, fresh: true }, 'no-signal'],
+    ['no signal when nothing is captured', { source: Source.SILENT }, 'no-signal'],
+  ];
+  for (const [name, facts, state, title] of cases) {
+    test(name, () => {
+      const shown = describe({ ...calm, ...facts });
+      assert.equal(shown.state, state);
+      if (title) assert.equal(shown.title, title);
+    });
+  }
+
+  test('an unknown problem is shown in the words of the device', () => {
+    const { detail } = describe({ ...calm, problem: { code: 505, text: 'unknown layout 11' } });
+    assert.match(detail, /unknown layout 11/);
+  });
+
+  test('a picture that is merely not there yet is no problem', () => {
+    const { detail } = describe({ ...calm, problem: { code: 503, text: "Haven't received SPS/PPS" } });
+    assert.doesNotMatch(detail, /SPS/);
+  });
+});
+
+group('the signal, from the capture service', () => {
+  const answer = (source) => ({ ok: true, result: { source } });
+  test('is read from its answer', () => {
+    assert.equal(interpretSource(answer({ online: true, captured_fps: 30 })), Source.ONLINE);
+    assert.equal(interpretSource(answer({ online: true, captured_fps: 0 })), Source.SILENT);
+    assert.equal(interpretSource(answer({ online: false, captured_fps: 0 })), Source.OFFLINE);
+  });
+
+  for (const strange of [null, {}, [], 'x', { result: null }, answer({}), answer({ online: 'yes' })]) {
+    test(`is unknown after ${JSON.stringify(strange)}`, () => {
+      assert.equal(interpretSource(strange), Source.UNKNOWN);
+    });
+  }
+
+  test('is unknown when nobody answers, or with an error, or not with JSON', async () => {
+    const fails = [
+      () => Promise.reject(new TypeError('no network')),
+      () => Promise.resolve(new Response('bad gateway', { status: 502 })),
+      () => Promise.resolve(new Response('<html>')),
+    ];
+    for (const fetch of fails) assert.equal(await askSource('/', { fetch }), Source.UNKNOWN);
+  });
+
+  test('is believed to be gone only after a while, and to be back at once', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.ONLINE);
+    source.note(500, Source.OFFLINE);
+    assert.equal(source.state, Source.ONLINE);
+    source.note(1100, Source.OFFLINE);
+    assert.equal(source.state, Source.OFFLINE);
+    assert.ok(source.isOff);
+    source.note(1200, Source.ONLINE);
+    assert.equal(source.state, Source.ONLINE);
+  });
+});
+
+group('freshness of frames', () => {
+  test('nothing is fresh before the first frame', () => {
+    assert.equal(new FrameWatch().isFresh(0), false);
+  });
+
+  test('30 frames a second are missed after a second', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    assert.equal(frames.isFresh(1900), true);
+    assert.equal(frames.isFresh(2100), false);
+  });
+
+  test('one frame a second is not missed after one and a half', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 5000; now += 1000) frames.note(now);
+    assert.equal(frames.isFresh(6500), true);
+    assert.equal(frames.isFresh(8100), false);
+  });
+
+  test('an interruption is no rhythm', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    frames.note(20000);
+    assert.equal(frames.patience, 1000);
+  });
+
+  test('no new frames are no news', () => {
+    const frames = new FrameWatch();
+    frames.note(0, 3);
+    frames.note(5000, 0);
+    assert.equal(frames.isFresh(5000), false);
+  });
+});
+
+group('recovery while signalling is up', () => {
+  const missing = { fresh: false, expecting: true, mediaUp: true };
+
+  test('does nothing while frames come, or none can be expected', () => {
+    const recovery = new Recovery();
+    for (const facts of [{ ...missing, fresh: true }, { ...missing, expecting: false }]) {
+      assert.equal(recovery.next(0, facts), Remedy.NONE);
+      assert.equal(recovery.next(60000, facts), Remedy.NONE);
+    }
+  });
+
+  test('watches again, then builds anew, ever more slowly', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    for (let now = 0; now <= 80000; now += 200) {
+      const remedy = recovery.next(now, missing);
+      if (remedy) seen.push([now, remedy]);
+    }
+    assert.deepEqual(seen, [
+      [4000, 'watch'],
+      [8000, 'rebuild'],
+      [16000, 'rebuild'],
+      [32000, 'rebuild'],
+      [48000, 'rebuild'],
+      [64000, 'rebuild'],
+      [80000, 'rebuild'],
+    ]);
+  });
+
+  test('builds anew at once when the media connection is gone', () => {
+    const recovery = new Recovery();
+    recovery.next(0, missing);
+    assert.equal(recovery.next(4000, { ...missing, mediaUp: false }), Remedy.REBUILD);
+  });
+
+  test('starts over after fresh frames', () => {
+    const recovery = new Recovery();
+    recovery.next(0, missing);
+    recovery.next(4000, missing);
+    recovery.next(5000, { ...missing, fresh: true });
+    assert.equal(recovery.next(6000, missing), Remedy.NONE);
+    assert.equal(recovery.next(10000, missing), Remedy.WATCH);
+  });
+});
+
+group('backoff', () => {
+  test('grows to its cap and starts over', () => {
+    const backoff = new Backoff({ first: 100, factor: 2, cap: 500, random: () => 0.5 });
+    assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.next()), [100, 200, 400, 500, 500]);
+    backoff.reset();
+    assert.equal(backoff.next(), 100);
+  });
+
+  test('differs from page to page', () => {
+    const at = (value) => new Backoff({ first: 100, jitter: 0.2, random: () => value }).next();
+    assert.deepEqual([at(0), at(1)], [80, 120]);
+  });
+});

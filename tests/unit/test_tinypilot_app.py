@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""The web app of the tinypilot role, without nginx."""
+
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("flask", reason="Flask is Debian's on the device; here it is a test dependency")
+
+ROLE = Path(__file__).parents[2] / "roles" / "tinypilot"
+APP = ROLE / "files" / "app"
+STATIC = APP / "tinypilot" / "static"
+sys.path.insert(0, str(APP))
+
+from tinypilot import create_app  # noqa: E402
+from tinypilot.config import Config, ConfigError  # noqa: E402
+
+
+@pytest.fixture
+def client():
+    servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
+    return create_app(Config(name="rack <3>", ice_servers=servers)).test_client()
+
+
+class Page(HTMLParser):
+    """All elements of a page as (tag, attributes), and the text of each `<script>` and `<style>`."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements = []
+        self.inline = []
+        self._inside = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._inside = tag if tag in ("script", "style") else None
+
+    def handle_data(self, data):
+        if self._inside and data.strip():
+            self.inline.append(data)
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def page(client):
+    response = client.get("/")
+    assert response.status_code == 200
+    return Page(response.get_data(as_text=True))
+
+
+def test_page_says_whose_screen_it_is(client):
+    text = client.get("/").get_data(as_text=True)
+    assert "<title>rack &lt;3&gt;" in text
+
+
+def test_page_begins_with_the_state_connecting(page):
+    assert page.of("html")[0]["data-state"] == "connecting"
+
+
+def test_page_hands_the_ice_servers_to_its_scripts(page):
+    servers = json.loads(page.of("html")[0]["data-ice-servers"])
+    assert servers == [{"urls": 'stun:stun.example?a="<b>&c'}]
+
+
+def test_page_has_nothing_inline(page):
+    assert page.inline == []
+    for tag, attributes in page.elements:
+        assert "style" not in attributes, tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+
+
+def test_page_loads_from_the_device_alone(page):
+    for tag, attributes in page.elements:
+        for name in ("src", "href"):
+            assert attributes.get(name, "/").startswith("/"), (tag, attributes)
+
+
+def test_page_names_only_static_files_that_exist(page):
+    named = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
+    static = [path.removeprefix("/static/") for path in named if path.startswith("/static/")]
+    assert static
+    for path in static:
+        assert (STATIC / path).is_file(), path
+
+
+def test_modules_import_only_modules_that_exist():
+    for module in STATIC.glob("js/*.js"):
+        for name in re.findall(r"from '([^']+)'", module.read_text()):
+            assert (module.parent / name).is_file(), f"{module.name} imports {name}"
+
+
+def test_video_can_start_without_a_click(page):
+    (video,) = page.of("video")
+    assert video["id"] == "remote-screen"
+    assert {"autoplay", "muted", "playsinline"} <= video.keys()
+
+
+def test_state_is_announced(page):
+    assert any(a.get("role") == "status" and a["aria-live"] == "polite" for a in page.of("p"))
+
+
+def test_first_load_stays_small():
+    # janus.js and the adapter add about 46 kB, compressed.
+    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 60_000
+
+
+def test_health_is_ok(client):
+    assert client.get("/api/health").get_json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("GET", "/static/js/main.js", 404), ("POST", "/", 405)],
+)
+def test_errors_are_plain_text(client, method, path, status):
+    response = client.open(path, method=method)
+    assert response.status_code == status
+    assert response.content_type.startswith("text/plain")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/health", "/nothing"])
+def test_nothing_dynamic_is_cached(client, path):
+    assert client.get(path).headers["Cache-Control"] == "no-store"
+
+
+def test_config_is_read_from_its_file(tmp_path, monkeypatch):
+    file = tmp_path / "web.json"
+    file.write_text('{"name": "rack", "ice_servers": ["stun:stun.example"]}')
+    monkeypatch.setenv("TINYPILOT_CONFIG", str(file))
+    config = Config.from_environment()
+    assert config == Config(name="rack", ice_servers=({"urls": "stun:stun.example"},))
+
+
+def test_config_without_a_name_takes_the_host_name(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "kvm7")
+    assert Config.from_values({"name": ""}).name == "kvm7"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"ice_servers": "stun:x"}', '{"ice_servers": [1]}'])
+def test_bad_config_is_refused(tmp_path, text):
+    file = tmp_path / "web.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError):
+        Config.from_file(file)
+
+
+def test_missing_config_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="absent"):
+        Config.from_file(tmp_path / "absent.json")
