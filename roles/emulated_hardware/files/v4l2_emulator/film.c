@@ -23,8 +23,8 @@ struct film {
 
 static const float pi = 3.14159265F;
 static const float shore = 0.6F;      // where the water begins, as a share of the height
-static const float pan_speed = 0.05F; // widths per second
-static const float scene_widths = 2;  // of the period
+static const double pan_speed = 0.08; // widths per second
+static const double scene_widths = 2; // of the period
 
 // --------------------------------------------------------------------------------- Noise
 
@@ -58,6 +58,15 @@ static float rough(float at, float y, uint32_t cells, int octaves, uint32_t seed
     return sum / (1 - 2 * weight);
 }
 
+// The same with sharp crests, for ridges.
+static float jagged(float at, uint32_t cells, int octaves, uint32_t seed) {
+    float sum = 0, weight = 0.5F;
+    for (int i = 0; i < octaves; i++, cells *= 2, weight /= 2)
+        sum +=
+            weight * (1 - fabsf(2 * noise(at * (float)cells, 0.5F, cells, seed + (uint32_t)i) - 1));
+    return sum / (1 - 2 * weight);
+}
+
 // ----------------------------------------------------------------------------------- Land
 
 // Heights are shares of the land's height, 0 at the top, 1 at the shore.
@@ -68,9 +77,9 @@ struct range {
 };
 
 static const struct range ranges[] = {
-    {0.30F, 0.42F, 5, 11, {150, 142, 172}, {222, 190, 182}},
-    {0.48F, 0.40F, 7, 29, {84, 92, 126}, {158, 142, 156}},
-    {0.70F, 0.26F, 9, 53, {40, 58, 80}, {82, 92, 108}},
+    {0.68F, 0.74F, 5, 11, {98, 98, 140}, {198, 172, 180}},
+    {0.74F, 0.42F, 7, 29, {62, 74, 108}, {138, 130, 150}},
+    {0.88F, 0.26F, 9, 53, {34, 52, 72}, {72, 84, 102}},
 };
 
 static struct colour sky(float at, float y) {
@@ -87,10 +96,10 @@ static struct colour mountain(const struct range *range, float ridge, float at, 
     static const struct colour snow = {244, 232, 232};
     float depth = (y - ridge) / (1 - ridge);
     struct colour colour = colour_mix(range->top, range->foot, depth);
-    float grain = rough(at, y * 24, 48, 3, range->seed + 7);
-    // Snow lies high up, in patches.
-    if (range == &ranges[0] && y - ridge < (grain - 0.36F) * 0.4F)
-        colour = colour_mix(colour, snow, 0.8F);
+    float grain = rough(at, y * 30, 110, 3, range->seed + 7);
+    // Snow lies on what is high, the thicker the higher.
+    if (range == &ranges[0])
+        colour = colour_mix(colour, snow, ((grain - 0.5F) * 0.6F + 0.5F - y) * 9);
     return colour_mix(colour, (struct colour){16, 26, 46}, (grain - 0.4F) * 0.6F);
 }
 
@@ -121,9 +130,8 @@ static void draw_land(struct canvas *canvas, int period) {
         float at = (float)x / (float)period;
         float ridges[sizeof ranges / sizeof *ranges];
         for (int i = 0; i < count; i++)
-            ridges[i] = ranges[i].base +
-                        ranges[i].relief *
-                            (0.9F - 1.3F * rough(at, 0.5F, ranges[i].cells, 6, ranges[i].seed));
+            ridges[i] = ranges[i].base + ranges[i].relief * (1 - 1.4F * jagged(at, ranges[i].cells,
+                                                                               6, ranges[i].seed));
         for (int y = 0; y < canvas->height; y++) {
             float height = (float)y / (float)canvas->height;
             struct colour colour = sky(at, height);
@@ -148,7 +156,7 @@ static void draw_water(struct canvas *canvas, const struct canvas *land, int per
             struct colour colour = land->pixels[(size_t)from * (size_t)land->width + (size_t)x];
             colour = colour_mix(colour, depths, 0.35F + 0.35F * near);
             float wave = rough(at, 3 + 60 * logf(1 + near * 4), 40, 3, 83);
-            colour = colour_mix(colour, light, (wave - 0.52F) * 1.1F);
+            colour = colour_mix(colour, light, (wave - 0.52F) * 1.4F);
             canvas_blend(canvas, x, y, colour, 1);
         }
     }
@@ -204,7 +212,7 @@ struct film *film_create(int width, int height, int luma_offset) {
         return NULL;
     film->width = width;
     film->height = height;
-    film->period = (int)((float)width * scene_widths);
+    film->period = (int)(width * scene_widths);
     film->stride = (size_t)(film->period + width) * 2;
     if (!draw_strips(film, luma_offset)) {
         film_free(film);
@@ -230,9 +238,11 @@ static void copy_row(const struct film *film, const struct strip *strip, int y, 
            (size_t)film->width * 2);
 }
 
-void film_draw(const struct film *film, float seconds, uint8_t *to, size_t stride) {
+void film_draw(const struct film *film, double seconds, uint8_t *to, size_t stride) {
     float width = (float)film->width;
-    int pan = (int)(fmodf(seconds * pan_speed, scene_widths) * width);
+    int pan = (int)(fmod(seconds * pan_speed, scene_widths) * film->width);
+    // The waves repeat as well, after a time that suits both.
+    float t = (float)fmod(seconds, 10);
 
     for (int y = 0; y < film->land.height; y++)
         copy_row(film, &film->land, y, pan, to + (size_t)y * stride);
@@ -240,10 +250,10 @@ void film_draw(const struct film *film, float seconds, uint8_t *to, size_t strid
     for (int y = 0; y < film->water.height; y++) {
         // Waves come nearer from the shore and grow on their way.
         float near = (float)y / (float)film->water.height;
-        float wave = sinf(2 * pi * (14 * sqrtf(near) - seconds * 0.8F)) +
-                     0.6F * sinf(2 * pi * (23 * near + seconds * 0.5F));
-        int shift = (int)lroundf(wave * width * (0.0015F + 0.006F * near));
-        int row = y + (int)lroundf(wave * (float)film->water.height * 0.012F * near);
+        float wave = sinf(2 * pi * (14 * sqrtf(near) - t * 1.1F)) +
+                     0.6F * sinf(2 * pi * (23 * near + t * 0.5F));
+        int shift = (int)lroundf(wave * width * (0.002F + 0.01F * near));
+        int row = y + (int)lroundf(wave * (float)film->water.height * 0.025F * near);
         row = row < 0 ? 0 : row >= film->water.height ? film->water.height - 1 : row;
         copy_row(film, &film->water, row, pan + shift, to + (size_t)y * stride);
     }

@@ -12,4 +12,4 @@ struct film *film_create(int width, int height, int luma_offset);
 void film_free(struct film *film);
 
 // Draws the picture of `seconds` after the start, as YUYV or UYVY.
-void film_draw(const struct film *film, float seconds, uint8_t *to, size_t stride);
+void film_draw(const struct film *film, double seconds, uint8_t *to, size_t stride);

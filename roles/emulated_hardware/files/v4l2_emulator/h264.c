@@ -3,21 +3,28 @@
 
 #include "clock.h"
 #include "convert.h"
+#include "rate.h"
 #include "stats.h"
 
 #include <linux/v4l2-controls.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <x264.h>
 
+// x264 takes no wider range as it is used here.
+enum { QP_LOWEST = 10, QP_HIGHEST = 48 };
+
 struct h264 {
     struct h264_options options;
     x264_t *encoder;
     x264_picture_t picture;
     struct nv12 planes;
+    struct rate rate;
     int64_t frames;
+    int since_key; // frames
 };
 
 // x264 numbers levels as the standard does, V4L2 in their order.
@@ -49,23 +56,26 @@ static x264_param_t parameters(const struct h264_options *options) {
     param.i_level_idc = level_idc(options->level);
     param.b_repeat_headers = options->repeat_headers;
     param.b_annexb = 1;
-    param.i_keyint_max = options->gop > 0 ? options->gop : X264_KEYINT_MAX_INFINITE;
-    param.i_keyint_min = param.i_keyint_max;
+    param.i_keyint_max = X264_KEYINT_MAX_INFINITE; // h264_encode decides
     param.i_scenecut_threshold = 0;
     param.i_threads = 1;
     param.b_sliced_threads = 0;
     param.i_log_level = X264_LOG_ERROR;
-    param.rc.i_rc_method = X264_RC_ABR;
-    param.rc.i_bitrate = options->bitrate / 1000;
-    param.rc.i_vbv_max_bitrate = param.rc.i_bitrate;
-    param.rc.i_vbv_buffer_size = param.rc.i_bitrate; // a second's worth: key frames may be large
-    param.rc.i_qp_min = options->qp_min;
-    param.rc.i_qp_max = options->qp_max;
+    param.rc.i_rc_method = X264_RC_CQP; // rate.c decides, frame by frame
+    // x264 derives the limits of that from what its own P, I and B frames would have.
+    float factor = exp2f((float)(options->qp_max - options->qp_min) / 2 / 6);
+    param.rc.i_qp_constant = (options->qp_min + options->qp_max + 1) / 2;
+    param.rc.f_ip_factor = factor;
+    param.rc.f_pb_factor = factor;
     // The picture is BT.601: said aloud, so that no viewer guesses BT.709 because it is large.
     param.vui.i_colmatrix = 6;
     param.vui.b_fullrange = 0;
     x264_param_apply_profile(&param, "baseline"); // x264's is the constrained baseline
     return param;
+}
+
+static int clamp(int value, int low, int high) {
+    return value < low ? low : value > high ? high : value;
 }
 
 static bool start(struct h264 *h264) {
@@ -79,6 +89,8 @@ static bool start(struct h264 *h264) {
         return false;
     h264->planes.chroma = h264->planes.luma + stride * options->height;
     h264->planes.stride = stride;
+    rate_start(&h264->rate, options->bitrate, options->fps, options->width * options->height,
+               options->qp_min, options->qp_max);
     x264_picture_init(&h264->picture);
     h264->picture.img = (x264_image_t){
         .i_csp = X264_CSP_NV12,
@@ -95,6 +107,8 @@ struct h264 *h264_open(const struct h264_options *options) {
     if (!h264)
         return NULL;
     h264->options = *options;
+    h264->options.qp_min = clamp(options->qp_min, QP_LOWEST, QP_HIGHEST);
+    h264->options.qp_max = clamp(options->qp_max, h264->options.qp_min, QP_HIGHEST);
     if (!start(h264)) {
         fprintf(stderr, "v4l2_emulator: x264 refuses %ux%u at %d bit/s.\n", options->width,
                 options->height, options->bitrate);
@@ -125,7 +139,11 @@ size_t h264_encode(struct h264 *h264, const uint8_t *pixels, bool force_key, uin
                     &h264->planes);
     uint64_t converted = clock_us(CLOCK_MONOTONIC);
     h264->picture.i_pts = h264->frames++;
-    h264->picture.i_type = force_key ? X264_TYPE_IDR : X264_TYPE_AUTO;
+    *key =
+        force_key || h264->since_key == 0 || (options->gop > 0 && h264->since_key >= options->gop);
+    int qp = rate_qp(&h264->rate, *key);
+    h264->picture.i_type = *key ? X264_TYPE_IDR : X264_TYPE_P;
+    h264->picture.i_qpplus1 = qp + 1;
     int size = x264_encoder_encode(h264->encoder, &nals, &count, &h264->picture, &encoded);
     if (size <= 0 || (size_t)size > capacity) {
         fprintf(stderr, "v4l2_emulator: an encoded frame of %d bytes, at most %zu fit.\n", size,
@@ -133,7 +151,8 @@ size_t h264_encode(struct h264 *h264, const uint8_t *pixels, bool force_key, uin
         return 0;
     }
     memcpy(to, nals[0].p_payload, (size_t)size);
-    *key = encoded.b_keyframe;
+    rate_account(&h264->rate, *key, qp, (size_t)size);
+    h264->since_key = *key ? 1 : h264->since_key + 1;
 
     stats.encoded++;
     stats.bytes += (uint64_t)size;

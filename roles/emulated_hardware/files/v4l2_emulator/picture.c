@@ -13,6 +13,7 @@
 // Lengths below are pixels of a 1280x720 screen, scaled to the real one and made even where pairs
 // of pixels share their colour.
 enum { DESIGN_WIDTH = 1280, DESIGN_HEIGHT = 720 };
+static const double scroll_speed = 30; // pixels per second
 
 static const struct colour wallpaper_top = {38, 64, 92}, wallpaper_bottom = {88, 124, 136};
 static const struct colour bar = {20, 26, 36}, card = {24, 32, 44}, title_bar = {44, 54, 70};
@@ -206,19 +207,20 @@ static void draw_clock(struct picture *picture, struct canvas *canvas) {
     struct tm date;
 
     canvas_panel(canvas, outer, 14 * s, 1, card, 1);
+    // Digits have no descenders.
+    int height = large ? font_ascent(large) * 13 / 12 + 1 : 0;
     if (small && large)
-        digits = canvas_create(font_advance(large), font_height(large) * DIGITS);
+        digits = canvas_create(font_advance(large), height * DIGITS);
     if (digits) {
         int x = outer.x + (outer.width - CLOCK_LENGTH * font_advance(large)) / 4 * 2;
         int baseline = outer.y + outer.height / 2 + even(6 * s);
-        picture->clock = (struct rect){x, baseline - font_ascent(large), font_advance(large),
-                                       font_height(large)};
+        picture->clock =
+            (struct rect){x, baseline - font_ascent(large), font_advance(large), height};
         canvas_text(canvas, large, x, baseline, bright, "  :  :  .   ");
         canvas_gradient(digits, (struct rect){0, 0, digits->width, digits->height}, card, card);
         for (int i = 0; i < DIGITS; i++) {
             char digit[2] = {(char)('0' + i), '\0'};
-            canvas_text(digits, large, 0, i * font_height(large) + font_ascent(large), bright,
-                        digit);
+            canvas_text(digits, large, 0, i * height + font_ascent(large), bright, digit);
         }
         picture->digits = pack(picture, digits);
 
@@ -284,10 +286,10 @@ static void draw_log(struct picture *picture, struct canvas *canvas) {
     font_free(font);
 }
 
-static void paint_log(const struct picture *picture, uint8_t *pixels, float seconds) {
+static void paint_log(const struct picture *picture, uint8_t *pixels, double seconds) {
     const struct rect *log = &picture->log;
     size_t length = (size_t)log->width * 2;
-    int offset = (int)(fmodf(seconds * 30 * picture->scale, (float)picture->log_height));
+    int offset = (int)fmod(seconds * scroll_speed * picture->scale, picture->log_height);
     int first =
         picture->log_height - offset < log->height ? picture->log_height - offset : log->height;
 
@@ -330,10 +332,10 @@ static void draw_graph(struct picture *picture, struct canvas *canvas) {
     canvas_free(strip);
 }
 
-static void paint_graph(const struct picture *picture, uint8_t *pixels, float seconds) {
+static void paint_graph(const struct picture *picture, uint8_t *pixels, double seconds) {
     const struct rect *graph = &picture->graph;
     // By two pixels at a time: a pair shares its colour.
-    int offset = (int)fmodf(seconds * 30 * picture->scale, (float)picture->graph_period) & ~1;
+    int offset = (int)fmod(seconds * scroll_speed * picture->scale, picture->graph_period) & ~1;
 
     copy_rows(pixel_at(picture, pixels, graph->x, graph->y), picture->stride,
               picture->graph_strip + (size_t)offset * 2, (size_t)graph->width * 4,
@@ -397,7 +399,7 @@ void picture_free(struct picture *picture) {
 
 void picture_paint(struct picture *picture, uint8_t *pixels, bool whole, uint32_t tick,
                    uint64_t realtime_us) {
-    float seconds = (float)tick / (float)picture->format.fps;
+    double seconds = (double)tick / picture->format.fps;
     const struct rect *film = &picture->film_area;
 
     if (whole)
