@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Write a role's folders and configuration files in one round trip."""
+
+DOCUMENTATION = r"""
+module: write_files
+short_description: Write a role's folders and configuration files in one round trip
+description:
+  - Does for many files what M(ansible.builtin.file) and M(ansible.builtin.template) do for one. Each of their tasks
+    takes several round trips to the device; this takes one for all.
+  - A file is checked by its own program (O(files[].validate)) before it replaces the old one, by renaming.
+  - In check mode, owners and groups that do not exist yet are passed over, as the first run on a bare host needs it.
+options:
+  folders:
+    description: Folders, made in this order, as C({path, owner, group, mode}). Owner and group default to root, mode to 0755.
+    type: list
+    elements: dict
+    default: []
+  files:
+    description: >-
+      Files, written in this order, as C({dest, template or content, owner, group, mode, validate}). C(template) is a name in the
+      role's C(templates). Owner and group default to root, mode to 0644. In C(validate), C(%s) stands for a
+      temporary copy.
+    type: list
+    elements: dict
+    default: []
+"""
+
+RETURN = r"""
+written:
+  description: Paths that were written or whose owner, group or mode was set.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import grp
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class Writer:
+    def __init__(self, module):
+        self.module = module
+        self.written = []
+        self.diffs = []
+
+    def ids(self, entry):
+        """Numeric owner and group of an entry; None for one that is not there yet in check mode."""
+        ids = []
+        for key, find in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
+            name = entry.get(key, "root")
+            try:
+                ids.append(find(name)[2])
+            except KeyError:
+                if not self.module.check_mode:
+                    self.module.fail_json(msg=f"There is no {key} {name} for {entry}.")
+                ids.append(None)
+        return ids
+
+    def is_owned(self, path, ids, mode):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return False
+        return [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)] == [*ids, mode]
+
+    def own(self, path, ids, mode):
+        os.chown(path, *ids, follow_symlinks=False)
+        # After chown, which clears setgid.
+        os.chmod(path, mode)
+
+    def folder(self, entry):
+        path, mode, ids = entry["path"], int(entry.get("mode", "0755"), 8), self.ids(entry)
+        if os.path.isdir(path) and self.is_owned(path, ids, mode):
+            return
+        self.written.append(path)
+        if not self.module.check_mode:
+            os.makedirs(path, exist_ok=True)
+            self.own(path, ids, mode)
+
+    def file(self, entry):
+        path, mode, ids = entry["dest"], int(entry.get("mode", "0644"), 8), self.ids(entry)
+        content = entry["content"].encode()
+        try:
+            with open(path, "rb") as file:
+                before = file.read()
+        except OSError:
+            before = None
+        if before == content and self.is_owned(path, ids, mode):
+            return
+        self.written.append(path)
+        if not entry.get("secret"):
+            self.diffs.append(
+                {
+                    "before": (before or b"").decode(errors="replace"),
+                    "after": entry["content"],
+                    "before_header": path,
+                    "after_header": path,
+                }
+            )
+        if self.module.check_mode:
+            return
+        folder = tempfile.mkdtemp(dir=self.module.tmpdir)
+        try:
+            # Under its own name, because some checkers look at the suffix.
+            copy = os.path.join(folder, os.path.basename(path))
+            with open(copy, "wb") as file:
+                file.write(content)
+            if entry.get("validate"):
+                self.validate(entry["validate"], copy, path)
+            new = f"{path}.new"
+            shutil.copyfile(copy, new)
+            self.own(new, ids, mode)
+            os.replace(new, path)
+        finally:
+            shutil.rmtree(folder)
+
+    def validate(self, command, copy, path):
+        code, out, err = self.module.run_command(
+            [word.replace("%s", copy) for word in shlex.split(command)]
+        )
+        if code:
+            self.module.fail_json(
+                msg=f"{path} is not written, because its own program refuses it: {(err or out).strip()}"
+            )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "folders": {"type": "list", "elements": "dict", "default": []},
+            "files": {"type": "list", "elements": "dict", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    writer = Writer(module)
+    for entry in module.params["folders"]:
+        writer.folder(entry)
+    for entry in module.params["files"]:
+        writer.file(entry)
+    module.exit_json(changed=bool(writer.written), written=writer.written, diff=writer.diffs)
+
+
+if __name__ == "__main__":
+    main()
