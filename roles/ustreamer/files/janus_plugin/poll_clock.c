@@ -42,6 +42,8 @@ int64_t poll_clock_next(struct poll_clock *clock, int64_t now) {
     int64_t due = clock->last + clock->interval;
     if (clock->interval == 0 || now > due + clock->interval)
         return now + POLL_IDLE_NS;
+    if (now < due - clock->margin - POLL_FAR_NS)
+        return now + POLL_FAR_NS;
     if (now < due - clock->margin)
         return due - clock->margin;
     clock->polled = true;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define POLL_CLOSE_NS 250000  /* a frame is due */
+#define POLL_FAR_NS   8000000 /* none is; but if the rate doubles to 60 a second, none is missed */
 #define POLL_IDLE_NS  1000000 /* none has come for long, or the rate is not known yet */
 
 struct poll_clock {
