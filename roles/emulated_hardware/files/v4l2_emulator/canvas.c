@@ -41,7 +41,7 @@ void canvas_blend(struct canvas *canvas, int x, int y, struct colour colour, flo
     if (x < 0 || y < 0 || x >= canvas->width || y >= canvas->height || opacity <= 0)
         return;
     struct colour *pixel = &canvas->pixels[(size_t)y * (size_t)canvas->width + (size_t)x];
-    *pixel = colour_mix(*pixel, colour, opacity);
+    *pixel = opacity >= 1 ? colour : colour_mix(*pixel, colour, opacity);
 }
 
 void canvas_gradient(struct canvas *canvas, struct rect rect, struct colour top,
@@ -64,7 +64,7 @@ void canvas_panel(struct canvas *canvas, struct rect rect, float radius, float s
             // The distance from the edge of a rectangle with round corners, positive outside.
             float dx = fabsf((float)x + 0.5F - centre_x) - half_width + radius;
             float dy = fabsf((float)y + 0.5F - centre_y) - half_height + radius;
-            float distance = hypotf(fmaxf(dx, 0), fmaxf(dy, 0)) + fminf(fmaxf(dx, dy), 0) - radius;
+            float distance = (dx > 0 && dy > 0 ? sqrtf(dx * dx + dy * dy) : fmaxf(dx, dy)) - radius;
             float coverage = fminf(fmaxf(0.5F - distance / softness, 0), 1);
             // A soft edge is eased at both ends.
             coverage = coverage * coverage * (3 - 2 * coverage);

@@ -134,10 +134,12 @@ static void draw_land(struct canvas *canvas, int period) {
                                                                                6, ranges[i].seed));
         for (int y = 0; y < canvas->height; y++) {
             float height = (float)y / (float)canvas->height;
-            struct colour colour = sky(at, height);
-            for (int i = 0; i < count; i++)
-                if (height > ridges[i])
-                    colour = mountain(&ranges[i], ridges[i], at, height);
+            int nearest = count - 1;
+            while (nearest >= 0 && height <= ridges[nearest])
+                nearest--;
+            struct colour colour = nearest < 0
+                                       ? sky(at, height)
+                                       : mountain(&ranges[nearest], ridges[nearest], at, height);
             canvas_blend(canvas, x, y, colour, 1);
         }
     }

@@ -290,13 +290,12 @@ static void paint_log(const struct picture *picture, uint8_t *pixels, double sec
     const struct rect *log = &picture->log;
     size_t length = (size_t)log->width * 2;
     int offset = (int)fmod(seconds * scroll_speed * picture->scale, picture->log_height);
-    int first =
-        picture->log_height - offset < log->height ? picture->log_height - offset : log->height;
 
-    copy_rows(pixel_at(picture, pixels, log->x, log->y), picture->stride,
-              picture->log_strip + (size_t)offset * length, length, length, first);
-    copy_rows(pixel_at(picture, pixels, log->x, log->y + first), picture->stride,
-              picture->log_strip, length, length, log->height - first);
+    for (int y = 0; y < log->height; y++) {
+        size_t row = (size_t)((offset + y) % picture->log_height);
+        memcpy(pixel_at(picture, pixels, log->x, log->y + y), picture->log_strip + row * length,
+               length);
+    }
 }
 
 // -------------------------------------------------------------------------------------- Graph

@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: MIT
+// Does with the emulated devices what uStreamer does with real ones. Run with the library preloaded
+// and V4L2_EMULATOR_CONTROL naming a file that may be written.
+#include "check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/videodev2.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+enum { BUFFERS = 3, WAIT_MS = 3000 };
+
+struct source {
+    int fd;
+    uint32_t width, height;
+    struct {
+        uint8_t *data;
+        size_t size;
+        int dmabuf;
+    } buffers[BUFFERS];
+};
+
+struct encoder {
+    int fd;
+    bool dmabuf;
+    uint8_t *input, *output;
+    size_t input_size, output_size;
+};
+
+static void control(const char *words) {
+    const char *path = getenv("V4L2_EMULATOR_CONTROL");
+    char temporary[256];
+
+    CHECK(path);
+    snprintf(temporary, sizeof temporary, "%s.new", path);
+    FILE *file = fopen(temporary, "w");
+    CHECK(file);
+    fprintf(file, "%s\n", words);
+    fclose(file);
+    CHECK(rename(temporary, path) == 0);
+}
+
+static bool fails_with(int error, int result) {
+    return result < 0 && errno == error;
+}
+
+// ---------------------------------------------------------------------------------- Capture
+
+static int source_open(void) {
+    for (int tries = 0; tries < 100; tries++) {
+        int fd = open("/dev/video0", O_RDWR | O_NONBLOCK);
+        if (fd >= 0)
+            return fd;
+        usleep(20000);
+    }
+    return -1;
+}
+
+static void set_source_format(struct source *source) {
+    struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
+    struct v4l2_streamparm parameters = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
+
+    format.fmt.pix.width = 640;
+    format.fmt.pix.height = 480;
+    format.fmt.pix.pixelformat = V4L2_PIX_FMT_UYVY;
+    CHECK(ioctl(source->fd, VIDIOC_S_FMT, &format) == 0);
+    CHECK(format.fmt.pix.pixelformat == V4L2_PIX_FMT_UYVY);
+    CHECK(format.fmt.pix.bytesperline == format.fmt.pix.width * 2);
+    CHECK(format.fmt.pix.sizeimage == format.fmt.pix.bytesperline * format.fmt.pix.height);
+    source->width = format.fmt.pix.width;
+    source->height = format.fmt.pix.height;
+    CHECK(ioctl(source->fd, VIDIOC_G_PARM, &parameters) == 0);
+    CHECK(ioctl(source->fd, VIDIOC_S_PARM, &parameters) == 0);
+    CHECK(parameters.parm.capture.timeperframe.denominator > 0);
+}
+
+static struct v4l2_buffer source_buffer(uint32_t index) {
+    return (struct v4l2_buffer){
+        .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP, .index = index};
+}
+
+static void map_source_buffers(struct source *source) {
+    struct v4l2_requestbuffers request = {
+        .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .memory = V4L2_MEMORY_MMAP, .count = BUFFERS};
+
+    CHECK(ioctl(source->fd, VIDIOC_REQBUFS, &request) == 0 && request.count == BUFFERS);
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        struct v4l2_buffer buffer = source_buffer(i);
+        struct v4l2_exportbuffer export = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .index = i};
+        CHECK(ioctl(source->fd, VIDIOC_QUERYBUF, &buffer) == 0);
+        source->buffers[i].size = buffer.length;
+        source->buffers[i].data = mmap(NULL, buffer.length, PROT_READ | PROT_WRITE, MAP_SHARED,
+                                       source->fd, buffer.m.offset);
+        CHECK(source->buffers[i].data != MAP_FAILED);
+        CHECK(ioctl(source->fd, VIDIOC_QBUF, &buffer) == 0);
+        CHECK(fails_with(EINVAL, ioctl(source->fd, VIDIOC_QBUF, &buffer)));
+        CHECK(ioctl(source->fd, VIDIOC_EXPBUF, &export) == 0);
+        source->buffers[i].dmabuf = export.fd;
+    }
+}
+
+static void source_start(struct source *source) {
+    struct v4l2_capability capability;
+    struct v4l2_dv_timings timings;
+    struct v4l2_event_subscription subscription = {.type = V4L2_EVENT_SOURCE_CHANGE};
+    int input = 0, type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+    CHECK(access("/dev/video0", R_OK | W_OK) == 0);
+    source->fd = source_open();
+    CHECK(source->fd >= 0);
+    CHECK(ioctl(source->fd, VIDIOC_QUERYCAP, &capability) == 0);
+    CHECK(capability.capabilities & V4L2_CAP_VIDEO_CAPTURE);
+    CHECK(capability.capabilities & V4L2_CAP_STREAMING);
+    CHECK(ioctl(source->fd, VIDIOC_S_INPUT, &input) == 0);
+    CHECK(ioctl(source->fd, VIDIOC_QUERY_DV_TIMINGS, &timings) == 0);
+    CHECK(ioctl(source->fd, VIDIOC_S_DV_TIMINGS, &timings) == 0);
+    CHECK(ioctl(source->fd, VIDIOC_SUBSCRIBE_EVENT, &subscription) == 0);
+    set_source_format(source);
+    CHECK(source->width == timings.bt.width && source->height == timings.bt.height);
+    map_source_buffers(source);
+    CHECK(ioctl(source->fd, VIDIOC_STREAMON, &type) == 0);
+}
+
+static void source_stop(struct source *source) {
+    int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+    ioctl(source->fd, VIDIOC_STREAMOFF, &type); // fails when the device has gone
+    for (int i = 0; i < BUFFERS; i++) {
+        munmap(source->buffers[i].data, source->buffers[i].size);
+        close(source->buffers[i].dmabuf);
+    }
+    CHECK(close(source->fd) == 0);
+}
+
+struct ready {
+    bool frame, unplugged, event;
+};
+
+static struct ready source_wait(const struct source *source, bool ask_writes) {
+    fd_set reads, writes, exceptions;
+    struct timeval timeout = {WAIT_MS / 1000, 0};
+
+    FD_ZERO(&reads);
+    FD_SET(source->fd, &reads);
+    writes = exceptions = reads;
+    int count = select(source->fd + 1, &reads, ask_writes ? &writes : NULL, &exceptions, &timeout);
+    struct ready ready = {
+        .frame = FD_ISSET(source->fd, &reads),
+        .unplugged = ask_writes && FD_ISSET(source->fd, &writes),
+        .event = FD_ISSET(source->fd, &exceptions),
+    };
+    CHECK(count == ready.frame + ready.unplugged + ready.event);
+    CHECK(count > 0);
+    return ready;
+}
+
+static struct v4l2_buffer source_frame(const struct source *source) {
+    struct v4l2_buffer buffer = source_buffer(0);
+
+    CHECK(source_wait(source, true).frame);
+    CHECK(ioctl(source->fd, VIDIOC_DQBUF, &buffer) == 0);
+    CHECK(buffer.bytesused == source->width * source->height * 2);
+    CHECK(buffer.flags & V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC);
+    return buffer;
+}
+
+static void give_back(const struct source *source, struct v4l2_buffer *buffer) {
+    CHECK(ioctl(source->fd, VIDIOC_QBUF, buffer) == 0);
+}
+
+// Frames that are on their way may come first.
+static void await_event(const struct source *source) {
+    struct v4l2_event event;
+
+    while (!source_wait(source, true).event) {
+        struct v4l2_buffer buffer = source_frame(source);
+        give_back(source, &buffer);
+    }
+    CHECK(ioctl(source->fd, VIDIOC_DQEVENT, &event) == 0);
+    CHECK(event.type == V4L2_EVENT_SOURCE_CHANGE);
+    CHECK(event.u.src_change.changes & V4L2_EVENT_SRC_CH_RESOLUTION);
+    CHECK(fails_with(ENOENT, ioctl(source->fd, VIDIOC_DQEVENT, &event)));
+}
+
+// ---------------------------------------------------------------------------------- Encoder
+
+static void set_control(const struct encoder *encoder, uint32_t id, int value) {
+    struct v4l2_control control = {id, value};
+    CHECK(ioctl(encoder->fd, VIDIOC_S_CTRL, &control) == 0);
+}
+
+static void set_encoder_formats(const struct encoder *encoder, uint32_t width, uint32_t height) {
+    struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE};
+    struct v4l2_streamparm parameters = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE};
+
+    format.fmt.pix_mp.width = width;
+    format.fmt.pix_mp.height = height;
+    format.fmt.pix_mp.pixelformat = V4L2_PIX_FMT_UYVY;
+    format.fmt.pix_mp.num_planes = 1;
+    CHECK(ioctl(encoder->fd, VIDIOC_S_FMT, &format) == 0);
+    CHECK(format.fmt.pix_mp.pixelformat == V4L2_PIX_FMT_UYVY);
+    format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+    format.fmt.pix_mp.pixelformat = V4L2_PIX_FMT_H264;
+    CHECK(ioctl(encoder->fd, VIDIOC_S_FMT, &format) == 0);
+    CHECK(format.fmt.pix_mp.pixelformat == V4L2_PIX_FMT_H264);
+    parameters.parm.output.timeperframe = (struct v4l2_fract){1, 30};
+    CHECK(ioctl(encoder->fd, VIDIOC_S_PARM, &parameters) == 0);
+}
+
+static uint8_t *map_encoder_buffer(const struct encoder *encoder, uint32_t type, size_t *size) {
+    struct v4l2_plane plane = {0};
+    struct v4l2_buffer buffer = {
+        .type = type, .memory = V4L2_MEMORY_MMAP, .length = 1, .m.planes = &plane};
+
+    CHECK(ioctl(encoder->fd, VIDIOC_QUERYBUF, &buffer) == 0);
+    *size = plane.length;
+    uint8_t *data = mmap(NULL, plane.length, PROT_READ | PROT_WRITE, MAP_SHARED, encoder->fd,
+                         plane.m.mem_offset);
+    CHECK(data != MAP_FAILED);
+    CHECK(ioctl(encoder->fd, VIDIOC_QBUF, &buffer) == 0);
+    return data;
+}
+
+static void encoder_start(struct encoder *encoder, uint32_t width, uint32_t height, int gop) {
+    int types[] = {V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE};
+
+    encoder->fd = open("/dev/video11", O_RDWR);
+    CHECK(encoder->fd >= 0);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_BITRATE, 5000000);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_I_PERIOD, gop);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_PROFILE,
+                V4L2_MPEG_VIDEO_H264_PROFILE_CONSTRAINED_BASELINE);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_LEVEL, V4L2_MPEG_VIDEO_H264_LEVEL_4_0);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER, 1);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_MIN_QP, 16);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_MAX_QP, 32);
+    set_encoder_formats(encoder, width, height);
+    for (int i = 0; i < 2; i++) {
+        bool imported = types[i] == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE && encoder->dmabuf;
+        struct v4l2_requestbuffers request = {
+            .type = (uint32_t)types[i],
+            .memory = imported ? V4L2_MEMORY_DMABUF : V4L2_MEMORY_MMAP,
+            .count = 1,
+        };
+        CHECK(ioctl(encoder->fd, VIDIOC_REQBUFS, &request) == 0 && request.count == 1);
+    }
+    if (!encoder->dmabuf)
+        encoder->input = map_encoder_buffer(encoder, (uint32_t)types[0], &encoder->input_size);
+    encoder->output = map_encoder_buffer(encoder, (uint32_t)types[1], &encoder->output_size);
+    CHECK(ioctl(encoder->fd, VIDIOC_STREAMON, &types[0]) == 0);
+    CHECK(ioctl(encoder->fd, VIDIOC_STREAMON, &types[1]) == 0);
+}
+
+static void encoder_stop(struct encoder *encoder) {
+    int types[] = {V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE};
+
+    CHECK(ioctl(encoder->fd, VIDIOC_STREAMOFF, &types[0]) == 0);
+    CHECK(ioctl(encoder->fd, VIDIOC_STREAMOFF, &types[1]) == 0);
+    if (encoder->input)
+        munmap(encoder->input, encoder->input_size);
+    munmap(encoder->output, encoder->output_size);
+    CHECK(close(encoder->fd) == 0);
+}
+
+static bool encoder_ready(const struct encoder *encoder, int timeout_ms) {
+    struct pollfd waiting = {.fd = encoder->fd, .events = POLLIN};
+    return poll(&waiting, 1, timeout_ms) == 1 && waiting.revents & POLLIN;
+}
+
+static void fetch_output(const struct encoder *encoder, struct v4l2_buffer *buffer) {
+    CHECK(ioctl(encoder->fd, VIDIOC_DQBUF, buffer) == 0);
+}
+
+// Hands a captured frame to the encoder.
+static void send_picture(const struct encoder *encoder, const struct source *source,
+                         const struct v4l2_buffer *frame) {
+    struct v4l2_plane plane = {0};
+    struct v4l2_buffer buffer = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
+                                 .length = 1,
+                                 .m.planes = &plane,
+                                 .timestamp = frame->timestamp};
+
+    if (encoder->dmabuf) {
+        buffer.memory = V4L2_MEMORY_DMABUF;
+        plane.m.fd = source->buffers[frame->index].dmabuf;
+    } else {
+        buffer.memory = V4L2_MEMORY_MMAP;
+        fetch_output(encoder, &buffer);
+        buffer.timestamp = frame->timestamp;
+        memcpy(encoder->input, source->buffers[frame->index].data, frame->bytesused);
+    }
+    plane.bytesused = frame->bytesused;
+    plane.length = frame->bytesused;
+    CHECK(ioctl(encoder->fd, VIDIOC_QBUF, &buffer) == 0);
+}
+
+// Is what comes back a key frame?
+static bool receive_frame(const struct encoder *encoder, const struct v4l2_buffer *frame) {
+    static const uint8_t sps[] = {0, 0, 0, 1, 0x67}, start_code[] = {0, 0, 0, 1};
+    struct v4l2_plane plane = {0};
+    struct v4l2_buffer buffer = {.length = 1, .m.planes = &plane};
+
+    CHECK(encoder_ready(encoder, WAIT_MS));
+    if (encoder->dmabuf) {
+        buffer.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
+        buffer.memory = V4L2_MEMORY_DMABUF;
+        fetch_output(encoder, &buffer);
+    }
+    buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+    buffer.memory = V4L2_MEMORY_MMAP;
+    CHECK(ioctl(encoder->fd, VIDIOC_DQBUF, &buffer) == 0);
+    CHECK(!(buffer.flags & V4L2_BUF_FLAG_ERROR));
+    CHECK(buffer.timestamp.tv_sec == frame->timestamp.tv_sec);
+    CHECK(buffer.timestamp.tv_usec == frame->timestamp.tv_usec);
+    CHECK(plane.bytesused > sizeof sps);
+    CHECK(memcmp(encoder->output, start_code, sizeof start_code) == 0);
+    bool key = buffer.flags & V4L2_BUF_FLAG_KEYFRAME;
+    CHECK(key == (memcmp(encoder->output, sps, sizeof sps) == 0));
+    // Constrained baseline, level 4.0.
+    CHECK(!key ||
+          (encoder->output[5] == 66 && encoder->output[6] & 0x40 && encoder->output[7] == 40));
+    CHECK(ioctl(encoder->fd, VIDIOC_QBUF, &buffer) == 0);
+    return key;
+}
+
+// ------------------------------------------------------------------------------------ Tests
+
+static void test_stream(bool dmabuf) {
+    struct source source;
+    struct encoder encoder = {.dmabuf = dmabuf};
+    struct timeval last = {0, 0};
+    enum { FRAMES = 25, GOP = 10, FORCED = 13 };
+
+    source_start(&source);
+    encoder_start(&encoder, source.width, source.height, GOP);
+    for (int i = 0; i < FRAMES; i++) {
+        struct v4l2_buffer frame = source_frame(&source);
+        CHECK(timercmp(&last, &frame.timestamp, <));
+        last = frame.timestamp;
+        if (i == FORCED)
+            set_control(&encoder, V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME, 1);
+        send_picture(&encoder, &source, &frame);
+        CHECK(receive_frame(&encoder, &frame) ==
+              (i == 0 || i == GOP || i == FORCED || i == FORCED + GOP));
+        give_back(&source, &frame);
+    }
+    encoder_stop(&encoder);
+    source_stop(&source);
+}
+
+static void test_source_change(void) {
+    struct source source;
+
+    source_start(&source);
+    CHECK(source.width == 1280 && source.height == 720);
+    control("mode=800x600@60");
+    await_event(&source);
+    source_stop(&source);
+    source_start(&source);
+    CHECK(source.width == 800 && source.height == 600);
+    struct v4l2_buffer frame = source_frame(&source);
+    give_back(&source, &frame);
+    control("mode=nonsense"); // changes nothing
+    usleep(100000);
+    CHECK(!source_wait(&source, true).event);
+    control("");
+    await_event(&source);
+    source_stop(&source);
+}
+
+static void test_signal_lost(void) {
+    struct source source;
+    struct v4l2_dv_timings timings;
+
+    source_start(&source);
+    control("signal=lost");
+    await_event(&source);
+    CHECK(fails_with(ENOLINK, ioctl(source.fd, VIDIOC_QUERY_DV_TIMINGS, &timings)));
+    CHECK(fails_with(ENOTTY, ioctl(source.fd, VIDIOC_QUERYSTD, &(v4l2_std_id){0})));
+    control("");
+    await_event(&source);
+    CHECK(ioctl(source.fd, VIDIOC_QUERY_DV_TIMINGS, &timings) == 0);
+    source_stop(&source);
+}
+
+static void test_device_gone(void) {
+    struct source source;
+    struct v4l2_buffer buffer = source_buffer(0);
+
+    source_start(&source);
+    control("device=gone");
+    while (!source_wait(&source, true).unplugged) {
+        buffer = source_frame(&source);
+        give_back(&source, &buffer);
+    }
+    CHECK(source_wait(&source, false).frame); // how newer clients notice
+    CHECK(fails_with(ENODEV, ioctl(source.fd, VIDIOC_DQBUF, &buffer)));
+    source_stop(&source);
+    CHECK(fails_with(ENOENT, access("/dev/video0", R_OK | W_OK)));
+    CHECK(fails_with(ENOENT, open("/dev/video0", O_RDWR | O_NONBLOCK)));
+    control("");
+    source.fd = source_open();
+    CHECK(source.fd >= 0);
+    CHECK(close(source.fd) == 0);
+}
+
+static void test_encoder_hangs(void) {
+    struct source source;
+    struct encoder encoder = {.dmabuf = true};
+
+    source_start(&source);
+    encoder_start(&encoder, source.width, source.height, 30);
+    control("encoder=hanging");
+    usleep(100000);
+    struct v4l2_buffer frame = source_frame(&source);
+    send_picture(&encoder, &source, &frame);
+    CHECK(!encoder_ready(&encoder, 300));
+    control("encoder=working");
+    CHECK(receive_frame(&encoder, &frame));
+    control("");
+    encoder_stop(&encoder);
+    source_stop(&source);
+}
+
+static void test_no_dmabuf(void) {
+    struct v4l2_exportbuffer export = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
+    struct source source;
+
+    source_start(&source);
+    control("dmabuf=off");
+    usleep(100000);
+    CHECK(fails_with(ENOTTY, ioctl(source.fd, VIDIOC_EXPBUF, &export)));
+    control("");
+    source_stop(&source);
+}
+
+// What has nothing to do with the devices works as ever.
+static void test_others_are_left_alone(void) {
+    const char *volatile nowhere = NULL;
+    char path[] = "/tmp/v4l2_emulator_XXXXXX";
+    int ends[2];
+    fd_set writes;
+    struct timeval timeout = {0, 0};
+
+    CHECK(fails_with(EFAULT, open(nowhere, O_RDONLY)));
+    CHECK(fails_with(ENOENT, access("/dev/video12345", R_OK)));
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+    CHECK(fails_with(ENOTTY, ioctl(fd, VIDIOC_STREAMON, &(int){0})));
+    CHECK(close(fd) == 0 && unlink(path) == 0);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    CHECK(fd >= 0 && close(fd) == 0 && access(path, R_OK) == 0 && unlink(path) == 0);
+    CHECK(pipe(ends) == 0);
+    FD_ZERO(&writes);
+    FD_SET(ends[1], &writes);
+    CHECK(select(ends[1] + 1, NULL, &writes, NULL, &timeout) == 1);
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    CHECK(fails_with(EBADF, close(ends[1])));
+}
+
+int main(void) {
+    control("");
+    test_others_are_left_alone();
+    test_stream(true);
+    test_stream(false);
+    test_source_change();
+    test_signal_lost();
+    test_device_gone();
+    test_encoder_hangs();
+    test_no_dmabuf();
+    puts("client tests passed");
+    return 0;
+}
