@@ -32,6 +32,8 @@ group('the state that is shown', () => {
     ['waiting for the first picture', {}, 'waiting', 'Waiting for the first picture'],
     ['waiting for a picture that was there', { hadPicture: true }, 'waiting', 'Waiting for the picture'],
     ['waiting when capture cannot be asked', { source: Source.UNKNOWN }, 'waiting'],
+    ['waiting when capture is down', { source: Source.DOWN }, 'waiting'],
+    ['live when frames keep coming without capture', { fresh: true, source: Source.DOWN }, 'live'],
     ['live with fresh frames', { fresh: true }, 'live', 'Live'],
     ['live while only signalling is lost', { fresh: true, linked: false, unlinkedFor: 9000 }, 'live'],
     ['live when capture cannot be asked', { fresh: true, source: Source.UNKNOWN }, 'live'],
@@ -73,13 +75,33 @@ group('the signal, from the capture service', () => {
     });
   }
 
-  test('is unknown when nobody answers, or with an error, or not with JSON', async () => {
+  test('is unknown when nobody answers, or not with JSON', async () => {
     const fails = [
       () => Promise.reject(new TypeError('no network')),
-      () => Promise.resolve(new Response('bad gateway', { status: 502 })),
       () => Promise.resolve(new Response('<html>')),
     ];
     for (const fetch of fails) assert.equal(await askSource('/', { fetch }), Source.UNKNOWN);
+  });
+
+  test('is down when the device answers for a capture service that does not', async () => {
+    const fetch = () => Promise.resolve(new Response('bad gateway', { status: 502 }));
+    assert.equal(await askSource('/', { fetch }), Source.DOWN);
+  });
+
+  test('is believed at once when nothing else is known', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.OFFLINE);
+    assert.equal(source.state, Source.OFFLINE);
+  });
+
+  test('is not believed to be gone while the capture service starts', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.UNKNOWN);
+    source.note(500, Source.OFFLINE);
+    source.note(2500, Source.OFFLINE);
+    assert.equal(source.state, Source.UNKNOWN);
+    source.note(3000, Source.OFFLINE);
+    assert.equal(source.state, Source.OFFLINE);
   });
 
   test('is believed to be gone only after a while, and to be back at once', () => {
@@ -126,6 +148,36 @@ group('freshness of frames', () => {
     frames.note(0, 3);
     frames.note(5000, 0);
     assert.equal(frames.isFresh(5000), false);
+  });
+});
+
+group('one frame alone', () => {
+  test('is not live: it may be an old one', () => {
+    const frames = new FrameWatch();
+    frames.note(0);
+    assert.equal(frames.isFresh(10), false);
+    frames.note(50);
+    assert.equal(frames.isFresh(50), false);
+    frames.note(120);
+    assert.equal(frames.isFresh(120), true);
+  });
+
+  test('a longer run can be asked for', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    assert.equal(frames.isFresh(1000, { run: 1500 }), false);
+    for (let now = 1023; now <= 2000; now += 33) frames.note(now);
+    assert.equal(frames.isFresh(2000, { run: 1500 }), true);
+  });
+
+  test('nor is it after an interruption', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    frames.note(9000);
+    assert.equal(frames.isFresh(9000), false);
+    frames.note(9033);
+    frames.note(9100);
+    assert.equal(frames.isFresh(9100), true);
   });
 });
 

@@ -11,13 +11,15 @@ import { Backoff } from './backoff.js';
 import { JanusSession } from './janus-session.js';
 import { Recovery, Remedy } from './recovery.js';
 import { describe } from './screen-state.js';
-import { askSource, SourceWatch } from './source-state.js';
+import { askSource, Source, SourceWatch } from './source-state.js';
 
 const TICK_MS = 200;
 const ASK_SOURCE_MS = { steady: 2000, anxious: 500 };
 const COUNT_FRAMES_MS = 1000;
 const ASK_GATEWAY_TIMEOUT_MS = 1500;
-const STILL_FLOWING_MS = 500;
+const STILL_FLOWING = { patience: 500 };
+// Without a capture service frames can only come from the plugin's memory, and not for long.
+const FRAMES_WITHOUT_CAPTURE = { run: 1500 };
 const SHORT_LINK_MS = 1000;
 const NEW_PICTURE_MS = 3000;
 const SLOW_RATE = 2;
@@ -112,7 +114,7 @@ export class Connection extends EventTarget {
   // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
   async #tryOnce() {
     if (!this.#running) return;
-    if (this.#session?.isAttached && this.#screen.isFresh(STILL_FLOWING_MS)) {
+    if (this.#session?.isAttached && this.#screen.isFresh(STILL_FLOWING)) {
       if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
     }
     if (!this.#running) return;
@@ -186,7 +188,7 @@ export class Connection extends EventTarget {
 
   #tick() {
     const now = performance.now();
-    const fresh = this.#screen.isFresh();
+    const fresh = this.#isFresh();
     const anxious =
       !fresh || this.#screen.framesPerSecond < SLOW_RATE || now - this.#pictureSince < NEW_PICTURE_MS;
     // No frames may mean no network: the socket has to prove itself.
@@ -220,15 +222,18 @@ export class Connection extends EventTarget {
     if (remedy === Remedy.REBUILD) this.#rebuild();
   }
 
+  #isFresh() {
+    return this.#screen.isFresh(this.#source.state === Source.DOWN ? FRAMES_WITHOUT_CAPTURE : {});
+  }
+
   #report() {
-    const fresh = this.#screen.isFresh();
     this.dispatchEvent(
       new CustomEvent('change', {
         detail: describe({
           linked: this.#linked,
           unlinkedFor: performance.now() - this.#unlinkedSince,
           reachable: this.#reachable,
-          fresh,
+          fresh: this.#isFresh(),
           hadPicture: this.#screen.hadPicture,
           source: this.#source.state,
           problem: this.#problem,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Whether the picture is fresh, told by decoded frames alone. A video element's currentTime runs
-// on while nothing is decoded, so it is never asked.
+// on while nothing is decoded, so it is never asked. One frame alone proves nothing either: a closing
+// connection paints its last one again, and a plugin may hand out a cached one. A run of them does.
 
+export const RUN_MS = 100;
 const MIN_PATIENCE_MS = 1000;
 const MAX_PATIENCE_MS = 3000;
 const GAPS_OF_PATIENCE = 3;
@@ -9,12 +11,14 @@ const WEIGHT = 0.1;
 const LONGEST_RHYTHM_MS = 1500; // anything longer was an interruption
 
 export class FrameWatch {
+  #runStart = 0;
   #last = null;
   #gap = 0;
 
   // `count` frames were decoded since the previous call.
   note(now, count = 1) {
     if (count <= 0) return;
+    if (this.age(now) >= this.patience) this.#runStart = now;
     if (this.#last !== null) {
       const gap = (now - this.#last) / count;
       if (this.#gap === 0) this.#gap = Math.min(gap, LONGEST_RHYTHM_MS);
@@ -37,8 +41,8 @@ export class FrameWatch {
     return this.#last === null ? Infinity : now - this.#last;
   }
 
-  isFresh(now, patience = this.patience) {
-    return this.age(now) < patience;
+  isFresh(now, { patience = this.patience, run = RUN_MS } = {}) {
+    return this.age(now) < patience && this.#last - this.#runStart >= run;
   }
 
   // A new connection starts with nothing proven and with no rhythm of its own.

@@ -35,8 +35,8 @@ export class RemoteScreen extends EventTarget {
     return this.#rate;
   }
 
-  isFresh(patience) {
-    return this.#frames.isFresh(performance.now(), patience);
+  isFresh(demands) {
+    return this.#frames.isFresh(performance.now(), demands);
   }
 
   show(track) {
@@ -82,10 +82,11 @@ export class RemoteScreen extends EventTarget {
 
   #noteFrames(now, count) {
     if (count <= 0) return;
-    const first = !this.#frames.hasSeenFrames;
-    if (first) this.#lastPicture.hidden = true; // another size would peep out behind the video
+    const before = this.#frames.isFresh(now);
     this.#frames.note(now, count);
+    if (before || !this.#frames.isFresh(now)) return;
     this.#hadPicture = true;
-    if (first) this.dispatchEvent(new Event('picture'));
+    this.#lastPicture.hidden = true; // another size would peep out behind the video
+    this.dispatchEvent(new Event('picture'));
   }
 }

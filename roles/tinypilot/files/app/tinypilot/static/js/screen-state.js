@@ -18,7 +18,7 @@ const NO_PICTURE_YET = 503;
 // fresh (frames are being decoded), hadPicture (there were some before), source,
 // problem ({code, text} from the plugin or Janus, or null), browserOffline
 export function describe(facts) {
-  const { linked, unlinkedFor, reachable, fresh, hadPicture, source, problem, browserOffline } = facts;
+  const { linked, unlinkedFor, reachable, fresh, hadPicture, source, browserOffline } = facts;
   // A capture service without a signal may send blank frames: decoded, and still no picture.
   if (fresh && source !== Source.OFFLINE) {
     return { state: State.LIVE, title: 'Live', detail: '' };
@@ -26,7 +26,7 @@ export function describe(facts) {
   if (!linked) {
     if (browserOffline) return unreachable(browserOffline);
     if (unlinkedFor < PATIENCE_MS) return connecting(hadPicture);
-    return reachable ? waiting(hadPicture, problem, false) : unreachable(browserOffline);
+    return reachable ? waiting({ ...facts, silent: 'video' }) : unreachable(browserOffline);
   }
   if (source === Source.OFFLINE || source === Source.SILENT) {
     return {
@@ -35,14 +35,14 @@ export function describe(facts) {
       detail: 'The attached computer is off, asleep, or its video cable is out.',
     };
   }
-  return waiting(hadPicture, problem, true);
+  return waiting({ ...facts, silent: source === Source.DOWN ? 'capture' : null });
 }
 
-function waiting(hadPicture, problem, linked) {
+function waiting({ hadPicture, problem, silent }) {
   return {
     state: State.WAITING,
     title: hadPicture ? 'Waiting for the picture' : 'Waiting for the first picture',
-    detail: waitingFor(problem, linked),
+    detail: waitingFor(problem, silent),
   };
 }
 
@@ -64,11 +64,11 @@ function unreachable(browserOffline) {
   };
 }
 
-function waitingFor(problem, linked) {
+function waitingFor(problem, silentService) {
   if (problem && problem.code !== NO_PICTURE_YET) {
     return `The device says: ${problem.text || `error ${problem.code}`}`;
   }
-  return linked
-    ? 'The device answers; its video is starting.'
-    : 'The device answers; its video service does not yet.';
+  return silentService
+    ? `The device answers; its ${silentService} service does not yet.`
+    : 'The device answers; its video is starting.';
 }

@@ -6,11 +6,13 @@ export const Source = Object.freeze({
   ONLINE: 'online', // a computer is attached and sends a picture
   OFFLINE: 'offline', // nothing is attached, or it is off or asleep
   SILENT: 'silent', // said to be online, and nothing is captured: a lost cable on some chips
-  UNKNOWN: 'unknown', // capture could not be asked
+  DOWN: 'down', // the device answers, its capture service does not
+  UNKNOWN: 'unknown', // nobody could be asked
 });
 
-// How long a bad reading must hold: a capture service that has just started says all of these.
+// How long a bad reading must hold: a capture service says all of these while it starts.
 const BELIEVE_AFTER_MS = { [Source.OFFLINE]: 600, [Source.SILENT]: 1500 };
+const BELIEVE_AFTER_START_MS = 2500;
 
 // Reads uStreamer's /state.
 export function interpretSource(answer) {
@@ -23,7 +25,7 @@ export function interpretSource(answer) {
 export async function askSource(url, { timeout = 1500, fetch = globalThis.fetch } = {}) {
   try {
     const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
-    return response.ok ? interpretSource(await response.json()) : Source.UNKNOWN;
+    return response.ok ? interpretSource(await response.json()) : Source.DOWN;
   } catch {
     return Source.UNKNOWN;
   }
@@ -32,6 +34,7 @@ export async function askSource(url, { timeout = 1500, fetch = globalThis.fetch 
 export class SourceWatch {
   #reading = null;
   #since = 0;
+  #patience = 0;
   state = Source.UNKNOWN;
 
   get isOff() {
@@ -40,9 +43,14 @@ export class SourceWatch {
 
   note(now, reading) {
     if (reading !== this.#reading) {
+      const started = this.#reading === Source.UNKNOWN || this.#reading === Source.DOWN;
+      this.#patience = started ? BELIEVE_AFTER_START_MS : BELIEVE_AFTER_MS[reading];
+      // Nothing else is known when the page has just been opened.
+      if (this.#reading === null) this.#patience = 0;
       this.#reading = reading;
       this.#since = now;
     }
-    if (now - this.#since >= (BELIEVE_AFTER_MS[reading] ?? 0)) this.state = reading;
+    const isGood = BELIEVE_AFTER_MS[reading] === undefined;
+    if (isGood || now - this.#since >= this.#patience) this.state = reading;
   }
 }
