@@ -157,9 +157,11 @@ static void encode(struct encoder *encoder, const struct buffer *picture, struct
         encoder->h264 = h264_open(&encoder->options);
     }
     frame->used = 0;
+    uint64_t time_us =
+        (uint64_t)picture->timestamp.tv_sec * 1000000 + (uint64_t)picture->timestamp.tv_usec;
     if (encoder->h264 && picture->size >= output->size)
-        frame->used = h264_encode(encoder->h264, picture->data, encoder->force_key, frame->data,
-                                  frame->size, &key);
+        frame->used = h264_encode(encoder->h264, picture->data, time_us, encoder->force_key,
+                                  frame->data, frame->size, &key);
     encoder->force_key = false;
     frame->flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
     frame->flags |= frame->used == 0 ? V4L2_BUF_FLAG_ERROR

@@ -24,7 +24,8 @@ struct h264 {
     struct nv12 planes;
     struct rate rate;
     int64_t frames;
-    int since_key; // frames
+    int since_key;    // frames
+    uint64_t last_us; // when the last picture was captured
 };
 
 // x264 numbers levels as the standard does, V4L2 in their order.
@@ -127,8 +128,8 @@ void h264_close(struct h264 *h264) {
     free(h264);
 }
 
-size_t h264_encode(struct h264 *h264, const uint8_t *pixels, bool force_key, uint8_t *to,
-                   size_t capacity, bool *key) {
+size_t h264_encode(struct h264 *h264, const uint8_t *pixels, uint64_t time_us, bool force_key,
+                   uint8_t *to, size_t capacity, bool *key) {
     const struct h264_options *options = &h264->options;
     x264_picture_t encoded;
     x264_nal_t *nals;
@@ -141,6 +142,9 @@ size_t h264_encode(struct h264 *h264, const uint8_t *pixels, bool force_key, uin
     h264->picture.i_pts = h264->frames++;
     *key =
         force_key || h264->since_key == 0 || (options->gop > 0 && h264->since_key >= options->gop);
+    if (h264->last_us != 0)
+        rate_pace(&h264->rate, (double)(int64_t)(time_us - h264->last_us) / 1e6);
+    h264->last_us = time_us;
     int qp = rate_qp(&h264->rate, *key);
     h264->picture.i_type = *key ? X264_TYPE_IDR : X264_TYPE_P;
     h264->picture.i_qpplus1 = qp + 1;

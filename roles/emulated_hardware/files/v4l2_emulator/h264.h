@@ -23,6 +23,6 @@ struct h264;
 struct h264 *h264_open(const struct h264_options *options);
 void h264_close(struct h264 *h264);
 
-// Encodes one picture. Returns the bytes written, 0 if that failed.
-size_t h264_encode(struct h264 *h264, const uint8_t *pixels, bool force_key, uint8_t *to,
-                   size_t capacity, bool *key);
+// Encodes one picture that was captured at `time_us`. Returns the bytes written, 0 if that failed.
+size_t h264_encode(struct h264 *h264, const uint8_t *pixels, uint64_t time_us, bool force_key,
+                   uint8_t *to, size_t capacity, bool *key);

@@ -11,6 +11,8 @@ static const double key_seconds = 0.2;         // of bitrate, that a key frame m
 static const double debt_max_seconds = 2;      // old sins are forgotten
 static const double savings_max_seconds = 0.5; // and old virtue
 static const double share_min = 0.25;          // of its share, that each frame gets in any case
+static const double pace_min_seconds = 1.0 / 120, pace_max_seconds = 1.0 / 5;
+static const double pace_weight = 0.1; // of one frame's pace
 // A screen takes about a bit for each pixel in a key frame at QP 18, and an eighth in others:
 // only where to begin.
 static const double first_bits_per_pixel = 1, first_qp = 18, first_delta_share = 0.125;
@@ -37,6 +39,12 @@ void rate_start(struct rate *rate, int bitrate, uint32_t fps, uint32_t pixels, i
     };
     rate->last_qp =
         clamp((int)lround(6 * log2(rate->complexity[0] / rate->frame_bits)), qp_min, qp_max);
+}
+
+void rate_pace(struct rate *rate, double seconds) {
+    double bits = rate->second_bits * fmin(fmax(seconds, pace_min_seconds), pace_max_seconds);
+
+    rate->frame_bits += (bits - rate->frame_bits) * pace_weight;
 }
 
 int rate_qp(struct rate *rate, bool key) {

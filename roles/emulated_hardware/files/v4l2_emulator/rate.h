@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 struct rate {
-    double frame_bits;  // a frame's share of the bitrate
     double second_bits; // the bitrate
+    double frame_bits;  // a frame's share of it, at the pace at which frames come
     int qp_min, qp_max;
     int last_qp;          // of the last frame that was no key frame
     double complexity[2]; // bits that a frame (or [1] a key frame) would take at QP 0
@@ -18,6 +18,10 @@ struct rate {
 
 void rate_start(struct rate *rate, int bitrate, uint32_t fps, uint32_t pixels, int qp_min,
                 int qp_max);
+
+// Time from the frame before to the next one, in seconds: clients announce 30 frames per second
+// whatever they send.
+void rate_pace(struct rate *rate, double seconds);
 
 // The quantizer of the next frame.
 int rate_qp(struct rate *rate, bool key);

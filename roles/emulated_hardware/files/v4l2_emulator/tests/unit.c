@@ -235,7 +235,7 @@ static void test_jpeg(void) {
 // ------------------------------------------------------------------------------------- Rate
 
 // A source whose frames take `at_qp_20` bits at QP 20, and six times as many in key frames.
-static void test_rate(int bitrate, double at_qp_20, int expected_bitrate) {
+static void test_rate(int bitrate, int fps, double at_qp_20, int expected_bitrate) {
     struct rate rate;
     double sum = 0;
     int frames = 3000, gop = 60;
@@ -243,13 +243,14 @@ static void test_rate(int bitrate, double at_qp_20, int expected_bitrate) {
     rate_start(&rate, bitrate, 30, 1280 * 720, 16, 32);
     for (int i = 0; i < frames; i++) {
         bool key = i % gop == 0;
+        rate_pace(&rate, 1.0 / fps);
         int qp = rate_qp(&rate, key);
         CHECK(qp >= 16 && qp <= 32);
         double bits = at_qp_20 * (key ? 6 : 1) * exp2((20 - qp) / 6.0);
         rate_account(&rate, key, qp, (size_t)(bits / 8));
         sum += bits;
     }
-    double mean = sum / frames * 30;
+    double mean = sum / frames * fps;
     CHECK(mean > expected_bitrate * 0.97 && mean < expected_bitrate * 1.03);
 }
 
@@ -268,10 +269,10 @@ int main(void) {
     test_packed_to_nv12(V4L2_PIX_FMT_YUYV, 0);
     test_rgb24_to_nv12();
     test_jpeg();
-    test_rate(5000000, 160000, 5000000);
-    test_rate(2000000, 160000, 2000000);
+    test_rate(5000000, 30, 160000, 5000000);
+    test_rate(2000000, 60, 80000, 2000000);
     // At the best quantizer that is allowed there is nothing to spend more on.
-    test_rate(20000000, 160000, (int)(160000 * 30 * (1 + 5.0 / 60) * 1.587));
+    test_rate(20000000, 30, 160000, (int)(160000 * 30 * (1 + 5.0 / 60) * 1.587));
     puts("unit tests passed");
     return 0;
 }
