@@ -5,15 +5,19 @@
 #define INTERVAL_MIN_NS 2000000   /* closer frames are a writer catching up, not a rate */
 #define INTERVAL_MAX_NS 250000000 /* rarer ones are not worth a prediction */
 
-/* Learns a shorter interval fast and a longer one slowly: to come early costs a few looks, to come
- * late costs the viewer time. A frame left out now and then hardly counts. */
+/* A much shorter interval is a new rate and counts at once: to look too early costs a few looks,
+ * too late costs the viewer time. A longer one may be a frame left out, and counts little by
+ * little. */
 static void learn_interval(struct poll_clock *clock, int64_t interval) {
+    int64_t known = clock->interval;
     if (interval < INTERVAL_MIN_NS || interval > INTERVAL_MAX_NS)
         clock->interval = 0;
-    else if (clock->interval == 0)
+    else if (known == 0 || interval < known * 5 / 8)
         clock->interval = interval;
+    else if (interval < known * 5 / 4)
+        clock->interval += (interval - known) / 16;
     else
-        clock->interval += (interval - clock->interval) / (interval < clock->interval ? 4 : 32);
+        clock->interval += known / 64;
 }
 
 static void learn_margin(struct poll_clock *clock) {
@@ -29,9 +33,16 @@ static void learn_margin(struct poll_clock *clock) {
         clock->margin = MARGIN_MIN_NS;
 }
 
+/* A frame that came late says little about the next one, which is likely to be on time. */
+static int64_t next_beat(const struct poll_clock *clock, int64_t arrived) {
+    int64_t late = arrived - (clock->beat + clock->interval);
+    return late > 0 && late < clock->interval / 2 ? arrived - late + late / 8 : arrived;
+}
+
 void poll_clock_frame(struct poll_clock *clock, int64_t arrived) {
     if (clock->last && clock->interval)
         learn_margin(clock);
+    clock->beat = next_beat(clock, arrived);
     if (clock->last)
         learn_interval(clock, arrived - clock->last);
     clock->last = arrived;
@@ -39,7 +50,7 @@ void poll_clock_frame(struct poll_clock *clock, int64_t arrived) {
 }
 
 int64_t poll_clock_next(struct poll_clock *clock, int64_t now) {
-    int64_t due = clock->last + clock->interval;
+    int64_t due = clock->beat + clock->interval;
     if (clock->interval == 0 || now > due + clock->interval)
         return now + POLL_IDLE_NS;
     if (now < due - clock->margin - POLL_FAR_NS)

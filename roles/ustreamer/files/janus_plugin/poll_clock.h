@@ -18,6 +18,7 @@
 
 struct poll_clock {
     int64_t last;     /* when the last frame came; 0: none yet */
+    int64_t beat;     /* when it should have come */
     int64_t interval; /* from frame to frame; 0: not known */
     int64_t margin;   /* how long before a frame is due polling begins */
     bool polled;      /* looked in vain since the next frame is due */

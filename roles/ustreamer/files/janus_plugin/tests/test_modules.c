@@ -543,14 +543,17 @@ static int64_t jitter(int64_t amplitude) {
     return amplitude ? (int64_t)(state >> 8) % (2 * amplitude) - amplitude : 0;
 }
 
-/* Frames come each interval, give or take the jitter; every gap_every-th is left out. */
-static struct figures simulate(int64_t interval, int64_t amplitude, int gap_every) {
+/* Frames come each interval, give or take the jitter; every gap_every-th is left out, every
+ * late_every-th late by a quarter of the interval. */
+static struct figures simulate(int64_t interval, int64_t amplitude, int gap_every, int late_every) {
     struct poll_clock clock = {0};
     struct figures f = {0};
     int64_t now = 1000000000, tick = now, arrival = now;
     for (int n = 1; n < 3000; n++) {
         tick += gap_every && n % gap_every == 0 ? 2 * interval : interval;
         arrival = tick + jitter(amplitude);
+        if (late_every && n % late_every == 0)
+            arrival += interval / 4;
         while (now < arrival) {
             int64_t next = poll_clock_next(&clock, now);
             CHECK(next > now);
@@ -571,23 +574,27 @@ static struct figures simulate(int64_t interval, int64_t amplitude, int gap_ever
 static void test_poll_clock(void) {
     const struct {
         int64_t interval, amplitude;
-        int gap_every;
-    } sources[] = {{33333333, 0, 0},        {33333333, 300000, 0},   {33333333, 3000000, 0},
-                   {33333333, 300000, 50},  {16666667, 500000, 0},   {20000000, 5000000, 0},
-                   {200000000, 1000000, 0}, {1000000000, 1000000, 0}};
+        int gap_every, late_every;
+    } sources[] = {
+        {33333333, 0, 0, 0},       {33333333, 300000, 0, 0},   {33333333, 3000000, 0, 0},
+        {33333333, 300000, 50, 0}, {33333333, 300000, 0, 20},  {16666667, 500000, 0, 0},
+        {20000000, 5000000, 0, 0}, {200000000, 1000000, 0, 0}, {1000000000, 1000000, 0, 0},
+    };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        struct figures f =
-            simulate(sources[i].interval, sources[i].amplitude, sources[i].gap_every);
+        struct figures f = simulate(sources[i].interval, sources[i].amplitude, sources[i].gap_every,
+                                    sources[i].late_every);
         double seconds = (double)f.frames * (double)sources[i].interval / 1e9;
-        printf("  each %.1f ms +- %.1f ms: %.0f looks a second, %.2f %% over 1 ms late, at most "
+        printf("  each %.1f ms +- %.1f ms, gaps %d, late %d: %.0f looks a second, %.2f %% over 1 "
+               "ms late, at most "
                "%.2f ms\n",
                (double)sources[i].interval / 1e6, (double)sources[i].amplitude / 1e6,
-               f.looks / seconds, 100.0 * f.late / f.frames, (double)f.late_max / 1e6);
+               sources[i].gap_every, sources[i].late_every, f.looks / seconds,
+               100.0 * f.late / f.frames, (double)f.late_max / 1e6);
         CHECK(f.late * 100 < f.frames);
         CHECK(f.looks / seconds < 3000);
     }
     /* On a steady source polling is rare. */
-    CHECK(simulate(33333333, 300000, 0).looks < 3000 * 12);
+    CHECK(simulate(33333333, 300000, 0, 0).looks < 3000 * 12);
 }
 
 /* Two frames without a look between them would be one lost, and the picture broken. */
