@@ -91,6 +91,7 @@ static const char *const strokes[128] = {
     ['>'] = "1c7g1k",
     ['<'] = "7c1g7k",
     ['|'] = "4a4o",
+    ['&'] = "8m1d1A3a5A5d5F1h0i0j0M3m6M8i",
     ['~'] = "0h1E4g7I8f",
     ['@'] = "6j6e 6g6E4e2E2g2J4j6J6g 6i6J8i8f8B4b0B0g0M4m7m",
     ['!'] = "4a4h 4m",

@@ -152,6 +152,7 @@ size_t h264_encode(struct h264 *h264, const uint8_t *pixels, uint64_t time_us, b
     if (size <= 0 || (size_t)size > capacity) {
         fprintf(stderr, "v4l2_emulator: an encoded frame of %d bytes, at most %zu fit.\n", size,
                 capacity);
+        h264->since_key = 0; // the viewer lacks it: begin anew
         return 0;
     }
     memcpy(to, nals[0].p_payload, (size_t)size);
