@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures. Each test gets a device in its default state and must be able to give it back so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from .device import Device
+from .remote_screen import RemoteScreen, launch_browser
+
+BUILD = Path(__file__).parents[2] / "build"
+JOURNAL_SECONDS = 60
+
+failed = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("appliance")
+    group.addoption(
+        "--device", help="name of a virtual Pi's container; the tests break its services"
+    )
+    group.addoption(
+        "--refresh-screenshot", action="store_true", help="write docs/screenshot.png anew"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    report = yield
+    if report.failed:
+        item.stash[failed] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def virtual_pi(pytestconfig: pytest.Config) -> Device:
+    name = pytestconfig.getoption("--device")
+    if not name:
+        pytest.exit("--device=NAME must name the container of a virtual Pi", returncode=4)
+    device = Device(name)
+    device.restore()
+    return device
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Path:
+    """The folder for what a failed test leaves behind."""
+    return BUILD / "failures" / re.sub(r"\W+", "-", request.node.name).strip("-")
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest, virtual_pi: Device, evidence: Path) -> Iterator[Device]:
+    """The virtual Pi; whatever the test does to it is undone, and that it came back is checked."""
+    yield virtual_pi
+    if request.node.stash.get(failed, False):
+        evidence.mkdir(parents=True, exist_ok=True)
+        (evidence / "journal.txt").write_text(virtual_pi.journal(JOURNAL_SECONDS))
+    virtual_pi.restore()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with launch_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def new_screen(
+    request: pytest.FixtureRequest, browser: Browser, device: Device, evidence: Path
+) -> Iterator[Callable[..., RemoteScreen]]:
+    """Makes pages, each in a browser context of its own, with options of Browser.new_context()."""
+    screens: list[RemoteScreen] = []
+
+    def make(**options) -> RemoteScreen:
+        context = browser.new_context(ignore_https_errors=True, **options)
+        screens.append(RemoteScreen(context.new_page(), device.url))
+        return screens[-1]
+
+    yield make
+    for number, screen in enumerate(screens):
+        if request.node.stash.get(failed, False) and not screen.page.is_closed():
+            keep_evidence(screen, evidence, number)
+        screen.page.context.close()
+
+
+def keep_evidence(screen: RemoteScreen, folder: Path, number: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    screen.page.screenshot(path=folder / f"page-{number}.png")
+    (folder / f"page-{number}.txt").write_text("\n".join(screen.console) + "\n")
+    observed = screen.page.evaluate("({...globalThis.observer})")
+    (folder / f"page-{number}.json").write_text(json.dumps(observed, indent=1))
+
+
+@pytest.fixture
+def screen(new_screen: Callable[..., RemoteScreen]) -> RemoteScreen:
+    """A page that was not opened yet."""
+    return new_screen()
+
+
+@pytest.fixture
+def live(screen: RemoteScreen) -> RemoteScreen:
+    """A page that shows the live picture."""
+    screen.open().wait_until_live()
+    return screen

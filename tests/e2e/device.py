@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The virtual Pi: its container, its services and the emulated computer on its video input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from .patience import NeverHappened, wait_until
+
+SERVICES = ("ustreamer", "janus", "tinypilot", "nginx")
+SINK = PurePosixPath("/dev/shm/kvm::h264")
+CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
+
+_ASK_USTREAMER = """
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(5)
+s.connect("/run/ustreamer/http.sock")
+s.sendall(b"GET /state HTTP/1.0\\r\\n\\r\\n")
+answer = b""
+while part := s.recv(65536):
+    answer += part
+print(answer.split(b"\\r\\n\\r\\n", 1)[1].decode())
+"""
+
+
+class DeviceError(Exception):
+    """A command on the device failed."""
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Runs the docker client and returns its output; DeviceError has what it complained about."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    if check and done.returncode:
+        raise DeviceError(f"{arguments}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Device:
+    """name: the container's."""
+
+    name: str
+
+    # --- Where it is ---
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address. A stopped container has none: then DeviceError."""
+        networks = json.loads(
+            docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name)
+        )
+        for network in networks.values():
+            if network["IPAddress"]:
+                return network["IPAddress"]
+        raise DeviceError(f"{self.name} has no address")
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}/"
+
+    @property
+    def socket_url(self) -> str:
+        """Janus' WebSocket, as viewers reach it."""
+        return f"wss://{self.address}/janus/ws"
+
+    # --- What runs on it ---
+
+    def sh(self, command: str, check: bool = True) -> str:
+        """Runs `command` as root in the device's shell and returns its output."""
+        return docker("exec", self.name, "sh", "-c", command, check=check)
+
+    def state(self) -> dict:
+        """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
+        answer = docker("exec", self.name, "python3", "-c", _ASK_USTREAMER, check=False)
+        return json.loads(answer)["result"] if answer else {}
+
+    def is_active(self, *services: str) -> bool:
+        states = self.sh(f"systemctl is-active {' '.join(services)}", check=False).split()
+        return states == ["active"] * len(services)
+
+    def main_pid(self, service: str) -> int:
+        """Process id inside the container; 0 while the service does not run."""
+        return int(self.sh(f"systemctl show -P MainPID {service}"))
+
+    def journal(self, seconds: float) -> str:
+        """Everything logged in the last `seconds`."""
+        return self.sh(
+            f"journalctl --no-pager -o short-precise --since=-{seconds:.0f}s", check=False
+        )
+
+    def sent_bytes(self) -> int:
+        """What the device has sent into the network since it started."""
+        return int(self.sh("cat /sys/class/net/eth0/statistics/tx_bytes"))
+
+    # --- What happens to it ---
+
+    def control(self, **words: str) -> None:
+        """Switches the emulated hardware, as control(signal="lost"); control() is its default."""
+        if not words:
+            self.sh(f"rm -f {CONTROL_FILE}")
+            return
+        text = " ".join(f"{word}={value}" for word, value in words.items())
+        # Moved into place: a half-written file is never read.
+        self.sh(f"echo '{text}' > {CONTROL_FILE}.new && mv {CONTROL_FILE}.new {CONTROL_FILE}")
+
+    def kill(self, service: str) -> None:
+        """SIGKILL to all its processes: an orphaned worker would hide the death of its parent."""
+        self.sh(f"systemctl kill --kill-whom=all --signal=KILL {service}.service")
+
+    def restart(self) -> None:
+        """As near to a power cycle as a container comes: /run, /tmp and /dev/shm are emptied."""
+        address = self.address
+        docker("restart", self.name)
+        if self.address != address:
+            raise DeviceError(f"Docker moved {self.name} from {address} to {self.address}")
+
+    def pause(self) -> None:
+        """Nothing on the device runs any more, and nothing answers: as if the network were gone."""
+        docker("pause", self.name)
+
+    def unpause(self) -> None:
+        docker("unpause", self.name)
+
+    # --- Its default state ---
+
+    def restore(self) -> None:
+        """Undoes whatever a test may have left and waits until the device is ready."""
+        if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
+            self.unpause()
+        self.control()
+        sockets = "tinypilot.socket nginx.socket"
+        self.sh(
+            f"systemctl start {sockets} {' '.join(f'{service}.service' for service in SERVICES)}"
+        )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Until all services run and frames are captured and put into the sink."""
+        try:
+            wait_until(lambda: self.is_active(*SERVICES), "all services are active")
+            wait_until(self._captures, "uStreamer captures frames")
+            self.sh(f"test -e {SINK}")
+        except (NeverHappened, DeviceError) as error:
+            raise DeviceError(f"{self.name} is not in its default state: {error}") from error
+
+    def _captures(self) -> bool:
+        source = self.state().get("source", {})
+        return bool(source.get("online") and source.get("captured_fps"))

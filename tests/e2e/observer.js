@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Put into the page before its own scripts. It watches from the side and changes nothing: which states
+// the page showed, which peer connections it made, and what the frames in its video say about themselves.
+(() => {
+  'use strict';
+
+  // The code in the emulated computer's picture, see roles/emulated_hardware: 120 cells, one bit each.
+  const CELL = 16;
+  const COLUMNS = 40;
+  const ROWS = 3;
+  const BYTES = (ROWS * COLUMNS) / 8;
+  const MARK = 0xa5;
+  const CHECKED_BYTES = 10;
+  const MIDDLE = 128;
+  const FRAMES_KEPT = 4000;
+  const TICKS = 8;
+
+  const observer = {
+    id: crypto.randomUUID(), // a reload would make another one
+    states: [],
+    peers: [],
+    frames: [],
+    violations: [],
+    clockOffset: calibrate(),
+    framesSince: (number) => observer.frames.filter((frame) => frame.number > number),
+  };
+  Object.defineProperty(globalThis, 'observer', { value: observer });
+
+  // --- Time ---
+
+  // Date.now() is the machine's wall clock in whole milliseconds, performance.now() is finer and may
+  // have drifted from it: what lies between them is seen where Date.now() ticks over. The largest of
+  // several readings is the one that was interrupted least.
+  function calibrate() {
+    let offset = -Infinity;
+    for (let tick = 0, wall = Date.now(); tick < TICKS; tick += 1) {
+      const before = wall;
+      while (wall === before) wall = Date.now();
+      offset = Math.max(offset, wall - performance.now());
+    }
+    return offset;
+  }
+
+  const wallMs = (moment = performance.now()) => observer.clockOffset + moment;
+
+  // --- The page's state ---
+
+  new MutationObserver(() => {
+    const state = document.documentElement?.dataset.state;
+    if (state && observer.states.at(-1)?.state !== state) observer.states.push({ at: wallMs(), state });
+  }).observe(document, { subtree: true, childList: true, attributeFilter: ['data-state'] });
+
+  document.addEventListener('securitypolicyviolation', (event) => {
+    observer.violations.push(`${event.violatedDirective}: ${event.blockedURI}`);
+  });
+
+  // --- Peer connections ---
+
+  globalThis.RTCPeerConnection = new Proxy(globalThis.RTCPeerConnection, {
+    construct(target, args, newTarget) {
+      const connection = Reflect.construct(target, args, newTarget);
+      notePeer(connection, args[0]);
+      return connection;
+    },
+  });
+
+  function notePeer(connection, configuration) {
+    const peer = { connection, configuration, events: [] };
+    const note = (name) => peer.events.push({ at: wallMs(), name });
+    connection.addEventListener('signalingstatechange', () => note(`signaling ${connection.signalingState}`));
+    connection.addEventListener('iceconnectionstatechange', () => note(`ice ${connection.iceConnectionState}`));
+    connection.addEventListener('connectionstatechange', () => note(`connection ${connection.connectionState}`));
+    note('created');
+    observer.peers.push(peer);
+  }
+
+  // --- Frames ---
+
+  const canvas = new OffscreenCanvas(COLUMNS * CELL, ROWS * CELL);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  let count = 0;
+
+  document.addEventListener('DOMContentLoaded', () => {
+    const video = document.getElementById('remote-screen');
+    if (video) watch(video);
+  });
+
+  function watch(video) {
+    video.requestVideoFrameCallback((now, metadata) => {
+      const at = wallMs();
+      const { width, height } = metadata;
+      count += 1;
+      observer.frames.push({ number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp, ...readCode(video) });
+      if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
+      watch(video);
+    });
+  }
+
+  // {counter, stampUs} or, where the checksum is wrong, {counter: null, stampUs: null}.
+  function readCode(video) {
+    context.drawImage(video, 0, 0, canvas.width, canvas.height, 0, 0, canvas.width, canvas.height);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    const bytes = new Uint8Array(BYTES);
+    for (let cell = 0; cell < ROWS * COLUMNS; cell += 1) {
+      const x = (cell % COLUMNS) * CELL + CELL / 2;
+      const y = Math.floor(cell / COLUMNS) * CELL + CELL / 2;
+      const green = data[4 * (y * canvas.width + x) + 1];
+      if (green > MIDDLE) bytes[cell >> 3] |= 0x80 >> (cell & 7);
+    }
+    const view = new DataView(bytes.buffer);
+    const good = bytes[0] === MARK && crc16(bytes.subarray(0, CHECKED_BYTES)) === view.getUint16(CHECKED_BYTES);
+    if (!good) return { counter: null, stampUs: null };
+    return { counter: view.getUint32(1), stampUs: view.getUint8(5) * 2 ** 32 + view.getUint32(6) };
+  }
+
+  // CRC-16/CCITT-FALSE
+  function crc16(bytes) {
+    let crc = 0xffff;
+    for (const byte of bytes) {
+      crc ^= byte << 8;
+      for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff;
+    }
+    return crc;
+  }
+})();

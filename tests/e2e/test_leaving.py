@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Who leaves is sent nothing any more, and in the end nobody encodes for nobody."""
+
+import time
+
+import pytest
+
+from .device import Device
+from .patience import wait_until
+from .remote_screen import RemoteScreen
+
+# A watched 720p picture in motion takes more than ten times as much.
+SILENCE_BYTES_PER_SECOND = 30_000
+
+
+def is_silent(device: Device) -> bool:
+    """Whether the device sends next to nothing for a second."""
+    before = device.sent_bytes()
+    time.sleep(1)
+    return device.sent_bytes() - before < SILENCE_BYTES_PER_SECOND
+
+
+def has_viewers(device: Device) -> bool:
+    return device.state()["sinks"]["h264"]["has_clients"]
+
+
+@pytest.mark.parametrize("way", ["leave", "close"])
+def test_leaving_ends_the_watch(live: RemoteScreen, device: Device, way: str):
+    assert not is_silent(device)
+    if way == "leave":
+        live.leave()
+    else:
+        live.page.close()
+    wait_until(lambda: is_silent(device), "the device sends nothing any more")
+
+
+def test_coming_back_brings_the_picture_again(live: RemoteScreen):
+    live.leave()
+    live.page.go_back()
+    live.wait_until_live()
+
+
+def test_nobody_encodes_when_nobody_watches(live: RemoteScreen, device: Device):
+    """The plugin reads on for half a minute, for those who come back; then uStreamer notices."""
+    assert has_viewers(device)
+    live.leave()
+    wait_until(lambda: not has_viewers(device), "uStreamer has no reader any more", seconds=90)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The picture arrives, whole and moving, in a browser and in other viewers."""
+
+import asyncio
+
+from .device import Device
+from .remote_screen import RemoteScreen
+from .viewers import Viewer, run, undamaged_frames, watch
+
+VIEWERS = 8
+FRAMES = 45
+
+
+def assert_moving(counters: list[int | None]) -> None:
+    """The checksum of each picture held, and their counters went up."""
+    assert None not in counters, f"damaged pictures: {counters.count(None)} of {len(counters)}"
+    assert counters == sorted(counters)
+    # Each presented frame is a new one, but for the few that a busy browser presents late.
+    assert len(set(counters)) > 0.9 * len(counters)
+
+
+def test_browser_decodes_a_moving_picture(live: RemoteScreen):
+    decoded = live.frames_decoded()
+    frames = live.collect(FRAMES)
+    assert_moving([frame.counter for frame in frames])
+    assert {(frame.width, frame.height) for frame in frames} == {(1280, 720)}
+    assert live.frames_decoded() - decoded >= FRAMES - 1
+    assert live.state == "live"
+    assert live.notice() == ""
+
+
+def test_page_tells_size_and_rate_of_the_picture(live: RemoteScreen):
+    facts = live.page.locator("#picture-facts")
+    live.wait_until(lambda: "fps" in facts.inner_text(), "the frame rate is shown")
+    assert facts.inner_text().startswith("1280 \u00d7 720 \u00b7 ")
+
+
+def test_unmodified_aiortc_decodes_the_offer(device: Device):
+    """It keeps the last of several fmtp lines and then fails: there must be one."""
+    frames = run(watch(device.socket_url, FRAMES))
+    assert_moving([frame.code and frame.code[0] for frame in frames])
+
+
+def test_eight_viewers_at_once(device: Device):
+    # Little motion: what is tried here is the gateway, not eight decoders on one machine.
+    device.control(content="desktop")
+
+    async def watch_together():
+        return await asyncio.gather(*(watch(device.socket_url, FRAMES) for _ in range(VIEWERS)))
+
+    for frames in run(watch_together()):
+        assert_moving([frame.code and frame.code[0] for frame in frames])
+
+
+def test_stop_ends_the_frames_and_watch_brings_them_again(device: Device):
+    async def stop_and_watch_again():
+        async with Viewer(device.socket_url) as viewer:
+            await viewer.watch()
+            await undamaged_frames(viewer, FRAMES)
+            assert status_of(await viewer.request("stop")) == "stopped"
+            await until_silent(viewer)
+            await viewer.watch()
+            return await undamaged_frames(viewer, FRAMES)
+
+    frames = run(stop_and_watch_again())
+    assert_moving([frame.code and frame.code[0] for frame in frames])
+
+
+def status_of(event: dict) -> str | None:
+    return event["plugindata"]["data"].get("result", {}).get("status")
+
+
+async def until_silent(viewer: Viewer, seconds: float = 1.0) -> None:
+    """Returns when no frame came for this long: some thirty would have."""
+    frames = 0
+    while True:
+        try:
+            await asyncio.wait_for(viewer.frames.get(), seconds)
+        except TimeoutError:
+            return
+        frames += 1
+        assert frames < 20, "frames go on after `stop`"

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Whatever dies comes back, and the picture on an open page with it: nobody touches anything."""
+
+import time
+
+import pytest
+
+from .device import SINK, Device
+from .patience import wait_until
+from .remote_screen import RemoteScreen
+
+
+def kill_and_wait_for_successor(device: Device, service: str) -> tuple[float, float]:
+    """SIGKILL; the wall clock in seconds before it, and after another process took the place."""
+    process = device.main_pid(service)
+    killed = time.time()
+    device.kill(service)
+    wait_until(lambda: device.main_pid(service) not in (0, process), f"{service} is started again")
+    return killed, time.time()
+
+
+def test_page_waits_for_the_first_picture(screen: RemoteScreen, device: Device):
+    device.sh(f"systemctl stop ustreamer.service && rm -f {SINK}")
+    screen.open().wait_for_state("waiting")
+    assert "Waiting for the first picture" in screen.notice()
+    screen.wait_until(lambda: screen.plugin_errors()[2:], "the page asks again and again")
+    assert set(screen.plugin_errors()) == {503}
+
+    with screen.by_itself():
+        device.sh("systemctl start ustreamer.service")
+        screen.wait_until_live()
+    assert len({message["handle_id"] for message in screen.requests_to_plugin("watch")}) == 1
+    assert screen.peer_connections == 1
+
+
+@pytest.mark.parametrize("service", ["ustreamer", "janus"])
+def test_picture_returns_after_sigkill(live: RemoteScreen, device: Device, service: str):
+    with live.by_itself():
+        _, restarted = kill_and_wait_for_successor(device, service)
+        live.wait_until_live(captured_after=restarted)
+
+
+@pytest.mark.parametrize("service", ["tinypilot", "nginx"])
+def test_sigkill_costs_the_picture_nothing(live: RemoteScreen, device: Device, service: str):
+    number = live.newest.number
+    with live.by_itself():
+        killed, restarted = kill_and_wait_for_successor(device, service)
+        live.wait_until_live(captured_after=restarted)
+    meanwhile = [
+        frame
+        for frame in live.frames_since(number)
+        if frame.is_good and killed < frame.stamp < restarted
+    ]
+    assert meanwhile, f"no picture captured while {service} was down was shown"
+    assert live.states_since(killed) == []
+    assert live.peer_connections == 1
+
+
+def test_page_claims_its_session_after_the_socket_was_lost(live: RemoteScreen, device: Device):
+    """Without a picture being lost, the page can again be heard by Janus."""
+    kill_and_wait_for_successor(device, "nginx")
+
+    def claimed() -> bool:
+        claims = {entry["transaction"] for entry in live.sent if entry["janus"] == "claim"}
+        answers = {
+            entry.get("transaction") for entry in live.received if entry["janus"] == "success"
+        }
+        return bool(claims & answers)
+
+    live.wait_until(claimed, "Janus gives the page its session back")
+    assert live.peer_connections == 1
+
+
+def test_picture_returns_after_reboot(live: RemoteScreen, device: Device):
+    with live.by_itself():
+        device.restart()
+        live.wait_until_live()
+
+
+def test_picture_returns_with_a_sink_created_anew(live: RemoteScreen, device: Device):
+    inode = device.sh(f"stat -c %i {SINK}")
+    with live.by_itself():
+        device.sh(f"rm {SINK} && systemctl restart ustreamer.service")
+        live.wait_until_live()
+    assert device.sh(f"stat -c %i {SINK}") != inode
+
+
+def test_picture_returns_when_the_device_is_reached_again(live: RemoteScreen, device: Device):
+    with live.by_itself():
+        device.pause()
+        live.wait_for_state("unreachable")
+        assert "Device unreachable" in live.notice()
+        device.unpause()
+        live.wait_until_live()
