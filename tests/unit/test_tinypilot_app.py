@@ -27,7 +27,7 @@ def client():
 
 
 class Page(HTMLParser):
-    """All elements of a page as (tag, attributes), and the text of each `<script>` and `<style>`."""
+    """All elements of a page as (tag, attributes), and what stands in `<script>` and `<style>`."""
 
     def __init__(self, text):
         super().__init__()
@@ -143,7 +143,9 @@ def test_config_without_a_name_takes_the_host_name(monkeypatch):
     assert Config.from_values({"name": ""}).name == "kvm7"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"ice_servers": "stun:x"}', '{"ice_servers": [1]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"ice_servers": "stun:x"}', '{"ice_servers": [1]}']
+)
 def test_bad_config_is_refused(tmp_path, text):
     file = tmp_path / "web.json"
     file.write_text(text)

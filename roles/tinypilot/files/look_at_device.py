@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Look at a device before anything is changed: is IPv6 there, is a port taken, does the own certificate serve?
+"""Look at a device before anything is changed: IPv6, taken ports, the operator's own certificate.
 
 Arguments: nginx' configuration file of this product, nginx' user, {variable: port} and
 [certificate, key] as JSON. Prints JSON: ipv6 and package_lists (bools) and mistakes (sentences).
@@ -53,9 +53,10 @@ def port_mistakes(ports, is_provisioned):
             continue
         names = owners(inodes)
         if not names or names - ours:
+            others = " and ".join(sorted(names - ours)) or "another program"
             yield (
-                f"{variable} is {port}, but {' and '.join(sorted(names - ours)) or 'another program'} already "
-                "listens there: stop it, or choose a free port."
+                f"{variable} is {port}, but {others} already listens there: "
+                "stop it, or choose a free port."
             )
 
 
@@ -86,15 +87,19 @@ def certificate_mistakes(certificate, key, user):
             yield f"{variable} is {path}, and there is no such file on the device."
         elif not readable_as(user, path):
             usable = False
-            yield f"{variable} is {path}, which {user} cannot read: `chgrp {user}` and `chmod g+r` it."
+            yield (
+                f"{variable} is {path}, which {user} cannot read: "
+                f"`chgrp {user}` and `chmod g+r` it."
+            )
     if not usable:
         return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         yield (
-            f"tinypilot_certificate_file {certificate} and tinypilot_certificate_key_file {key} do not serve "
-            f"together ({error}): give a PEM certificate and its own key without a passphrase."
+            f"tinypilot_certificate_file {certificate} and tinypilot_certificate_key_file {key} "
+            f"do not serve together ({error}): give a PEM certificate and its own key without a "
+            "passphrase."
         )
 
 
