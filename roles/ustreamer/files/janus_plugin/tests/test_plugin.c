@@ -545,6 +545,9 @@ static void test_stop_and_watch_again(void) {
     CHECK(wait_for_count(0, 1));
     CHECK_EQUAL(ask(0, "stop"), 0);
     size_t before = count(0);
+    nap_ms(50);
+    put(1000, true); /* a viewer still there would take it up */
+    nap_ms(50);
     put_paced(10, 1000);
     nap_ms(100);
     CHECK_EQUAL(count(0), before);
@@ -564,6 +567,8 @@ static void test_hangup(void) {
     plugin->hangup_media(&seen[0].handle);
     plugin->hangup_media(&seen[0].handle);
     size_t before = count(0);
+    put(1000, true);
+    nap_ms(50);
     put_paced(5, 1000);
     nap_ms(50);
     CHECK_EQUAL(count(0), before);
