@@ -9,13 +9,12 @@ description:
     the role's prefix but is not in the specification is a typo. Runs on the controller and changes nothing.
 options:
   ranges:
-    description: Smallest and largest allowed value of numeric variables, as C({name: [min, max]}).
+    description: Smallest and largest allowed value of numeric variables, a list of two for each name.
     type: dict
     default: {}
   patterns:
     description: >-
-      What a string (or each string of a list) must look like, as C({name: [regular expression, words]}).
-      The words complete the sentence "... must be".
+      What a string (or each string of a list) must look like, a regular expression and words for each name. The words complete the sentence "... must be".
     type: dict
     default: {}
 """

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""Each mistake gets one sentence that names the variable, the value and what is allowed; nothing is changed."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+BARE, BOOKWORM, NO_INIT = "kvm-bare", "kvm-bookworm", "kvm-no-init"
+# Says of the host what a play could have changed: packages, units, users, files of the product.
+FINGERPRINT = (
+    "dpkg-query -W | sha256sum; getent passwd | sha256sum; getent group | sha256sum; "
+    "find /etc /opt /usr/local /run/systemd/system | sort | sha256sum"
+)
+
+
+def sh(host, command):
+    return subprocess.run(
+        ["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def play(host, variables, *arguments):
+    """Runs site.yml on `host`; returns exit code and output as one line of text."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "TERM": "dumb",
+        "COLUMNS": "1000",
+    }
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            f"--inventory={Path(__file__).parents[1] / 'inventory'}",
+            f"--limit={host}",
+            f"--extra-vars={json.dumps(variables)}",
+            *arguments,
+            str(ROOT / "playbooks" / "site.yml"),
+        ],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def assert_refused(host, variables, sentence):
+    before = sh(host, FINGERPRINT)
+    code, output = play(host, variables)
+    assert code != 0
+    assert sentence in output
+    assert "changed=0" in output
+    assert sh(host, FINGERPRINT) == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        pytest.param(variables, sentence, id=next(iter(variables)) + "=" + str(next(iter(variables.values()))))
+        for variables, sentence in [
+            (
+                {"ustreamer_h264_bitrate_kbps": 50000},
+                "ustreamer_h264_bitrate_kbps is 50000: it must be a whole number from 25 to 20000.",
+            ),
+            (
+                {"ustreamer_h264_bitrate_kbps": "fast"},
+                "ustreamer_h264_bitrate_kbps is 'fast': it must be a whole number from 25 to 20000.",
+            ),
+            (
+                {"ustreamer_h264_gop_frames": 61},
+                "ustreamer_h264_gop_frames is 61: it must be a whole number from 0 to 60.",
+            ),
+            (
+                {"ustreamer_frame_rate": -1},
+                "ustreamer_frame_rate is -1: it must be a whole number from 0 to 120.",
+            ),
+            (
+                {"ustreamer_resolution": "1080p"},
+                "ustreamer_resolution is '1080p': it must be WIDTHxHEIGHT such as 1920x1080",
+            ),
+            ({"ustreamer_source": "github"}, "ustreamer_source is 'github': it must be one of debian"),
+            ({"janus_source": "snap"}, "janus_source is 'snap': it must be one of debian"),
+            (
+                {"tinypilot_https_port": 70000},
+                "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
+            ),
+            (
+                {"tinypilot_http_port": 443},
+                "tinypilot_http_port and tinypilot_https_port are both 443: they must differ.",
+            ),
+            (
+                {"janus_rtp_port_first": 20063},
+                "janus_rtp_port_first is 20063 and janus_rtp_port_last is 20063: the last must be above the first.",
+            ),
+            (
+                {"janus_stun_server": "stun.example"},
+                "janus_stun_server is 'stun.example': it must be host:port or empty.",
+            ),
+            (
+                {"ustreamer_h264_bitrate": 5000},
+                "ustreamer_h264_bitrate: there is no such variable. Did you mean ustreamer_h264_bitrate_kbps?",
+            ),
+            (
+                {"janus_session_timeout": 5},
+                "janus_session_timeout: there is no such variable. Did you mean janus_session_timeout_seconds?",
+            ),
+            (
+                {"tinypilot_port": 443},
+                "tinypilot_port: there is no such variable. Did you mean tinypilot_http_port?",
+            ),
+            (
+                {"ustreamer_sink_name": "video"},
+                "ustreamer_sink_name is 'video': it must be a name of letters, digits and .:-_ that ends in :h264",
+            ),
+            (
+                {"tinypilot_certificate_file": "/etc/own.pem"},
+                "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
+            ),
+            (
+                {"emulated_hardware_allowed": False},
+                "emulated_hardware_allowed",
+            ),
+            (
+                {"ustreamer_hardware_required": True},
+                "kvm-bare has no H.264 encoder at /dev/video11",
+            ),
+        ]
+    ],
+)
+def test_a_wrong_variable(variables, sentence):
+    assert_refused(BARE, variables, sentence)
+
+
+def test_no_capture_device():
+    # /dev/null stands for the encoder: a character device is all that can be asked of a path before use.
+    assert_refused(
+        BARE,
+        {"ustreamer_hardware_required": True, "ustreamer_encoder_device": "/dev/null"},
+        "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
+    )
+
+
+def test_an_operating_system_without_h264():
+    assert_refused(
+        BOOKWORM,
+        {},
+        "ustreamer_source debian needs Debian or Raspberry Pi OS 13 or newer (older packages have no H.264)",
+    )
+
+
+def test_an_occupied_port():
+    sh(
+        BARE,
+        "systemd-run --quiet --unit=squatter --property=Type=exec python3 -m http.server 443 && "
+        "for i in $(seq 100); do ss -Hltn sport = :443 | grep -q . && exit; sleep 0.1; done; exit 1",
+    )
+    try:
+        assert_refused(BARE, {}, "tinypilot_https_port is 443")
+    finally:
+        sh(BARE, "systemctl stop squatter")
+
+
+def test_an_unreachable_mirror():
+    """The mirror's name is made unresolvable on the device alone."""
+    sh(BARE, "cp -p /etc/apt/sources.list /root/sources.list; rm -rf /var/lib/apt/lists/*")
+    sh(BARE, "sed -i -E 's#(https?://)[^/ ]+#\\1mirror.invalid#' /etc/apt/sources.list")
+    try:
+        code, output = play(BARE, {})
+        assert code != 0
+        assert "can't be reached" in output and "/etc/apt/sources.list" in output
+        assert "changed=0" in output
+    finally:
+        sh(BARE, "mv /root/sources.list /etc/apt/sources.list")
+
+
+def test_a_disk_that_is_nearly_full():
+    sh(BARE, "mount -t tmpfs -o size=50m tmpfs /var/cache")
+    try:
+        assert_refused(
+            BARE,
+            {},
+            "kvm-bare has 50 MiB free on /var/cache: building Janus needs 700 MiB. Make room, then run the play again.",
+        )
+    finally:
+        sh(BARE, "umount /var/cache")
+
+
+def test_no_systemd():
+    assert_refused(NO_INIT, {}, "with systemd.")

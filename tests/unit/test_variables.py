@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""The variables of the roles: documented as they are, wired, and refused in a sentence when wrong."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+def load(path):
+    return yaml.safe_load((ROOT / path).read_text())
+
+
+def options(role):
+    return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+def import_plugin(path):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+check_input = import_plugin("plugins/action/check_input.py")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_default_is_specified_with_the_same_value(role):
+    defaults, specified = load(f"roles/{role}/defaults/main.yml"), options(role)
+    assert defaults.keys() == specified.keys()
+    for name, value in defaults.items():
+        if not (isinstance(value, str) and "{{" in value):
+            assert specified[name].get("default") == value, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_public_names_have_the_role_as_prefix_and_private_ones_two_underscores(role):
+    assert all(name.startswith(f"{role}_") for name in load(f"roles/{role}/defaults/main.yml"))
+    private = ROOT / "roles" / role / "vars" / "main.yml"
+    if private.exists():
+        assert all(name.startswith(f"__{role}_") for name in load(private.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_is_used(role):
+    texts = [
+        path.read_text()
+        for folder in ("tasks", "templates", "vars", "defaults")
+        for path in (ROOT / "roles" / role / folder).glob("*")
+    ]
+    everything = "\n".join(texts)
+    for name in options(role):
+        uses = re.findall(rf"\b{name}\b(?!:)", everything)
+        assert uses, f"{name} is declared but nothing uses it"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_reads_no_variable_of_another(role):
+    others = {name for other in ROLES if other != role for name in options(other)}
+    for folder in ("tasks", "templates", "vars", "defaults"):
+        for path in (ROOT / "roles" / role / folder).glob("*"):
+            strangers = others & set(re.findall(r"\b[a-z]\w+\b", path.read_text()))
+            assert not strangers, f"{path.relative_to(ROOT)} reads {strangers}"
+
+
+def test_the_wiring_file_sets_only_what_exists():
+    known = {name for role in ROLES for name in options(role)} | {"kvm_address"}
+    assert load("inventory/group_vars/kvm.yml").keys() <= known
+
+
+def test_the_documented_variables_are_those_of_the_roles():
+    made = subprocess.run(
+        [sys.executable, ROOT / "tools/make_variables_doc.py"], capture_output=True, text=True, check=True
+    ).stdout
+    assert made == (ROOT / "docs/variables.md").read_text(), "run `make docs`"
+
+
+SPECIFICATION = {
+    "kvm_port": {"type": "int"},
+    "kvm_kind": {"choices": ["hdmi", "usb"]},
+    "kvm_size": {},
+    "kvm_on": {"type": "bool"},
+    "kvm_names": {"type": "list"},
+    "kvm_password": {"no_log": True, "type": "int"},
+}
+RANGES = {"kvm_port": [1, 65535]}
+PATTERNS = {
+    "kvm_size": [r"(|\d+x\d+)", "WIDTHxHEIGHT"],
+    "kvm_names": [r"[a-z]+", "a list of small letters"],
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"kvm_port": 70000}, "kvm_port is 70000: it must be a whole number from 1 to 65535."),
+        ({"kvm_port": "many"}, "kvm_port is 'many': it must be a whole number from 1 to 65535."),
+        ({"kvm_port": True}, "kvm_port is True: it must be a whole number from 1 to 65535."),
+        ({"kvm_port": 1.5}, "kvm_port is 1.5: it must be a whole number from 1 to 65535."),
+        ({"kvm_kind": "vga"}, "kvm_kind is 'vga': it must be one of hdmi, usb."),
+        ({"kvm_size": "big"}, "kvm_size is 'big': it must be WIDTHxHEIGHT."),
+        ({"kvm_on": "maybe"}, "kvm_on is 'maybe': it must be true or false."),
+        ({"kvm_names": "a"}, "kvm_names is 'a': it must be a list of small letters."),
+        ({"kvm_names": ["a", "B"]}, "kvm_names is ['a', 'B']: it must be a list of small letters."),
+        ({"kvm_prot": 1}, "kvm_prot: there is no such variable. Did you mean kvm_port?"),
+        ({"kvm_zzzzzzzz": 1}, "kvm_zzzzzzzz: there is no such variable. docs/variables.md lists all."),
+        ({"kvm_password": "x"}, "kvm_password is (not shown): it must be a whole number."),
+    ],
+)
+def test_a_mistake_is_answered_in_one_sentence(values, sentence):
+    assert check_input.mistakes(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == [sentence]
+
+
+def test_what_is_right_passes():
+    values = {
+        "kvm_port": "443",
+        "kvm_kind": "usb",
+        "kvm_size": "",
+        "kvm_on": "yes",
+        "kvm_names": [],
+        "other_thing": 1,
+    }
+    assert check_input.mistakes(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == []
