@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit test bench lock docs
+.PHONY: help appliance stop reboot verify check lint unit fuzz test bench workbench lock docs
 
 PYTHON ?= python3
 VENV   := .venv
@@ -35,6 +35,31 @@ verify: $(VENV)/lock ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
 
 check: lint unit ## lint and unit tests: the quick part of `make test`
+
+lint: $(VENV)/lock workbench ## style and static checks
+	@tools/lint.sh
+
+unit: $(VENV)/lock workbench | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
+	@$(BIN)/pytest -q tests/unit
+	@node --test roles/tinypilot/tests/
+	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
+	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
+
+fuzz: workbench ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
+	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
+
+test: $(VENV)/lock workbench ## everything: check, refusals, the whole product in a virtual Pi, browsers
+	@$(SUDO) tools/test.sh
+
+bench: $(VENV)/lock workbench ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
+	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi
+
+# What the tests need beyond the appliance: programs and header files, with the packages they come from.
+workbench: $(VENV)/lock
+	@$(PLAY) playbooks/workbench.yml -e @tests/workbench.yml
+
+docs: $(VENV)/lock ## generate docs/variables.md
+	@$(BIN)/python tools/make_variables_doc.py > docs/variables.md
 
 # requirements.txt is the lock; a copy of it in the environment tells whether that is up to date.
 $(VENV)/lock: requirements.txt

@@ -148,7 +148,7 @@ class Viewer:
                 f"nginx answers {error.status} for {self.url}: Janus' WebSocket is not behind it; "
                 "see `journalctl -u janus -u nginx`."
             ) from error
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ChainError(
                 f"nginx can't be reached at {self.url} ({error}): see `systemctl status nginx.socket`."
             ) from error
@@ -195,7 +195,7 @@ class Viewer:
         self._waiting[await self.send(message)] = future
         try:
             return await asyncio.wait_for(future, 5)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise ChainError(f"Janus does not answer `{message['janus']}` within 5 s.") from error
 
     async def _read(self):
@@ -215,7 +215,10 @@ class Viewer:
             await self._peer.addIceCandidate(None)
             return
         parsed = candidate_from_sdp(candidate["candidate"].split(":", 1)[1])
-        parsed.sdpMid, parsed.sdpMLineIndex = candidate.get("sdpMid"), candidate.get("sdpMLineIndex")
+        parsed.sdpMid, parsed.sdpMLineIndex = (
+            candidate.get("sdpMid"),
+            candidate.get("sdpMLineIndex"),
+        )
         await self._peer.addIceCandidate(parsed)
 
     async def _keep_alive(self):
@@ -229,8 +232,10 @@ class Viewer:
         await self.send({**message, "jsep": jsep} if jsep else message)
         try:
             return await asyncio.wait_for(self._events.get(), 5)
-        except asyncio.TimeoutError as error:
-            raise ChainError(f"The uStreamer plugin does not answer `{name}` within 5 s.") from error
+        except TimeoutError as error:
+            raise ChainError(
+                f"The uStreamer plugin does not answer `{name}` within 5 s."
+            ) from error
 
     async def watch(self, patience_seconds=15):
         """watch, answer, start; `watch` again for as long as the plugin has no picture yet."""
@@ -247,9 +252,9 @@ class Viewer:
                     f"{data.get('error')}): see `journalctl -u ustreamer -u janus`."
                 )
             await asyncio.sleep(WATCH_AGAIN_SECONDS)
-        await self._peer.setRemoteDescription(RTCSessionDescription(**{
-            key: event["jsep"][key] for key in ("sdp", "type")
-        }))
+        await self._peer.setRemoteDescription(
+            RTCSessionDescription(**{key: event["jsep"][key] for key in ("sdp", "type")})
+        )
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         local = self._peer.localDescription
         self.answered_at = time.time()
@@ -276,13 +281,17 @@ class Viewer:
     async def next_frame(self, patience_seconds=5.0) -> Frame:
         try:
             return await asyncio.wait_for(self.frames.get(), patience_seconds)
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             state = self._peer.iceConnectionState
             if state not in ("completed", "connected"):
-                text = f"no UDP connection to Janus came up (ICE is {state}): is the UDP range open?"
+                text = (
+                    f"no UDP connection to Janus came up (ICE is {state}): is the UDP range open?"
+                )
             else:
                 text = f"connected, but no frame was decoded within {patience_seconds:g} s."
-            raise ChainError(f"The viewer is {text}" if text[0] == "c" else f"The viewer has {text}") from error
+            raise ChainError(
+                f"The viewer is {text}" if text[0] == "c" else f"The viewer has {text}"
+            ) from error
 
 
 async def look(url, certificate, seconds) -> Report:
@@ -315,17 +324,25 @@ async def look(url, certificate, seconds) -> Report:
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Decode what the appliance shows, through its front door.")
+    parser = argparse.ArgumentParser(
+        description="Decode what the appliance shows, through its front door."
+    )
     parser.add_argument("url", help="wss://HOST/janus/ws")
-    parser.add_argument("--seconds", type=float, default=3.0, help="to watch after the first picture")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="to watch after the first picture"
+    )
     parser.add_argument("--certificate", help="SHA-256 of the server's certificate, in hexadecimal")
-    parser.add_argument("--emulated", action="store_true", help="demand the emulated source's counter and checksum")
+    parser.add_argument(
+        "--emulated", action="store_true", help="demand the emulated source's counter and checksum"
+    )
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     report = asyncio.run(look(arguments.url, arguments.certificate, arguments.seconds))
     if arguments.emulated and not report.error:
         if report.bad_checksums:
-            report.error = f"{report.bad_checksums} of {report.frames} pictures arrived damaged (checksum)."
+            report.error = (
+                f"{report.bad_checksums} of {report.frames} pictures arrived damaged (checksum)."
+            )
         elif report.counter_last <= report.counter_first:
             report.error = "The picture stands still: its counter does not advance."
     print(json.dumps(asdict(report)))

@@ -30,7 +30,10 @@ def is_kind(value, kind):
     if kind == "int":
         return not isinstance(value, bool) and re.fullmatch(r"[+-]?\d+", str(value)) is not None
     if kind == "float":
-        return not isinstance(value, bool) and re.fullmatch(r"[+-]?\d+(\.\d+)?", str(value)) is not None
+        return (
+            not isinstance(value, bool)
+            and re.fullmatch(r"[+-]?\d+(\.\d+)?", str(value)) is not None
+        )
     if kind == "bool":
         return str(value).lower() in ("true", "false", "yes", "no")
     if kind in ("str", "path"):

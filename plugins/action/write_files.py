@@ -8,7 +8,6 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-
 MANAGED = "Written by Ansible: a change here is lost with the next play."
 
 
@@ -16,7 +15,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         arguments = self._task.args.copy()
-        arguments["files"] = [self._rendered(entry, task_vars) for entry in arguments.get("files", [])]
+        arguments["files"] = [
+            self._rendered(entry, task_vars) for entry in arguments.get("files", [])
+        ]
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         # Contents may be secret, and long.
         result.pop("invocation", None)
@@ -32,6 +33,8 @@ class ActionModule(ActionBase):
             available_variables={**task_vars, "ansible_managed": MANAGED},
         )
         content = templar.template(
-            trust_as_template(path.read_text()), escape_backslashes=False, preserve_trailing_newlines=True
+            trust_as_template(path.read_text()),
+            escape_backslashes=False,
+            preserve_trailing_newlines=True,
         )
         return {**{key: entry[key] for key in entry if key != "template"}, "content": content}

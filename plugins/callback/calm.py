@@ -22,6 +22,7 @@ description:
 """
 
 LONG_SECONDS = 30
+SAYS_NOTHING = ("All assertions passed", "All items completed")
 GREEN, YELLOW, RED, DIM, BOLD = "32", "33", "31", "2", "1"
 
 
@@ -59,7 +60,11 @@ class CallbackModule(CallbackBase):
             if self._terminal:
                 width = os.get_terminal_size().columns - 8
                 with self._lock:
-                    print(f"\r\033[K{self._paint(f'{seconds:4d} s', DIM)}  {task[:width]}", end="", flush=True)
+                    print(
+                        f"\r\033[K{self._paint(f'{seconds:4d} s', DIM)}  {task[:width]}",
+                        end="",
+                        flush=True,
+                    )
             elif seconds >= LONG_SECONDS and seconds // LONG_SECONDS != told:
                 told = seconds // LONG_SECONDS
                 self._line(f"  ... {task}: {seconds} s so far")
@@ -77,11 +82,11 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result):
         told = result.result.get("msg")
+        speaks = result.task.action.rpartition(".")[2] in ("assert", "debug")
         if result.result.get("changed"):
             self._line(f"  {self._paint('changed', YELLOW)} {self._seconds()}  {self._task}")
-        elif result.task.action.rpartition(".")[2] in ("debug", "assert") and "loop" not in (told or "loop"):
-            if told not in ("All assertions passed", "All items completed"):
-                self._line(f"  {self._paint('good', GREEN)}             {told}")
+        elif speaks and told and told not in SAYS_NOTHING:
+            self._line(f"  {self._paint('good', GREEN)}             {told}")
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         if ignore_errors:
@@ -91,12 +96,18 @@ class CallbackModule(CallbackBase):
         failed = [item for item in outcome.get("results", []) if item.get("failed")] or [outcome]
         for one in failed:
             lines = [str(one.get("msg") or "")]
-            lines += [*one.get("stdout_lines", []), *one.get("stderr_lines", []), *one.get("journal", [])][-25:]
+            lines += [
+                *one.get("stdout_lines", []),
+                *one.get("stderr_lines", []),
+                *one.get("journal", []),
+            ][-25:]
             for line in "\n".join(lines).strip().splitlines():
                 self._line(f"          {line}")
 
     def v2_runner_on_unreachable(self, result):
-        self._line(f"  {self._paint('unreachable', RED)}  {result.host.get_name()}: {result.result.get('msg')}")
+        self._line(
+            f"  {self._paint('unreachable', RED)}  {result.host.get_name()}: {result.result.get('msg')}"
+        )
 
     def v2_playbook_on_stats(self, stats):
         self._finished.set()

@@ -14,7 +14,8 @@ options:
     default: {}
   patterns:
     description: >-
-      What a string (or each string of a list) must look like, a regular expression and words for each name. The words complete the sentence "... must be".
+      What a string (or each string of a list) must look like, a regular expression and words for each name.
+      The words complete the sentence "... must be".
     type: dict
     default: {}
 """

@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Keep systemd units enabled, running, and no older than what they run from."""
 
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 module: fresh_unit
 short_description: Keep systemd units enabled, running, and no older than what they run from
@@ -31,11 +36,6 @@ reasons:
   elements: str
   returned: always
 """
-
-import os
-import time
-
-from ansible.module_utils.basic import AnsibleModule
 
 PROPERTIES = (
     "Id",
@@ -101,7 +101,9 @@ def restart_reasons(unit, files):
     if unit["NeedDaemonReload"] == "yes":
         return [f"{name}: its unit file changed"]
     # The clock may have been set since the start (a Pi has none of its own), so count back from now.
-    elapsed = time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["InactiveExitTimestampMonotonic"]) / 1e6
+    elapsed = (
+        time.clock_gettime(time.CLOCK_MONOTONIC) - int(unit["InactiveExitTimestampMonotonic"]) / 1e6
+    )
     started = time.time() - elapsed
     paths = [unit["FragmentPath"], *unit["DropInPaths"].split(), *files]
     when, path = max((changed_at(path) for path in paths if path), default=(0.0, ""))
@@ -122,7 +124,9 @@ def main():
     missing = [unit["Id"] for unit in before if unit["LoadState"] not in ("loaded", "masked")]
     masked = [unit["Id"] for unit in before if unit["LoadState"] == "masked"]
     if masked:
-        units.fail(f"{', '.join(masked)} is masked: `systemctl unmask` it, then run the play again.")
+        units.fail(
+            f"{', '.join(masked)} is masked: `systemctl unmask` it, then run the play again."
+        )
     # static: has no [Install] section, something else starts it
     disabled = [unit["Id"] for unit in before if unit["UnitFileState"] not in ("enabled", "static")]
     reasons = [f"{name}: not enabled" for name in disabled]

@@ -2,6 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Make a folder on the host equal to a folder of the project, in one round trip."""
 
+import base64
+import hashlib
+import os
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 module: install_tree
 short_description: Make a folder on the host equal to a folder of the project
@@ -41,13 +48,6 @@ different:
   elements: str
   returned: always
 """
-
-import base64
-import hashlib
-import os
-import shutil
-
-from ansible.module_utils.basic import AnsibleModule
 
 
 def checksum(tree):

@@ -2,6 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Write a role's folders and configuration files in one round trip."""
 
+import grp
+import os
+import pwd
+import shlex
+import shutil
+import stat
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = r"""
 module: write_files
 short_description: Write a role's folders and configuration files in one round trip
@@ -12,15 +22,16 @@ description:
   - In check mode, owners and groups that do not exist yet are passed over, as the first run on a bare host needs it.
 options:
   folders:
-    description: Folders, made in this order, as C({path, owner, group, mode}). Owner and group default to root, mode to 0755.
+    description: >-
+      Folders, made in this order, as C({path, owner, group, mode}). Owner and group default to root, mode to 0755.
     type: list
     elements: dict
     default: []
   files:
     description: >-
-      Files, written in this order, as C({dest, template or content, owner, group, mode, validate}). C(template) is a name in the
-      role's C(templates). Owner and group default to root, mode to 0644. In C(validate), C(%s) stands for a
-      temporary copy.
+      Files, written in this order, as C({dest, template or content, owner, group, mode, validate, secret}).
+      C(template) is a name in the role's C(templates). Owner and group default to root, mode to 0644. In
+      C(validate), C(%s) stands for a temporary copy. With C(secret), the content is left out of the diff.
     type: list
     elements: dict
     default: []
@@ -33,16 +44,6 @@ written:
   elements: str
   returned: always
 """
-
-import grp
-import os
-import pwd
-import shlex
-import shutil
-import stat
-import tempfile
-
-from ansible.module_utils.basic import AnsibleModule
 
 
 class Writer:

@@ -78,7 +78,10 @@ def test_the_wiring_file_sets_only_what_exists():
 
 def test_the_documented_variables_are_those_of_the_roles():
     made = subprocess.run(
-        [sys.executable, ROOT / "tools/make_variables_doc.py"], capture_output=True, text=True, check=True
+        [sys.executable, ROOT / "tools/make_variables_doc.py"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert made == (ROOT / "docs/variables.md").read_text(), "run `make docs`"
 
@@ -111,7 +114,10 @@ PATTERNS = {
         ({"kvm_names": "a"}, "kvm_names is 'a': it must be a list of small letters."),
         ({"kvm_names": ["a", "B"]}, "kvm_names is ['a', 'B']: it must be a list of small letters."),
         ({"kvm_prot": 1}, "kvm_prot: there is no such variable. Did you mean kvm_port?"),
-        ({"kvm_zzzzzzzz": 1}, "kvm_zzzzzzzz: there is no such variable. docs/variables.md lists all."),
+        (
+            {"kvm_zzzzzzzz": 1},
+            "kvm_zzzzzzzz: there is no such variable. docs/variables.md lists all.",
+        ),
         ({"kvm_password": "x"}, "kvm_password is (not shown): it must be a whole number."),
     ],
 )

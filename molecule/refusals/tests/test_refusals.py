@@ -62,7 +62,11 @@ def assert_refused(host, variables, sentence):
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        pytest.param(variables, sentence, id=next(iter(variables)) + "=" + str(next(iter(variables.values()))))
+        pytest.param(
+            variables,
+            sentence,
+            id=next(iter(variables)) + "=" + str(next(iter(variables.values()))),
+        )
         for variables, sentence in [
             (
                 {"ustreamer_h264_bitrate_kbps": 50000},
@@ -84,7 +88,10 @@ def assert_refused(host, variables, sentence):
                 {"ustreamer_resolution": "1080p"},
                 "ustreamer_resolution is '1080p': it must be WIDTHxHEIGHT such as 1920x1080",
             ),
-            ({"ustreamer_source": "github"}, "ustreamer_source is 'github': it must be one of debian"),
+            (
+                {"ustreamer_source": "github"},
+                "ustreamer_source is 'github': it must be one of debian",
+            ),
             ({"janus_source": "snap"}, "janus_source is 'snap': it must be one of debian"),
             (
                 {"tinypilot_https_port": 70000},

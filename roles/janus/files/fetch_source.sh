@@ -7,7 +7,9 @@
 set -eu
 package=$1 version=$2 suite=$3
 
+# shellcheck source=/dev/null
 . /etc/os-release
+# shellcheck disable=SC2016 # apt expands it
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Origin: Debian' \
     "Codename: $VERSION_CODENAME" 'Component: main' | head -n 1)
 if [ -z "$mirror" ]; then

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+"""The live system after a restart: what listens, who runs what, how well it is locked up."""
+
+import asyncio
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+SINK = "/dev/shm/kvm::h264"
+# Unit, its user, and the highest score `systemd-analyze security` may give it (0 is best).
+SERVICES = {
+    "ustreamer.service": ("ustreamer", 0.5),
+    "janus.service": ("janus", 1.2),
+    "tinypilot.service": ("tinypilot", 0.5),
+    "nginx.service": ("www-data", 0.5),
+}
+UNITS = [*SERVICES, "tinypilot.socket", "nginx.socket"]
+RTP_PORTS = range(20000, 20064)
+
+services = pytest.mark.parametrize("unit", SERVICES)
+
+
+def processes(host, unit):
+    """Process ids of the whole control group of `unit`."""
+    group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
+    listed = host.check_output(
+        "find /sys/fs/cgroup -path %s -exec cat {} +", f"*{group}/cgroup.procs"
+    )
+    return sorted({int(pid) for pid in listed.split()})
+
+
+def status(host, pid):
+    """/proc/PID/status as a dict."""
+    text = host.file(f"/proc/{pid}/status").content_string
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_unit_is_enabled_and_came_up_by_itself(host, unit):
+    assert host.service(unit).is_enabled
+    assert host.service(unit).is_running
+    assert host.service(unit).systemd_properties.get("NRestarts", "0") == "0"
+
+
+def test_no_unit_failed_at_boot(host):
+    assert host.check_output("systemctl is-system-running") == "running"
+    assert host.check_output("systemctl --failed --no-legend") == ""
+
+
+def test_boot_order_has_no_cycle(host):
+    found = host.run("systemd-analyze verify default.target")
+    assert "ordering cycle" not in found.stderr + host.check_output("journalctl --boot --no-pager")
+
+
+@services
+def test_service_is_restarted_for_ever(host, unit):
+    properties = host.service(unit).systemd_properties
+    assert properties["Restart"] == "always"
+    assert properties["StartLimitIntervalUSec"] == "0"
+
+
+@services
+def test_service_runs_as_its_own_user_in_all_its_processes(host, unit):
+    user, _ = SERVICES[unit]
+    uid = str(host.user(user).uid)
+    pids = processes(host, unit)
+    assert pids
+    for pid in pids:
+        assert set(status(host, pid)["Uid"].split()) == {uid}
+
+
+@pytest.mark.parametrize("user", sorted({user for user, _ in SERVICES.values()}))
+def test_service_user_can_not_log_in(host, user):
+    assert host.user(user).shell == "/usr/sbin/nologin"
+    assert host.user(user).uid < 1000
+
+
+@services
+def test_sandbox_is_as_tight_as_promised(host, unit):
+    line = host.check_output("systemd-analyze security --no-pager %s | tail -n 1", unit)
+    score = float(re.search(r"(\d+\.\d+)", line)[1])
+    assert score <= SERVICES[unit][1], line
+
+
+@services
+def test_sandbox_holds_in_the_kernel(host, unit):
+    for pid in processes(host, unit):
+        seen = status(host, pid)
+        assert int(seen["CapEff"], 16) == 0
+        assert seen["NoNewPrivs"] == "1"
+        assert seen["Seccomp"] == "2"
+
+
+@services
+def test_service_sees_a_read_only_system_and_no_homes(host, unit):
+    pid = processes(host, unit)[0]
+    mounts = host.file(f"/proc/{pid}/mountinfo").content_string
+    root = next(line for line in mounts.splitlines() if line.split()[4] == "/")
+    assert "ro" in root.split()[5].split(",")
+    assert host.run(f"ls -A /proc/{pid}/root/root").stdout == ""
+
+
+@pytest.mark.parametrize("unit", ["ustreamer.service", "tinypilot.service", "nginx.service"])
+def test_service_has_no_network_of_its_own(host, unit):
+    pid = processes(host, unit)[0]
+    interfaces = host.file(f"/proc/{pid}/net/dev").content_string
+    assert re.findall(r"^\s*(\w+):", interfaces, re.MULTILINE) == ["lo"]
+
+
+def test_only_the_front_door_listens_on_tcp(host):
+    listening = host.check_output("ss --no-header --tcp --listening --numeric").splitlines()
+    ports = {int(line.split()[3].rpartition(":")[2]) for line in listening}
+    assert ports == {80, 443}
+
+
+def test_udp_is_bound_only_for_media(host):
+    bound = host.check_output("ss --no-header --udp --listening --numeric").splitlines()
+    assert {int(line.split()[3].rpartition(":")[2]) for line in bound} <= set(RTP_PORTS)
+
+
+def test_from_outside_only_80_and_443_answer(host):
+    """Every TCP port, from the Docker host."""
+    address = host.check_output("hostname -I").split()[0]
+
+    async def answers(port, slots):
+        async with slots:
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 5)
+            except OSError:
+                return None
+            writer.close()
+            return port
+
+    async def scan():
+        slots = asyncio.Semaphore(500)
+        return await asyncio.gather(*(answers(port, slots) for port in range(1, 65536)))
+
+    assert {port for port in asyncio.run(scan()) if port} == {80, 443}
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "group", "mode"),
+    [
+        (SINK, "ustreamer", "kvm-sink", 0o660),
+        ("/run/janus", "janus", "www-data", 0o2750),
+        ("/run/janus/ws.sock", "janus", "www-data", 0o660),
+        ("/run/ustreamer", "ustreamer", "www-data", 0o2750),
+        ("/run/ustreamer/http.sock", "ustreamer", "www-data", 0o660),
+        ("/etc/janus", "root", "janus", 0o750),
+        ("/etc/janus/janus.jcfg", "root", "janus", 0o640),
+        ("/etc/tinypilot/tls/key.pem", "root", "www-data", 0o640),
+        ("/opt/janus/bin/janus", "root", "root", 0o755),
+    ],
+)
+def test_only_those_who_need_it_may_open(host, path, owner, group, mode):
+    file = host.file(path)
+    assert (file.user, file.group, file.mode) == (owner, group, mode)
+
+
+def test_shared_memory_holds_the_sink_and_nothing_else(host):
+    found = host.check_output("find /dev/shm -mindepth 1 -printf '%p %u %g\\n'").splitlines()
+    assert found == [f"{SINK} ustreamer kvm-sink"]
+
+
+@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer"])
+def test_the_tls_key_is_for_nginx_alone(host, user):
+    assert host.run("runuser -u %s -- cat /etc/tinypilot/tls/key.pem", user).rc != 0
+
+
+def test_janus_is_built_with_nothing_that_is_not_needed(host):
+    built = host.check_output("find /opt/janus -name '*.so' -printf '%f\\n'").split()
+    assert sorted(built) == ["libjanus_ustreamer.so", "libjanus_websockets.so"]
+    assert not host.file("/opt/janus/share/janus/demos").exists
+
+
+def test_the_device_keeps_its_own_package_sources(host):
+    assert "deb-src" not in host.check_output(
+        "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; true"
+    )
+
+
+def test_the_journal_is_bounded(host):
+    limits = host.check_output("systemd-analyze cat-config systemd/journald.conf")
+    assert re.search(r"^SystemMaxUse=\d+M$", limits, re.MULTILINE)
+    assert re.search(r"^RuntimeMaxUse=\d+M$", limits, re.MULTILINE)
+
+
+def test_no_program_of_the_product_keeps_a_secret_on_its_command_line(host):
+    key = host.file("/etc/tinypilot/tls/key.pem").content_string.splitlines()[1]
+    assert key not in host.check_output(
+        "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '"
+    )
+    assert key not in host.check_output("journalctl --no-pager")
+
+
+def test_emulated_hardware_reaches_only_ustreamer(host):
+    preloaded = host.check_output(
+        "grep -l V4L2_EMULATOR /proc/[0-9]*/environ 2>/dev/null; true"
+    ).split()
+    pids = {int(path.split("/")[2]) for path in preloaded}
+    assert pids == set(processes(host, "ustreamer.service"))
+
+
+def test_the_plugin_holds_between_stub_gateway_and_sink(host):
+    """The plugin's own tests, against the headers of the Janus that loads it."""
+    name = host.check_output("hostname")
+    host.run("rm -rf /var/tmp/janus_plugin")
+    subprocess.run(
+        ["docker", "cp", str(ROOT / "roles/ustreamer/files/janus_plugin"), f"{name}:/var/tmp/"],
+        check=True,
+    )
+    tested = host.run(
+        "cd /var/tmp/janus_plugin && chmod -R a+rX . && install -d -o nobody /var/tmp/janus_plugin_build && "
+        "runuser -u nobody -- make check-plugin JANUS_CFLAGS=-I/opt/janus/include/janus "
+        "BUILD=/var/tmp/janus_plugin_build"
+    )
+    host.run("rm -rf /var/tmp/janus_plugin /var/tmp/janus_plugin_build")
+    assert tested.rc == 0, tested.stdout + tested.stderr
