@@ -62,7 +62,7 @@ prompt = no
 distinguished_name = subject
 x509_extensions = server
 [subject]
-CN = $1
+CN = $(printf %.64s "$1")
 [server]
 subjectAltName = $alternative_names
 basicConstraints = critical, CA:FALSE
