@@ -39,13 +39,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 @pytest.fixture(scope="session")
-def virtual_pi(pytestconfig: pytest.Config) -> Device:
+def virtual_pi(pytestconfig: pytest.Config) -> Iterator[Device]:
     name = pytestconfig.getoption("--device")
     if not name:
         pytest.exit("--device=NAME must name the container of a virtual Pi", returncode=4)
     device = Device(name)
     device.restore()
-    return device
+    with device.on_its_own_network():
+        yield device
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -49,14 +51,19 @@ class Device:
 
     @property
     def address(self) -> str:
-        """Its IPv4 address. A stopped container has none: then DeviceError."""
-        networks = json.loads(
-            docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name)
-        )
-        for network in networks.values():
-            if network["IPAddress"]:
-                return network["IPAddress"]
-        raise DeviceError(f"{self.name} has no address")
+        """Its IPv4 address, on its own network if it has one."""
+        return self._networks.get(self._own_network, self._first_network)["IPAddress"]
+
+    @property
+    def _networks(self) -> dict[str, dict]:
+        networks = docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name)
+        return json.loads(networks)
+
+    @property
+    def _first_network(self) -> dict:
+        """The one that leads to the world."""
+        networks = self._networks
+        return next(networks[name] for name in networks if name != self._own_network)
 
     @property
     def url(self) -> str:
@@ -67,15 +74,41 @@ class Device:
         """Janus' WebSocket, as viewers reach it."""
         return f"wss://{self.address}/janus/ws"
 
+    @contextlib.contextmanager
+    def on_its_own_network(self) -> Iterator[None]:
+        """Has it alone on a network meanwhile, so that it has the same address after a restart.
+
+        On Docker's common bridge it gets the next free one, for other containers come and go.
+        """
+        self._leave_own_network()
+        docker("network", "create", self._own_network)
+        docker("network", "connect", self._own_network, self.name)
+        try:
+            yield
+        finally:
+            self._leave_own_network()
+
+    @property
+    def _own_network(self) -> str:
+        return f"{self.name}-alone"
+
+    def _leave_own_network(self) -> None:
+        docker("network", "disconnect", "--force", self._own_network, self.name, check=False)
+        docker("network", "rm", self._own_network, check=False)
+
     # --- What runs on it ---
 
     def sh(self, command: str, check: bool = True) -> str:
         """Runs `command` as root in the device's shell and returns its output."""
         return docker("exec", self.name, "sh", "-c", command, check=check)
 
+    def python(self, program: str, *arguments: str, check: bool = True) -> str:
+        """Runs a Python program as root on the device and returns its output."""
+        return docker("exec", self.name, "python3", "-c", program, *arguments, check=check)
+
     def state(self) -> dict:
         """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
-        answer = docker("exec", self.name, "python3", "-c", _ASK_USTREAMER, check=False)
+        answer = self.python(_ASK_USTREAMER, check=False)
         return json.loads(answer)["result"] if answer else {}
 
     def is_active(self, *services: str) -> bool:
@@ -93,8 +126,8 @@ class Device:
         )
 
     def sent_bytes(self) -> int:
-        """What the device has sent into the network since it started."""
-        return int(self.sh("cat /sys/class/net/eth0/statistics/tx_bytes"))
+        """What the device has sent into its networks since it started."""
+        return sum(map(int, self.sh("cat /sys/class/net/eth*/statistics/tx_bytes").split()))
 
     # --- What happens to it ---
 
@@ -113,24 +146,34 @@ class Device:
 
     def restart(self) -> None:
         """As near to a power cycle as a container comes: /run, /tmp and /dev/shm are emptied."""
-        address = self.address
         docker("restart", self.name)
-        if self.address != address:
-            raise DeviceError(f"Docker moved {self.name} from {address} to {self.address}")
 
-    def pause(self) -> None:
-        """Nothing on the device runs any more, and nothing answers: as if the network were gone."""
+    def freeze(self) -> None:
+        """Nothing on the device runs any more, and nothing answers."""
         docker("pause", self.name)
 
-    def unpause(self) -> None:
+    def thaw(self) -> None:
         docker("unpause", self.name)
+
+    def unplug(self) -> None:
+        """Everything runs on, and no network reaches it."""
+        self._set_links("down")
+
+    def plug_in(self) -> None:
+        self._set_links("up")
+        # This route went with its link, and only the kernel's own come back with it.
+        self.sh(f"ip route replace default via {self._first_network['Gateway']}")
+
+    def _set_links(self, state: str) -> None:
+        self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")
 
     # --- Its default state ---
 
     def restore(self) -> None:
         """Undoes whatever a test may have left and waits until the device is ready."""
         if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
-            self.unpause()
+            self.thaw()
+        self.plug_in()
         self.control()
         sockets = "tinypilot.socket nginx.socket"
         self.sh(

@@ -210,9 +210,20 @@ class RemoteScreen:
         """How many the page has made since it was opened."""
         return self.page.evaluate("observer.peers.length")
 
+    def connection_events(self) -> list[tuple[float, str]]:
+        """What became of the newest peer connection: wall clock seconds, and the new state."""
+        events = self.page.evaluate("observer.peers.at(-1)?.events ?? []")
+        return [(event["at"] / 1000, event["name"]) for event in events]
+
     def requests_to_plugin(self, name: str) -> list[dict]:
         """The Janus messages with this request, in the order of sending."""
         return [message for message in self.sent if message.get("body", {}).get("request") == name]
+
+    def janus_did(self, request: str) -> bool:
+        """Whether the page asked Janus for this, as "claim", and Janus did it."""
+        asked = {message["transaction"] for message in self.sent if message["janus"] == request}
+        done = [message for message in self.received if message["janus"] == "success"]
+        return any(message.get("transaction") in asked for message in done)
 
     def plugin_errors(self) -> list[int]:
         """Error codes that the plugin answered with."""

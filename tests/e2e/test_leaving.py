@@ -34,6 +34,16 @@ def test_leaving_ends_the_watch(live: RemoteScreen, device: Device, way: str):
     wait_until(lambda: is_silent(device), "the device sends nothing any more")
 
 
+def test_page_set_aside_tells_the_device_and_returns(live: RemoteScreen):
+    """What the page says on its way out; a page in the back/forward cache gets to hear the answer."""
+    tell = "(type) => dispatchEvent(new PageTransitionEvent(type, { persisted: true }))"
+    live.page.evaluate(tell, "pagehide")
+    live.wait_until(lambda: live.requests_to_plugin("stop"), "the page stops the picture")
+    live.wait_until(lambda: live.janus_did("destroy"), "the page ends its session")
+    live.page.evaluate(tell, "pageshow")
+    live.wait_until_live()
+
+
 def test_coming_back_brings_the_picture_again(live: RemoteScreen):
     live.leave()
     live.page.go_back()

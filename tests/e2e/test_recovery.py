@@ -2,6 +2,7 @@
 """Whatever dies comes back, and the picture on an open page with it: nobody touches anything."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_picture_returns_after_sigkill(live: RemoteScreen, device: Device, servi
 
 @pytest.mark.parametrize("service", ["tinypilot", "nginx"])
 def test_sigkill_costs_the_picture_nothing(live: RemoteScreen, device: Device, service: str):
-    number = live.newest.number
+    number, connections = live.newest.number, live.peer_connections
     with live.by_itself():
         killed, restarted = kill_and_wait_for_successor(device, service)
         live.wait_until_live(captured_after=restarted)
@@ -53,22 +54,15 @@ def test_sigkill_costs_the_picture_nothing(live: RemoteScreen, device: Device, s
     ]
     assert meanwhile, f"no picture captured while {service} was down was shown"
     assert live.states_since(killed) == []
-    assert live.peer_connections == 1
+    assert live.peer_connections == connections
 
 
 def test_page_claims_its_session_after_the_socket_was_lost(live: RemoteScreen, device: Device):
     """Without a picture being lost, the page can again be heard by Janus."""
+    connections = live.peer_connections
     kill_and_wait_for_successor(device, "nginx")
-
-    def claimed() -> bool:
-        claims = {entry["transaction"] for entry in live.sent if entry["janus"] == "claim"}
-        answers = {
-            entry.get("transaction") for entry in live.received if entry["janus"] == "success"
-        }
-        return bool(claims & answers)
-
-    live.wait_until(claimed, "Janus gives the page its session back")
-    assert live.peer_connections == 1
+    live.wait_until(lambda: live.janus_did("claim"), "Janus gives the page its session back")
+    assert live.peer_connections == connections
 
 
 def test_picture_returns_after_reboot(live: RemoteScreen, device: Device):
@@ -85,10 +79,20 @@ def test_picture_returns_with_a_sink_created_anew(live: RemoteScreen, device: De
     assert device.sh(f"stat -c %i {SINK}") != inode
 
 
-def test_picture_returns_when_the_device_is_reached_again(live: RemoteScreen, device: Device):
+@pytest.mark.parametrize(
+    ("lose", "find"),
+    [(Device.unplug, Device.plug_in), (Device.freeze, Device.thaw)],
+    ids=["unplugged", "frozen"],
+)
+def test_picture_returns_when_the_device_is_reached_again(
+    live: RemoteScreen,
+    device: Device,
+    lose: Callable[[Device], None],
+    find: Callable[[Device], None],
+):
     with live.by_itself():
-        device.pause()
+        lose(device)
         live.wait_for_state("unreachable")
         assert "Device unreachable" in live.notice()
-        device.unpause()
+        find(device)
         live.wait_until_live()
