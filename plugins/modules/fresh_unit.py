@@ -144,10 +144,14 @@ def main():
             units.systemctl("daemon-reload")
         if disabled:
             units.systemctl("enable", *disabled)
-        if stale:
+        units.systemctl("reset-failed", *units.names, check=False)
+        if stale and len(units.names) == 1:
+            # Not stop and start: what a unit keeps over a restart (descriptors, runtime folders) stays.
+            units.systemctl("restart", *units.names)
+        elif stale:
+            # A socket can't be restarted under its running service.
             units.systemctl("stop", *reversed(units.names))
         if stale or idle:
-            units.systemctl("reset-failed", *units.names, check=False)
             units.systemctl("start", *units.names)
         dead = [unit["Id"] for unit in units.show() if unit["ActiveState"] not in RUNNING]
         if dead:

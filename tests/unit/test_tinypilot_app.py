@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("flask", reason="Flask is Debian's on the device; here it is a test dependency")
-
 ROLE = Path(__file__).parents[2] / "roles" / "tinypilot"
 APP = ROLE / "files" / "app"
 STATIC = APP / "tinypilot" / "static"
