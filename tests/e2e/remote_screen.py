@@ -176,6 +176,20 @@ class RemoteScreen:
         )
         return self.frames_since(start)
 
+    def collect_undamaged(self, count: int) -> list[Frame]:
+        """The next `count` frames in a row whose checksums are right.
+
+        On a busy machine the reader of uStreamer's sink, which has room for one frame, can come too
+        late for one; what follows is damaged until the next key frame.
+        """
+        start = self.newest.number if self.newest else 0
+
+        def look() -> list[Frame]:
+            frames = self.frames_since(start)[-count:]
+            return frames if len(frames) == count and all(f.is_good for f in frames) else []
+
+        return self.wait_until(look, f"{count} undamaged frames in a row are presented")
+
     def wait_for_frame(self, captured_after: float, size: tuple[int, int] | None = None) -> Frame:
         """A frame with the right checksum whose picture was captured after this moment."""
 
