@@ -12,29 +12,37 @@ SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI)
 PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10
 HOST   ?=
+ADDRESS = $(lastword $(subst @, ,$(HOST)))
+LOGIN   = $(if $(findstring @,$(HOST)),$(firstword $(subst @, ,$(HOST))))
+# Further arguments of ansible-playbook: make appliance ARGS=--ask-become-pass
+ARGS   ?=
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
 ifeq ($(HOST),)
-	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e verify_stop='make stop'
+	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e verify_stop='make stop' $(ARGS)
 else
-	@printf 'kvm:\n  hosts:\n    "%s":\n      ansible_user: "%s"\n      ansible_become: true\n' '$(lastword $(subst @, ,$(HOST)))' '$(firstword $(subst @, ,$(HOST)))' > $(BUILD)/device.yml
-	@KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml --limit '$(lastword $(subst @, ,$(HOST)))' playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json
+	@printf 'kvm:\n  hosts:\n    device:\n      ansible_host: "%s"\n%b      ansible_become: true\n' '$(ADDRESS)' \
+	    '$(if $(LOGIN),      ansible_user: "$(LOGIN)"\n)' > $(BUILD)/device.yml
+	@KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml \
+	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json $(ARGS)
 endif
 	@$(BIN)/python tools/show_appliance.py $(BUILD)
 
 stop: $(VENV)/lock ## remove the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/virtual.yml -e virtual_state=absent
 
-reboot: ## restart the virtual Pi, as a power cycle would
-	@$(SUDO) docker restart kvm-virtual-pi >/dev/null && echo "kvm-virtual-pi restarted"
+reboot: $(VENV)/lock ## restart the virtual Pi, as a power cycle would
+	@$(PLAY) -i inventory/virtual.yml playbooks/virtual.yml -e virtual_restart=true
 
 verify: $(VENV)/lock ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
 
 check: lint unit ## lint and unit tests: the quick part of `make test`
+
+check lint unit fuzz: ENGINE = -e '{"workbench_engine": false}'
 
 lint: $(VENV)/lock workbench ## style and static checks
 	@tools/lint.sh
@@ -56,7 +64,7 @@ bench: $(VENV)/lock workbench ## measure the virtual Pi that `make appliance` ma
 
 # What the tests need beyond the appliance: programs and header files, with the packages they come from.
 workbench: $(VENV)/lock
-	@$(PLAY) playbooks/workbench.yml -e @tests/workbench.yml
+	@$(PLAY) playbooks/workbench.yml -e @tests/workbench.yml $(ENGINE)
 
 docs: $(VENV)/lock ## generate docs/variables.md
 	@$(BIN)/python tools/make_variables_doc.py > docs/variables.md

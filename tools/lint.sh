@@ -11,7 +11,7 @@ files() { git ls-files --cached --others --exclude-standard -- "$@"; }
 say yamllint "YAML"
 yamllint --strict .
 say ansible-lint "roles and playbooks, production profile"
-ansible-lint --quiet --nocolor
+ansible-lint -q --nocolor
 say ruff "Python"
 ruff check --quiet .
 ruff format --check --quiet .

@@ -4,7 +4,8 @@
 
     verify_chain.py WIRING
 
-WIRING is a JSON object: units (list), ustreamer_socket, sink_name, sink_group, janus_socket, https_port.
+WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
+janus_socket, https_port.
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
 width, height, certificate (SHA-256 of what nginx shows). Python's standard library only, so that it runs on
 any device. Needs root, for the sockets.
@@ -27,6 +28,7 @@ import sys
 import time
 
 PLUGIN = "janus.plugin.ustreamer"
+NO_PICTURE_YET = 503
 PATIENCE_SECONDS = 10
 # The frame's id stands at the same place in every layout of the sink.
 SINK_ID_OFFSET = 16
@@ -116,6 +118,25 @@ def ask_ustreamer(wiring):
         ) from error
 
 
+def check_capture(wiring):
+    """uStreamer's account of the source. That it is offline says only that no picture comes: the reasons that are no
+    switched-off computer are told apart here."""
+    device = wiring["capture_device"]
+    if device and not os.path.exists(device):
+        raise BrokenLink(
+            f"There is no capture device {device}: is it plugged in? `ls -l /dev/video* /dev/kvm-video` shows what is."
+        )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (state := ask_ustreamer(wiring))["h264"]["online"]:
+        if time.monotonic() > deadline:
+            raise BrokenLink(
+                "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
+                "`journalctl -u ustreamer` tells why; a hung encoder needs a reboot."
+            )
+        time.sleep(0.25)
+    return state["source"]
+
+
 def check_sink(wiring):
     path = "/dev/shm/" + wiring["sink_name"]
     try:
@@ -173,7 +194,7 @@ def watch(wiring):
             if "jsep" in answer:
                 return janus
             refusal = answer.get("plugindata", {}).get("data") or answer.get("error")
-            if time.monotonic() > deadline:
+            if refusal.get("error_code") != NO_PICTURE_YET or time.monotonic() > deadline:
                 raise BrokenLink(
                     f"The uStreamer plugin makes no offer ({refusal.get('error') or refusal}): "
                     "`journalctl -u janus -u ustreamer` tells why."
@@ -192,10 +213,9 @@ def check_sink_advances(wiring, path):
         if sink_id(path) != first:
             return
         time.sleep(0.05)
-    encoder = "open" if ask_ustreamer(wiring).get("h264", {}).get("online") else "not open"
     raise BrokenLink(
-        f"No new frame came into the sink within {PATIENCE_SECONDS} s although somebody watches; the H.264 encoder is "
-        f"{encoder}: `journalctl -u ustreamer` tells why."
+        f"No new frame came into the sink within {PATIENCE_SECONDS} s although somebody watches: "
+        "`journalctl -u ustreamer` tells why."
     )
 
 
@@ -226,7 +246,7 @@ def main():
     result = {"error": None, "signal": False, "width": 0, "height": 0, "certificate": None}
     try:
         check_units(wiring)
-        source = ask_ustreamer(wiring)["source"]
+        source = check_capture(wiring)
         result.update(signal=source["online"], **source["resolution"])
         path = check_sink(wiring)
         janus = watch(wiring)

@@ -284,13 +284,12 @@ class Viewer:
         except TimeoutError as error:
             state = self._peer.iceConnectionState
             if state not in ("completed", "connected"):
-                text = (
-                    f"no UDP connection to Janus came up (ICE is {state}): is the UDP range open?"
-                )
-            else:
-                text = f"connected, but no frame was decoded within {patience_seconds:g} s."
+                raise ChainError(
+                    f"No UDP connection from the viewer to Janus came up (ICE is {state}): is the UDP range open?"
+                ) from error
             raise ChainError(
-                f"The viewer is {text}" if text[0] == "c" else f"The viewer has {text}"
+                f"The viewer is connected, but has decoded no frame for {patience_seconds:g} s: "
+                "`journalctl -u ustreamer -u janus` tells why."
             ) from error
 
 

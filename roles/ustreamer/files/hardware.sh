@@ -1,21 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Prints one word for each thing that is so: capture, encoder (there), pi5, boot-config (there), overlay (in it),
-# reboot-due (it changed since the boot).
-#   hardware.sh CAPTURE_DEVICE ENCODER_DEVICE BOOT_CONFIG
-capture=$1 encoder=$2 config=$3
+# reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule has not met it yet).
+#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE BOOT_CONFIG
+kind=$1 capture=$2 encoder=$3 config=$4
 
-# Before the udev rule is there, the default name does not exist: any video device that is no part of
-# the Pi's own codec will do.
+# What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
+is_capture() {
+    case $kind in
+    tc358743) [ "$(cat "$1/name")" = unicam-image ] ;;
+    usb) readlink -f "$1/device" | grep -q /usb && [ "$(cat "$1/index")" = 0 ] ;;
+    esac
+}
+
 if [ -c "$capture" ]; then
     echo capture
 elif [ "$capture" = /dev/kvm-video ]; then
-    for name in /sys/class/video4linux/video*/name; do
-        [ -r "$name" ] || continue
-        case $(cat "$name") in
-        bcm2835-* | rpi-* | rpivid* | pispbe*) ;;
-        *) echo capture && break ;;
-        esac
+    for node in /sys/class/video4linux/video*; do
+        [ -e "$node" ] || continue
+        is_capture "$node" && echo capture unnamed | tr ' ' '\n' && break
     done
 fi
 [ ! -c "$encoder" ] || echo encoder
