@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Measures, prints tables and writes them into docs/performance.md.
+
+python -m tests.bench --device NAME [--only PART]... [--provision]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ..e2e.device import Device
+from ..e2e.remote_screen import launch_browser
+from . import comeback, document, first_picture, latency, load, machine, provisioning, rate
+
+PARTS = {
+    "latency": latency.measure,
+    "rate": rate.measure,
+    "first-picture": first_picture.measure,
+    "comeback": comeback.measure,
+    "load": load.measure,
+}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--device", help="container of a virtual Pi; some parts break its services")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part (repeatable)")
+    parser.add_argument(
+        "--provision", action="store_true", help="make a container of its own and time that, too"
+    )
+    arguments = parser.parse_args()
+    arguments.parts = list(PARTS) if arguments.only is None else arguments.only
+    if not arguments.device:
+        if not arguments.provision or arguments.only:
+            parser.error("--device NAME is needed for all but --provision")
+        arguments.parts = []
+    return arguments
+
+
+def publish(part: str, where: str, text: str) -> None:
+    print(f"\n{part}\n\n{text}\n\n{where}", flush=True)
+    document.write(part, f"{text}\n\n{where}")
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.parts:
+        device = Device(arguments.device)
+        device.restore()
+        with device.on_its_own_network(), launch_browser() as browser:
+            for part in arguments.parts:
+                where = machine.describe()
+                try:
+                    publish(part, where, PARTS[part](browser, device))
+                finally:
+                    device.restore()
+    if arguments.provision:
+        where = machine.describe()
+        publish("provisioning", where, provisioning.measure())
+
+
+if __name__ == "__main__":
+    main()

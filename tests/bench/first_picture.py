@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""From the page's answer to its first picture, and what of it is waited for."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser
+
+from ..e2e.device import Device
+from ..e2e.remote_screen import RemoteScreen
+from .figures import milliseconds, percentile, table
+
+TRIES = 20
+# From ... to ...: events of the peer connection, and the first frame.
+STEPS = {
+    "ICE": ("signaling stable", "ice connected"),
+    "DTLS": ("ice connected", "connection connected"),
+    "key frame, decoding, presentation": ("connection connected", "first frame"),
+    "all: answer to first picture": ("signaling stable", "first frame"),
+}
+
+
+def moments(screen: RemoteScreen) -> dict[str, float]:
+    """When each event of the newest peer connection came first, wall clock seconds."""
+    events = screen.connection_events()
+    first = {name: at for at, name in reversed(events)}
+    return {**first, "first frame": screen.frames_since(0)[0].at}
+
+
+def measure(browser: Browser, device: Device) -> str:
+    screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+    screen.open().wait_until_live()
+    durations: dict[str, list[float]] = {step: [] for step in STEPS}
+    for _ in range(TRIES):
+        screen.open().wait_until_live()
+        at = moments(screen)
+        for step, (begin, end) in STEPS.items():
+            durations[step].append(at[end] - at[begin])
+    screen.page.close()
+    rows = [
+        [step, *(milliseconds(percentile(samples, percent)) for percent in (50, 95, 100))]
+        for step, samples in durations.items()
+    ]
+    return (
+        f"{TRIES} times in Chromium: the page is loaded anew while somebody has just watched.\n\n"
+        + table(["step", "p50 ms", "p95 ms", "longest ms"], rows)
+    )
