@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "bits.h"
+#include "frame_num.h"
 #include "gop.h"
 #include "h264.h"
 #include "memsink.h"
@@ -334,6 +336,384 @@ static void test_nal_units(void) {
     NALS("", "");
     NALS("no start code at all", "");
 #undef NALS
+}
+
+/* ---- bits ---- */
+
+static void test_bits(void) {
+    static const uint8_t data[] = {0x67, 0xa6, 0x42, 0x98, 0xe2, 0x04, 0xa5};
+    struct bits bits = bits_of((struct h264_nal){data, sizeof data});
+    /* Behind the header tables 9-2 and 9-3: 1, 010, 011, 00100, ..., 0001001; then 0100101. */
+    for (uint32_t i = 0; i < 9; i++)
+        CHECK_EQUAL(bits_read_ue(&bits), i);
+    CHECK(!bits.failed);
+    bits = bits_of((struct h264_nal){data, sizeof data});
+    const int expected[] = {0, 1, -1, 2, -2, 3, -3, 4, -4};
+    for (int i = 0; i < 9; i++)
+        CHECK_EQUAL(bits_read_se(&bits), expected[i]);
+    CHECK_EQUAL(bits_read(&bits, 0), 0);
+    CHECK_EQUAL(bits_read(&bits, 3), 2);
+    CHECK_EQUAL(bits_read(&bits, 4), 5);
+    CHECK(!bits.failed);
+    CHECK_EQUAL(bits_read(&bits, 1), 0);
+    CHECK(bits.failed);
+    CHECK_EQUAL(bits_read_ue(&bits), 0);
+    CHECK_EQUAL(bits_read_se(&bits), 0);
+}
+
+static void test_bits_with_emulation_prevention(void) {
+    static const uint8_t data[] = {0x67, 0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3, 0, 3, 0, 0, 3};
+    static const uint8_t meant[] = {0, 0, 1, 0, 0, 0, 0, 3, 0, 3, 0, 0};
+    struct bits bits = bits_of((struct h264_nal){data, sizeof data});
+    for (size_t i = 0; i < sizeof meant; i++)
+        CHECK_EQUAL(bits_read(&bits, 8), meant[i]);
+    CHECK(!bits.failed);
+    bits_read(&bits, 1);
+    CHECK(bits.failed);
+}
+
+static void test_bits_of_long_codes(void) {
+    static const uint8_t longest[] = {0x67, 0, 0, 3, 0, 1, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t too_long[] = {0x67, 0, 0, 3, 0, 0, 3, 0x80, 0, 0, 3, 0, 0, 3, 0x80};
+    struct bits bits = bits_of((struct h264_nal){longest, sizeof longest});
+    CHECK_EQUAL(bits_read_ue(&bits), UINT32_MAX - 1);
+    CHECK(!bits.failed);
+    bits = bits_of((struct h264_nal){longest, sizeof longest});
+    CHECK_EQUAL(bits_read_se(&bits), -INT32_MAX);
+    bits = bits_of((struct h264_nal){too_long, sizeof too_long});
+    CHECK_EQUAL(bits_read_ue(&bits), 0);
+    CHECK(bits.failed);
+    for (size_t length = 1; length < sizeof longest; length++) {
+        uint8_t *exact = malloc(length); /* for the sanitizer */
+        memcpy(exact, longest, length);
+        bits = bits_of((struct h264_nal){exact, length});
+        CHECK_EQUAL(bits_read_ue(&bits), 0);
+        CHECK(bits.failed);
+        free(exact);
+    }
+}
+
+/* ---- frame_num ---- */
+
+/* A NAL unit written bit by bit, in the way of an encoder. */
+struct maker {
+    uint8_t raw[512], nal[800];
+    size_t bits, length;
+};
+
+static void write_bits(struct maker *maker, int count, uint32_t value) {
+    while (count-- > 0) {
+        maker->raw[maker->bits / 8] |= (uint8_t)((value >> count & 1) << (7 - maker->bits % 8));
+        maker->bits++;
+    }
+}
+
+static void write_ue(struct maker *maker, uint32_t value) {
+    int length = 1;
+    while ((value + 1) >> length)
+        length++;
+    write_bits(maker, length - 1, 0);
+    write_bits(maker, length, value + 1);
+}
+
+static void write_se(struct maker *maker, int32_t value) {
+    write_ue(maker, (uint32_t)(value > 0 ? 2 * value - 1 : -2 * value));
+}
+
+/* The end of the data and the emulation prevention. */
+static struct h264_nal finish(struct maker *maker, uint8_t header) {
+    int zeros = 0;
+    write_bits(maker, 1, 1);
+    maker->nal[0] = header;
+    maker->length = 1;
+    for (size_t i = 0; i < (maker->bits + 7) / 8; i++) {
+        if (zeros == 2 && maker->raw[i] <= 3) {
+            maker->nal[maker->length++] = 3;
+            zeros = 0;
+        }
+        zeros = maker->raw[i] ? 0 : zeros + 1;
+        maker->nal[maker->length++] = maker->raw[i];
+    }
+    return (struct h264_nal){maker->nal, maker->length};
+}
+
+struct sps {
+    uint8_t profile;
+    uint32_t chroma_format;
+    bool colour_planes, scaling;
+    uint32_t width, poc_type; /* width: log2_max_frame_num_minus4 */
+    bool gaps_allowed, fields;
+};
+
+static struct h264_nal make_sps(struct maker *maker, struct sps sps) {
+    *maker = (struct maker){0};
+    write_bits(maker, 24, (uint32_t)sps.profile << 16 | 40);
+    write_ue(maker, 0);
+    if (sps.profile >= 100 || sps.profile == 44) {
+        write_ue(maker, sps.chroma_format);
+        if (sps.chroma_format == 3)
+            write_bits(maker, 1, sps.colour_planes);
+        write_ue(maker, 0);
+        write_ue(maker, 0);
+        write_bits(maker, 1, 0);
+        write_bits(maker, 1, sps.scaling);
+        for (int i = 0; sps.scaling && i < (sps.chroma_format == 3 ? 12 : 8); i++) {
+            write_bits(maker, 1, i != 1);
+            if (i == 1)
+                continue;
+            if (i == 2) { /* a scale of 0 at the third place: no more follow */
+                write_se(maker, 100);
+                write_se(maker, 120);
+                write_se(maker, 28);
+                continue;
+            }
+            for (int j = 0; j < (i < 6 ? 16 : 64); j++)
+                write_se(maker, j % 2 ? -3 : 3);
+        }
+    }
+    write_ue(maker, sps.width);
+    write_ue(maker, sps.poc_type);
+    if (sps.poc_type == 0)
+        write_ue(maker, 4);
+    if (sps.poc_type == 1) {
+        write_bits(maker, 1, 0);
+        write_se(maker, -7);
+        write_se(maker, 7);
+        write_ue(maker, 3);
+        for (int i = 0; i < 3; i++)
+            write_se(maker, i);
+    }
+    write_ue(maker, 1);
+    write_bits(maker, 1, sps.gaps_allowed);
+    write_ue(maker, 119);
+    write_ue(maker, 67);
+    write_bits(maker, 1, !sps.fields);
+    write_bits(maker, 4, 0xa);
+    return finish(maker, 0x67);
+}
+
+static void check_sps(struct h264_nal nal, int bits) {
+    struct frame_num_format format;
+    CHECK(frame_num_parse_sps(nal, &format));
+    CHECK_EQUAL(format.bits, bits);
+    CHECK(!format.colour_planes);
+    for (size_t length = 1; length < nal.length; length++) { /* VUI may be cut off, all else not */
+        uint8_t *exact = malloc(length);
+        memcpy(exact, nal.data, length);
+        bool good = frame_num_parse_sps((struct h264_nal){exact, length}, &format);
+        CHECK_EQUAL(format.bits, good ? bits : 0);
+        CHECK(length >= 8 || !good);
+        free(exact);
+    }
+}
+
+static void test_sps_of_encoders(void) {
+#define SPS(text, bits) check_sps((struct h264_nal){(const uint8_t *)text, sizeof text - 1}, bits)
+    /* x264: constrained baseline of 1280x720, high, high 4:4:4. */
+    SPS("\x67\x42\xc0\x1f\xda\x01\x40\x16\xe8\x40\0\0\3\0\x40\0\0\x0f\x23\xc6\x0c\xa8", 4);
+    SPS("\x67\x64\0\x0d\xac\xb4\x0a\x0f\xd0\x80\0\0\3\0\x80\0\0\x1e\x47\x8a\x15\x50", 4);
+    SPS("\x67\xf4\0\x0d\x91\x96\x81\x41\xfa\x10\0\0\3\0\x10\0\0\3\3\xc8\xf1\x42\xaa", 4);
+    /* The Raspberry Pi's encoder: high, 1280x720. */
+    SPS("\x27\x64\0\x28\xac\x2b\x40\x28\x02\xdd\0\xf1\x22\x6a", 8);
+#undef SPS
+}
+
+static void test_sps_of_any_kind(void) {
+    const uint8_t profiles[] = {66, 77, 88, 100, 110, 122, 244, 44, 118, 128};
+    struct maker maker;
+    struct frame_num_format format;
+    for (size_t i = 0; i < sizeof profiles; i++) {
+        for (uint32_t variant = 0; variant < 13 * 3 * 4 * 2; variant++) {
+            struct sps sps = {.profile = profiles[i],
+                              .width = variant % 13,
+                              .poc_type = variant / 13 % 3,
+                              .chroma_format = variant / 39 % 4,
+                              .scaling = variant / 156 % 2};
+            check_sps(make_sps(&maker, sps), 4 + (int)sps.width);
+        }
+    }
+    CHECK(frame_num_parse_sps(
+        make_sps(&maker, (struct sps){.profile = 244, .chroma_format = 3, .colour_planes = true}),
+        &format));
+    CHECK(format.colour_planes);
+    CHECK_EQUAL(format.bits, 4);
+}
+
+static void test_sps_that_is_not_judged_by(void) {
+    const uint8_t sps_66[] = {0x67, 0x42, 0, 40, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff};
+    struct maker maker;
+    struct frame_num_format format;
+    CHECK(frame_num_parse_sps(make_sps(&maker, (struct sps){.profile = 66, .gaps_allowed = true}),
+                              &format));
+    CHECK_EQUAL(format.bits, 0);
+    CHECK(frame_num_parse_sps(make_sps(&maker, (struct sps){.profile = 66, .fields = true}),
+                              &format));
+    CHECK_EQUAL(format.bits, 0);
+    CHECK(!frame_num_parse_sps(make_sps(&maker, (struct sps){.profile = 99}), &format));
+    CHECK_EQUAL(format.bits, 0);
+    CHECK(
+        !frame_num_parse_sps(make_sps(&maker, (struct sps){.profile = 66, .width = 13}), &format));
+    CHECK_EQUAL(format.bits, 0);
+    CHECK(!frame_num_parse_sps(make_sps(&maker, (struct sps){.profile = 66, .poc_type = 3}),
+                               &format));
+    CHECK_EQUAL(format.bits, 0);
+    CHECK(!frame_num_parse_sps((struct h264_nal){sps_66, sizeof sps_66}, &format)); /* its id */
+    CHECK_EQUAL(format.bits, 0);
+}
+
+static struct h264_nal make_slice(struct maker *maker, uint8_t header, uint32_t first_mb,
+                                  struct frame_num_format format, uint32_t number) {
+    *maker = (struct maker){0};
+    write_ue(maker, first_mb);
+    write_ue(maker, (header & 0x1f) == H264_IDR ? 7 : 5);
+    write_ue(maker, 0);
+    if (format.colour_planes)
+        write_bits(maker, 2, 1);
+    write_bits(maker, format.bits, number);
+    return finish(maker, header);
+}
+
+static void test_slices(void) {
+    struct maker maker;
+    uint32_t number;
+    for (int planes = 0; planes < 2; planes++) {
+        for (int bits = 4; bits <= 16; bits++) {
+            struct frame_num_format format = {bits, planes};
+            for (uint32_t n = 0; n < UINT32_C(1) << bits; n += 1 + n / 16) {
+                struct h264_nal nal = make_slice(&maker, 0x41, 3 * n, format, n);
+                CHECK(frame_num_parse_slice(nal, &format, &number));
+                CHECK_EQUAL(number, n);
+            }
+        }
+    }
+    struct frame_num_format format = {16, false};
+    /* first_mb_in_slice is 2^22 - 1: 22 zeros, within which an encoder must put a 3. */
+    struct h264_nal nal = make_slice(&maker, 0x41, (1 << 22) - 1, format, 0);
+    CHECK(!memcmp(nal.data, "\x41\0\0\3", 4));
+    CHECK(frame_num_parse_slice(nal, &format, &number));
+    CHECK_EQUAL(number, 0);
+    for (size_t length = 1; length < nal.length; length++) {
+        uint8_t *exact = malloc(length);
+        memcpy(exact, nal.data, length);
+        CHECK(!frame_num_parse_slice((struct h264_nal){exact, length}, &format, &number));
+        free(exact);
+    }
+    CHECK(!frame_num_parse_slice((struct h264_nal){(const uint8_t *)"\x41\x80\xff", 3}, &format,
+                                 &number));
+    const uint8_t of_type_10[] = {0x41, 0x8b, 0xff, 0xff, 0xff}; /* 1 0001011 */
+    CHECK(
+        !frame_num_parse_slice((struct h264_nal){of_type_10, sizeof of_type_10}, &format, &number));
+}
+
+static const struct frame_num_format four_bits = {4, false};
+
+static size_t append_nal(uint8_t *to, struct h264_nal nal) {
+    memcpy(to, "\0\0\0\1", 4);
+    memcpy(to + 4, nal.data, nal.length);
+    return 4 + nal.length;
+}
+
+/* One access unit: of this many slices, behind an SPS if it is a key frame. */
+static bool gap_at(struct frame_num *state, uint8_t header, uint32_t number, uint32_t slices) {
+    struct maker maker;
+    uint8_t data[1000];
+    size_t used = 0;
+    if ((header & 0x1f) == H264_IDR)
+        used += append_nal(data, make_sps(&maker, (struct sps){.profile = 66}));
+    for (uint32_t i = 0; i < slices; i++)
+        used += append_nal(data + used, make_slice(&maker, header, 300 * i, four_bits, number));
+    return frame_num_gap(state, data, used);
+}
+
+enum { KEY = 0x65, REFERENCE = 0x41, NO_REFERENCE = 0x01 };
+
+static void test_no_gap(void) {
+    struct frame_num state = {0};
+    CHECK(!gap_at(&state, REFERENCE, 7, 1)); /* before any SPS */
+    for (int group = 0; group < 3; group++) {
+        CHECK(!gap_at(&state, KEY, 0, 1 + (uint32_t)group));
+        for (uint32_t n = 1; n < 100; n++) /* more than once around */
+            CHECK(!gap_at(&state, REFERENCE, n % 16, 1 + n % 4));
+    }
+    CHECK(!gap_at(&state, KEY, 0, 1)); /* two in a row */
+    CHECK(!gap_at(&state, KEY, 0, 1));
+    for (uint32_t n = 1; n < 50; n++) { /* what nobody refers to does not count */
+        CHECK(!gap_at(&state, NO_REFERENCE, n % 16, 2));
+        CHECK(!gap_at(&state, NO_REFERENCE, n % 16, 1));
+        CHECK(!gap_at(&state, REFERENCE, n % 16, 1));
+    }
+}
+
+static void test_gap(void) {
+    for (uint32_t at = 1; at < 60; at++) {
+        for (uint32_t missed = 1; missed < 16; missed++) {
+            struct frame_num state = {0};
+            int gaps = 0;
+            gap_at(&state, KEY, 0, 1);
+            for (uint32_t n = 1; n < 100; n++) {
+                bool gap = (n < at || n >= at + missed) && gap_at(&state, REFERENCE, n % 16, 2);
+                CHECK(gap == (n == at + missed));
+                gaps += gap;
+            }
+            CHECK_EQUAL(gaps, 1);
+        }
+    }
+}
+
+static void test_gap_at_frames_without_reference(void) {
+    struct frame_num state = {0};
+    CHECK(!gap_at(&state, KEY, 0, 1));
+    CHECK(!gap_at(&state, NO_REFERENCE, 1, 1));
+    CHECK(!gap_at(&state, REFERENCE, 1, 1));
+    CHECK(gap_at(&state, NO_REFERENCE, 3, 1)); /* 2 is missing */
+    CHECK(!gap_at(&state, REFERENCE, 3, 1));
+    CHECK(gap_at(&state, REFERENCE, 5, 1));
+}
+
+static void test_gap_before_a_key_frame_is_none(void) {
+    struct frame_num state = {0};
+    gap_at(&state, KEY, 0, 1);
+    CHECK(!gap_at(&state, REFERENCE, 1, 1));
+    CHECK(!gap_at(&state, KEY, 0, 1));
+    CHECK(gap_at(&state, REFERENCE, 2, 1)); /* but right behind it */
+    gap_at(&state, KEY, 0, 1);
+    gap_at(&state, REFERENCE, 1, 1);
+    CHECK(gap_at(&state, REFERENCE, 4, 1)); /* with the key frame itself missed: 2, 3, 0 to 3 */
+}
+
+static void test_encoder_that_does_not_count(void) {
+    struct frame_num state = {0};
+    int gaps = 0;
+    for (uint32_t n = 0; n < 300; n++)
+        gaps += gap_at(&state, n % 30 ? REFERENCE : KEY, 0, 1);
+    CHECK_EQUAL(gaps, FRAME_NUM_UNEXPECTED_MAX - 1);
+    /* One that counts is believed for good. */
+    state = (struct frame_num){0};
+    gap_at(&state, KEY, 0, 1);
+    gap_at(&state, REFERENCE, 1, 1);
+    for (uint32_t n = 3; n < 300; n += 2)
+        CHECK(gap_at(&state, REFERENCE, n % 16, 1));
+}
+
+static void test_numbers_that_can_not_be_read(void) {
+    static const uint8_t cut_slice[] = {0, 0, 1, 0x41, 0x80, 0x80};
+    static const uint8_t partition[] = {0, 0, 1, 0x42, 0xff, 0xff};
+    struct frame_num state = {0};
+    struct maker maker;
+    uint8_t data[100];
+    gap_at(&state, KEY, 0, 1);
+    CHECK(!gap_at(&state, REFERENCE, 1, 1));
+    CHECK(!frame_num_gap(&state, cut_slice, 5));
+    CHECK(!gap_at(&state, REFERENCE, 9, 1)); /* where this one stands is not known */
+    CHECK(gap_at(&state, REFERENCE, 11, 1));
+    CHECK(!frame_num_gap(&state, partition, sizeof partition));
+    CHECK(!gap_at(&state, REFERENCE, 1, 1));
+    CHECK(!frame_num_gap(&state, data, 0));
+    size_t used =
+        append_nal(data, make_sps(&maker, (struct sps){.profile = 66, .gaps_allowed = 1}));
+    CHECK(!frame_num_gap(&state, data, used));
+    for (uint32_t n = 0; n < 16; n += 3)
+        CHECK(!gap_at(&state, REFERENCE, n, 1));
 }
 
 /* ---- rtp ---- */
@@ -784,6 +1164,19 @@ int main(void) {
     RUN(test_peek_leaves_no_trace);
     RUN(test_start_codes);
     RUN(test_nal_units);
+    RUN(test_bits);
+    RUN(test_bits_with_emulation_prevention);
+    RUN(test_bits_of_long_codes);
+    RUN(test_sps_of_encoders);
+    RUN(test_sps_of_any_kind);
+    RUN(test_sps_that_is_not_judged_by);
+    RUN(test_slices);
+    RUN(test_no_gap);
+    RUN(test_gap);
+    RUN(test_gap_at_frames_without_reference);
+    RUN(test_gap_before_a_key_frame_is_none);
+    RUN(test_encoder_that_does_not_count);
+    RUN(test_numbers_that_can_not_be_read);
     RUN(test_round_trips_at_any_packet_size);
     RUN(test_kinds_of_packets);
     RUN(test_what_is_of_no_use_is_dropped);

@@ -149,7 +149,7 @@ static void read_number(struct seen *s, const uint8_t *payload, size_t length) {
         return;
     s->key = (slice[0] & 0x1f) == 5;
     s->number = 0;
-    for (int i = 1; i <= 8; i++)
+    for (int i = 3; i <= 10; i++)
         s->number = s->number << 4 | (slice[i] & 0xf);
 }
 
@@ -288,10 +288,18 @@ static size_t times_logged(const char *text) {
 
 static struct writer writer;
 static uint8_t picture[300000];
-static uint32_t put_number;
+static uint32_t put_number, put_frame_num;
 
 static void put(size_t size, bool key) {
-    writer_put(&writer, picture, writer_picture(picture, size, key, ++put_number), key);
+    put_frame_num = key ? 0 : put_frame_num + 1;
+    writer_put(&writer, picture, writer_picture(picture, size, key, put_frame_num, ++put_number),
+               key);
+}
+
+/* A frame that was encoded, but gone from the sink before it was read. */
+static void miss(void) {
+    put_frame_num++;
+    put_number++;
 }
 
 /* On a busy machine the reader may come late: each frame waits until the one before was read. */
@@ -662,6 +670,93 @@ static void test_lost_picture_where_a_key_can_be_asked_for(void) {
     end_writer();
 }
 
+static json_int_t figure(int number, const char *of, const char *name) {
+    json_t *info = plugin->query_session(&seen[number].handle);
+    json_int_t value = json_integer_value(json_object_get(json_object_get(info, of), name));
+    json_decref(info);
+    return value;
+}
+
+static void test_missed_frame_where_no_key_can_be_asked_for(void) {
+    use_writer(0);
+    view(0);
+    CHECK(wait_for_count(0, 1));
+    put_paced(20, 1000);
+    CHECK(wait_for_count(0, 21));
+    json_int_t gaps = figure(0, "sink", "gaps");
+    miss();
+    put_paced(5, 1000);
+    CHECK_EQUAL(figure(0, "sink", "gaps"), gaps + 1);
+    CHECK_EQUAL(figure(0, "cache", "frames"), 0);
+    size_t logged = times_logged("frames were missed");
+    CHECK(logged > 0);
+    view(1); /* who comes now is not shown damage either */
+    nap_ms(600);
+    rtcp(0, false); /* replays were allowed again */
+    rtcp(1, true);
+    miss();
+    miss();
+    put_paced(5, 1000);
+    nap_ms(100);
+    CHECK_EQUAL(count(0), 21);
+    CHECK_EQUAL(count(1), 0);
+    CHECK_EQUAL(figure(0, "sink", "gaps"), gaps + 2);
+    CHECK_EQUAL(times_logged("frames were missed"), logged);
+    put(1000, true);
+    CHECK(wait_for_count(0, 22) && wait_for_count(1, 1));
+    uint32_t key = put_number;
+    put_paced(20, 1000);
+    CHECK(wait_for_count(0, 42) && wait_for_count(1, 21));
+    CHECK(frame(0, 21).key && frame(1, 0).key);
+    for (size_t i = 0; i < 21; i++) {
+        CHECK_EQUAL(frame(0, 21 + i).number, key + i);
+        CHECK_EQUAL(frame(1, i).number, key + i);
+    }
+    CHECK_EQUAL(figure(0, "sink", "gaps"), gaps + 2);
+    miss(); /* the last before a key frame: nothing refers to it */
+    put(1000, true);
+    CHECK(wait_for_count(0, 43));
+    CHECK_EQUAL(figure(0, "sink", "gaps"), gaps + 2);
+    detach(0);
+    detach(1);
+    end_writer();
+}
+
+static bool wait_for_key_request(void) {
+    int64_t end = writer_now() + WAIT_NS;
+    while (!writer_key_requested(&writer) && writer_now() < end)
+        nap_ms(1);
+    return writer_key_requested(&writer);
+}
+
+static void test_missed_frame_where_a_key_can_be_asked_for(void) {
+    for (size_t layout = 1; layout < WRITER_LAYOUTS; layout++) {
+        use_writer(layout);
+        view(0);
+        CHECK(wait_for_count(0, 1));
+        nap_ms(300); /* since the last request */
+        put(1000, true);
+        CHECK(wait_for_count(0, 2));
+        put_paced(2, 1000);
+        CHECK(wait_for_count(0, 4));
+        CHECK(!writer_key_requested(&writer));
+        miss();
+        put(1000, false); /* nothing comes behind it: the request must not wait for that */
+        CHECK(wait_for_key_request());
+        CHECK_EQUAL(count(0), 4);
+        put(1000, true);
+        CHECK(wait_for_count(0, 5));
+        CHECK(frame(0, 4).key);
+        CHECK(!writer_key_requested(&writer));
+        miss();
+        put(1000, false); /* too soon for another: put off, not forgotten */
+        CHECK(wait_for_key_request());
+        CHECK_EQUAL(count(0), 5);
+        detach(0);
+        end_writer();
+    }
+}
+
 static void test_refused_data(void) {
     use_writer(0);
     view(0);
@@ -779,6 +874,8 @@ int main(void) {
     RUN(test_recreated_sink);
     RUN(test_lost_picture_where_no_key_can_be_asked_for);
     RUN(test_lost_picture_where_a_key_can_be_asked_for);
+    RUN(test_missed_frame_where_no_key_can_be_asked_for);
+    RUN(test_missed_frame_where_a_key_can_be_asked_for);
     RUN(test_refused_data);
     RUN(test_writer_stopped_with_the_lock);
     RUN(test_handles_come_and_go_while_frames_flow);

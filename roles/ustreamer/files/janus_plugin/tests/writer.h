@@ -117,13 +117,21 @@ static inline bool writer_key_requested(const struct writer *w) {
     return requested;
 }
 
-/* A picture of about this size that says which one it is: SPS, PPS and IDR, or a plain slice. */
-static inline size_t writer_picture(uint8_t *to, size_t size, bool key, uint32_t number) {
-    static const uint8_t head[] = {0, 0, 0,    1,    0x67, 0x42, 0xc0, 0x28, 0x95, 0, 0,
-                                   0, 1, 0x68, 0xce, 0x3c, 0x80, 0,    0,    0,    1, 0x65};
+/* A picture of about this size that says which one it is: SPS, PPS and IDR, or a P slice. The SPS
+ * is x264's for constrained baseline, 640x480, with a frame_num of 4 bits; the slices have as much
+ * of a header as it takes to carry theirs. */
+static inline size_t writer_picture(uint8_t *to, size_t size, bool key, uint32_t frame_num,
+                                    uint32_t number) {
+    static const uint8_t head[] = {0,    0,    0,    1,    0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02,
+                                   0x80, 0xf6, 0x84, 0,    0,    3,    0,    4,    0,    0,
+                                   3,    0,    0xf2, 0x3c, 0x58, 0xba, 0x80, 0,    0,    0,
+                                   1,    0x68, 0xce, 0x3c, 0x80, 0,    0,    0,    1,    0x65};
     static const uint8_t plain[] = {0, 0, 0, 1, 0x41};
     size_t used = key ? sizeof head : sizeof plain;
     memcpy(to, key ? head : plain, used);
+    /* first_mb_in_slice 0, slice_type 2 (I) or 0 (P), pic_parameter_set_id 0, frame_num; ones. */
+    to[used++] = key ? 0xb8 : (uint8_t)(0xe1 | (frame_num & 0xf) << 1);
+    to[used++] = key ? 0x7f : 0xff;
     for (int i = 0; i < 8; i++) /* by nibbles, so that no start code arises */
         to[used++] = (uint8_t)(0x80 | ((number >> (28 - 4 * i)) & 0xf));
     while (used < size) {
