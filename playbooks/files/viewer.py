@@ -155,7 +155,9 @@ class Viewer:
             ) from error
         self._waiting: dict[str, asyncio.Future] = {}
         self._events: asyncio.Queue = asyncio.Queue()
+        self._candidates: asyncio.Queue = asyncio.Queue()
         self._session = self._handle = None
+        self._watched = False
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._stack.push_async_callback(self._peer.close)
         self._peer.on("track", self._on_track)
@@ -207,20 +209,21 @@ class Viewer:
                 # Not by transaction: newer uStreamer plugins send events without one.
                 self._events.put_nowait(message)
             elif kind == "trickle":
-                await self._add_candidate(message["candidate"])
+                self._candidates.put_nowait(message["candidate"])
             elif message.get("transaction") in self._waiting and kind != "ack":
                 self._waiting.pop(message["transaction"]).set_result(message)
 
-    async def _add_candidate(self, candidate):
-        if candidate.get("completed"):
-            await self._peer.addIceCandidate(None)
-            return
-        parsed = candidate_from_sdp(candidate["candidate"].split(":", 1)[1])
-        parsed.sdpMid, parsed.sdpMLineIndex = (
-            candidate.get("sdpMid"),
-            candidate.get("sdpMLineIndex"),
-        )
-        await self._peer.addIceCandidate(parsed)
+    async def _add_candidates(self):
+        """Hands on the candidates that come, once there is a description for them to belong to."""
+        while True:
+            candidate = await self._candidates.get()
+            if candidate.get("completed"):
+                await self._peer.addIceCandidate(None)
+                continue
+            parsed = candidate_from_sdp(candidate["candidate"].split(":", 1)[1])
+            parsed.sdpMid = candidate.get("sdpMid")
+            parsed.sdpMLineIndex = candidate.get("sdpMLineIndex")
+            await self._peer.addIceCandidate(parsed)
 
     async def _keep_alive(self):
         while True:
@@ -256,6 +259,9 @@ class Viewer:
         await self._peer.setRemoteDescription(
             RTCSessionDescription(**{key: event["jsep"][key] for key in ("sdp", "type")})
         )
+        if not self._watched:
+            self._watched = True
+            self._start(self._add_candidates())
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         local = self._peer.localDescription
         self.answered_at = time.time()
