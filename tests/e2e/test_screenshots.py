@@ -64,7 +64,7 @@ def lose_signal(device: Device) -> None:
 
 @pytest.mark.parametrize(
     ("state", "fault"),
-    [("waiting", stop_video_service), ("no-signal", lose_signal), ("unreachable", Device.freeze)],
+    [("waiting", stop_video_service), ("no-signal", lose_signal), ("unreachable", Device.unplug)],
     ids=["waiting", "no-signal", "unreachable"],
 )
 def test_without_a_picture(
