@@ -145,11 +145,6 @@ class RemoteScreen:
             state="attached", timeout=PATIENCE_SECONDS * 1000
         )
 
-    def states_since(self, moment: float) -> list[str]:
-        """States that the page changed to after `moment`."""
-        states = self.page.evaluate("observer.states")
-        return [entry["state"] for entry in states if entry["at"] / 1000 > moment]
-
     def notice(self) -> str:
         """The words over the picture, as far as a person can see them."""
         notice = self.page.locator(".notice")
@@ -175,20 +170,6 @@ class RemoteScreen:
             f"{count} more frames are presented",
         )
         return self.frames_since(start)
-
-    def collect_undamaged(self, count: int) -> list[Frame]:
-        """The next `count` frames in a row whose checksums are right.
-
-        On a busy machine the reader of uStreamer's sink, which has room for one frame, can come too
-        late for one; what follows is damaged until the next key frame.
-        """
-        start = self.newest.number if self.newest else 0
-
-        def look() -> list[Frame]:
-            frames = self.frames_since(start)[-count:]
-            return frames if len(frames) == count and all(f.is_good for f in frames) else []
-
-        return self.wait_until(look, f"{count} undamaged frames in a row are presented")
 
     def wait_for_frame(self, captured_after: float, size: tuple[int, int] | None = None) -> Frame:
         """A frame with the right checksum whose picture was captured after this moment."""

@@ -19,7 +19,9 @@ def assert_moving(counters: list[int]) -> None:
 
 def test_browser_decodes_a_moving_picture(live: RemoteScreen):
     decoded = live.frames_decoded()
-    frames = live.collect_undamaged(FRAMES)
+    frames = live.collect(FRAMES)
+    # The plugin passes on nothing that lacks what it refers to: a browser never shows a damaged picture.
+    assert all(frame.is_good for frame in frames)
     assert_moving([frame.counter for frame in frames])
     assert {(frame.width, frame.height) for frame in frames} == {(1280, 720)}
     assert live.frames_decoded() - decoded >= FRAMES - 1

@@ -43,14 +43,15 @@ def test_picture_returns_after_sigkill(live: RemoteScreen, device: Device, servi
 
 @pytest.mark.parametrize("service", ["tinypilot", "nginx"])
 def test_sigkill_costs_the_picture_nothing(live: RemoteScreen, device: Device, service: str):
-    number, connections = live.newest.number, live.peer_connections
+    connections, watched = live.peer_connections, len(live.requests_to_plugin("watch"))
     with live.by_itself():
         killed, restarted = kill_and_wait_for_successor(device, service)
         live.wait_until_live(captured_after=restarted)
-    frames = live.frames_since(number)
-    assert [frame for frame in frames if killed < frame.at < restarted], "frames stopped meanwhile"
-    assert live.states_since(killed) == []
+    # The media went on as it was: nothing was made anew or asked for again. That each frame was shown
+    # can't be demanded: on a busy machine frames are missed without anything being killed.
     assert live.peer_connections == connections
+    assert [name for at, name in live.connection_events() if at > killed] == []
+    assert len(live.requests_to_plugin("watch")) == watched
 
 
 def test_page_claims_its_session_after_the_socket_was_lost(live: RemoteScreen, device: Device):
