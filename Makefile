@@ -22,7 +22,7 @@ help: ## list the targets
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
 ifeq ($(HOST),)
-	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e verify_stop='make stop' $(ARGS)
+	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e '{"verify_stop": "make stop"}' $(ARGS)
 else
 	@printf 'kvm:\n  hosts:\n    device:\n      ansible_host: "%s"\n%b      ansible_become: true\n' '$(ADDRESS)' \
 	    '$(if $(LOGIN),      ansible_user: "$(LOGIN)"\n)' > $(BUILD)/device.yml
