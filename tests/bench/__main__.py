@@ -47,7 +47,7 @@ def main() -> None:
     if arguments.parts:
         device = Device(arguments.device)
         device.restore()
-        with device.on_its_own_network(), launch_browser() as browser:
+        with launch_browser() as browser:
             for part in arguments.parts:
                 where = machine.describe()
                 try:

@@ -39,14 +39,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 @pytest.fixture(scope="session")
-def virtual_pi(pytestconfig: pytest.Config) -> Iterator[Device]:
+def virtual_pi(pytestconfig: pytest.Config) -> Device:
     name = pytestconfig.getoption("--device")
     if not name:
         pytest.exit("--device=NAME must name the container of a virtual Pi", returncode=4)
     device = Device(name)
     device.restore()
-    with device.on_its_own_network():
-        yield device
+    return device
 
 
 @pytest.fixture

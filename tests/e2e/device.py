@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -51,19 +49,13 @@ class Device:
 
     @property
     def address(self) -> str:
-        """Its IPv4 address, on its own network if it has one."""
-        return self._networks.get(self._own_network, self._first_network)["IPAddress"]
+        """Its IPv4 address. It stays over a restart: the network is the device's own."""
+        return self._network["IPAddress"]
 
     @property
-    def _networks(self) -> dict[str, dict]:
+    def _network(self) -> dict:
         networks = docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name)
-        return json.loads(networks)
-
-    @property
-    def _first_network(self) -> dict:
-        """The one that leads to the world."""
-        networks = self._networks
-        return next(networks[name] for name in networks if name != self._own_network)
+        return next(iter(json.loads(networks).values()))
 
     @property
     def url(self) -> str:
@@ -73,28 +65,6 @@ class Device:
     def socket_url(self) -> str:
         """Janus' WebSocket, as viewers reach it."""
         return f"wss://{self.address}/janus/ws"
-
-    @contextlib.contextmanager
-    def on_its_own_network(self) -> Iterator[None]:
-        """Has it alone on a network meanwhile, so that it has the same address after a restart.
-
-        On Docker's common bridge it gets the next free one, for other containers come and go.
-        """
-        self._leave_own_network()
-        docker("network", "create", self._own_network)
-        docker("network", "connect", self._own_network, self.name)
-        try:
-            yield
-        finally:
-            self._leave_own_network()
-
-    @property
-    def _own_network(self) -> str:
-        return f"{self.name}-alone"
-
-    def _leave_own_network(self) -> None:
-        docker("network", "disconnect", "--force", self._own_network, self.name, check=False)
-        docker("network", "rm", self._own_network, check=False)
 
     # --- What runs on it ---
 
@@ -162,7 +132,7 @@ class Device:
     def plug_in(self) -> None:
         self._set_links("up")
         # This route went with its link, and only the kernel's own come back with it.
-        self.sh(f"ip route replace default via {self._first_network['Gateway']}")
+        self.sh(f"ip route replace default via {self._network['Gateway']}")
 
     def _set_links(self, state: str) -> None:
         self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")
