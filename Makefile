@@ -31,13 +31,13 @@ else
 endif
 	@$(BIN)/python tools/show_appliance.py $(BUILD)
 
-stop: $(VENV)/lock ## remove the virtual Pi
+stop: $(VENV)/lock | $(BUILD) ## remove the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/virtual.yml -e virtual_state=absent
 
-reboot: $(VENV)/lock ## restart the virtual Pi, as a power cycle would
+reboot: $(VENV)/lock | $(BUILD) ## restart the virtual Pi, as a power cycle would
 	@$(PLAY) -i inventory/virtual.yml playbooks/virtual.yml -e virtual_restart=true
 
-verify: $(VENV)/lock ## prove that video flows on the virtual Pi
+verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
 
 check: lint unit ## lint and unit tests: the quick part of `make test`
@@ -63,7 +63,7 @@ bench: $(VENV)/lock workbench ## measure the virtual Pi that `make appliance` ma
 	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi
 
 # What the tests need beyond the appliance: programs and header files, with the packages they come from.
-workbench: $(VENV)/lock
+workbench: $(VENV)/lock | $(BUILD)
 	@$(PLAY) playbooks/workbench.yml -e @tests/workbench.yml $(ENGINE)
 
 docs: $(VENV)/lock ## generate docs/variables.md
