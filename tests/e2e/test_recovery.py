@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import Route
 
 from .device import SINK, Device
 from .patience import wait_until
@@ -32,6 +33,23 @@ def test_page_waits_for_the_first_picture(screen: RemoteScreen, device: Device):
         screen.wait_until_live()
     assert len({message["handle_id"] for message in screen.requests_to_plugin("watch")}) == 1
     assert screen.peer_connections == 1
+
+
+@pytest.mark.parametrize("script", ["/static/js/connection.js", "/vendor/janus.js"])
+def test_page_whose_scripts_did_not_arrive_loads_again(screen: RemoteScreen, script: str):
+    """As when the device restarts, or the network changes, while the page is being loaded."""
+    refused = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.abort()
+
+    screen.page.route(f"**{script}*", refuse_once)
+    screen.open().wait_until_live()
+    assert refused
 
 
 @pytest.mark.parametrize("service", ["ustreamer", "janus"])
