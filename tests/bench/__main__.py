@@ -37,6 +37,12 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
+def stream(device: Device) -> str:
+    """A sentence on what uStreamer encodes, as it was provisioned."""
+    h264 = device.state()["h264"]
+    return f"H.264 at {h264['bitrate']} kbit/s, a key frame each {h264['gop']} frames."
+
+
 def publish(part: str, where: str, text: str) -> None:
     print(f"\n{part}\n\n{text}\n\n{where}", flush=True)
     document.write(part, f"{text}\n\n{where}")
@@ -49,7 +55,7 @@ def main() -> None:
         device.restore()
         with launch_browser() as browser:
             for part in arguments.parts:
-                where = machine.describe()
+                where = f"{machine.describe()} {stream(device)}"
                 try:
                     publish(part, where, PARTS[part](browser, device))
                 finally:
