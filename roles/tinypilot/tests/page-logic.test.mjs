@@ -149,6 +149,27 @@ group('freshness of frames', () => {
     frames.note(5000, 0);
     assert.equal(frames.isFresh(5000), false);
   });
+
+  for (const span of [1003, 2003]) {
+    test(`frames counted once in ${span} ms stay fresh until the counts end`, () => {
+      const frames = new FrameWatch();
+      for (let k = 0; k < 60; k += 1) {
+        frames.note(k * span, 30, span);
+        if (k === 0) continue;
+        assert.equal(frames.isFresh(k * span), true);
+        assert.equal(frames.isFresh((k + 1) * span - 1, { patience: 500 }), true);
+      }
+      assert.equal(frames.isFresh(59 * span + 2.5 * span), false);
+    });
+  }
+
+  test('a page that is looked at again has missed nothing', () => {
+    const frames = new FrameWatch();
+    for (let k = 0; k < 10; k += 1) frames.note(k * 1003, 30, 1003);
+    frames.note(10 * 1003);
+    assert.equal(frames.isFresh(10 * 1003), true);
+    assert.equal(frames.isFresh(11 * 1003), false);
+  });
 });
 
 group('one frame alone', () => {

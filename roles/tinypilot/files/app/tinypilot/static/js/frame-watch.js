@@ -14,17 +14,20 @@ export class FrameWatch {
   #runStart = 0;
   #last = null;
   #gap = 0;
+  #span = 0;
 
-  // `count` frames were decoded since the previous call.
-  note(now, count = 1) {
+  // `count` frames were decoded since the previous call. Frames that were counted, not seen one by one,
+  // are noted once per count: `span` is the time it covers, and no shorter gap than that is a loss.
+  note(now, count = 1, span = 0) {
     if (count <= 0) return;
-    if (this.age(now) >= this.patience) this.#runStart = now;
+    if (this.age(now) >= Math.max(this.patience, 2 * span, 2 * this.#span)) this.#runStart = now;
     if (this.#last !== null) {
       const gap = (now - this.#last) / count;
       if (this.#gap === 0) this.#gap = Math.min(gap, LONGEST_RHYTHM_MS);
       else if (gap <= LONGEST_RHYTHM_MS) this.#gap += WEIGHT * (gap - this.#gap);
     }
     this.#last = now;
+    this.#span = span;
   }
 
   // Patience follows the rhythm: one missing frame of a 1 fps source is no loss.
@@ -42,12 +45,14 @@ export class FrameWatch {
   }
 
   isFresh(now, { patience = this.patience, run = RUN_MS } = {}) {
-    return this.age(now) < patience && this.#last - this.#runStart >= run;
+    const patient = Math.max(patience, 2.5 * this.#span);
+    return this.age(now) < patient && this.#last - this.#runStart >= run;
   }
 
   // A new connection starts with nothing proven and with no rhythm of its own.
   reset() {
     this.#last = null;
     this.#gap = 0;
+    this.#span = 0;
   }
 }

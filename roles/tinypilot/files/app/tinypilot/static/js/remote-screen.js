@@ -57,7 +57,8 @@ export class RemoteScreen extends EventTarget {
     this.#lastPicture.hidden = false;
   }
 
-  // A hidden page gets no frame callbacks and still decodes, and the rate is only known here.
+  // A hidden page gets no frame callbacks and still decodes, some browsers have none at all, and the rate
+  // is only known here.
   async countDecoded(peerConnection) {
     const report = await peerConnection?.getStats().catch(() => null);
     if (!report) return;
@@ -66,8 +67,9 @@ export class RemoteScreen extends EventTarget {
       const now = performance.now();
       const frames = (stats.framesDecoded ?? 0) - this.#decoded.total;
       if (this.#decoded.at > 0 && frames >= 0) {
-        this.#rate = (frames * 1000) / (now - this.#decoded.at);
-        if (document.hidden) this.#noteFrames(now, frames);
+        const span = now - this.#decoded.at;
+        this.#rate = (frames * 1000) / span;
+        if (document.hidden || !('requestVideoFrameCallback' in this.#video)) this.#noteFrames(now, frames, span);
       }
       this.#decoded = { total: stats.framesDecoded ?? 0, at: now };
     }
@@ -80,10 +82,10 @@ export class RemoteScreen extends EventTarget {
     });
   }
 
-  #noteFrames(now, count) {
+  #noteFrames(now, count, span) {
     if (count <= 0) return;
     const before = this.#frames.isFresh(now);
-    this.#frames.note(now, count);
+    this.#frames.note(now, count, span);
     if (before || !this.#frames.isFresh(now)) return;
     this.#hadPicture = true;
     this.#lastPicture.hidden = true; // another size would peep out behind the video
