@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: MIT
 // A classic script ahead of the others: when one of them can't be loaded (the device restarts just now, the
-// network changes), nothing else of the page could say so or try again.
+// network changes), nothing else of the page could say so or try again. It tries ever more slowly, across
+// reloads too (main.js forgets the pause once everything is there), and reloads only what can be had: a
+// reload in vain would end on an error page of the browser, which never tries again.
 
-const RELOAD_PAUSE_MS = 2000;
+const LOAD_AGAIN_MS = { first: 2000, cap: 30000, timeout: 5000 };
+let loadingAgain = false;
+
+async function loadAgain() {
+  if (loadingAgain) return;
+  loadingAgain = true;
+  for (let there = false; !there; ) {
+    const pause = Number(sessionStorage.getItem('load-again-ms')) || LOAD_AGAIN_MS.first;
+    sessionStorage.setItem('load-again-ms', Math.min(2 * pause, LOAD_AGAIN_MS.cap));
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    const request = { cache: 'no-store', signal: AbortSignal.timeout(LOAD_AGAIN_MS.timeout) };
+    there = await fetch(location.href, request).then(
+      (response) => response.ok,
+      () => false,
+    );
+  }
+  location.reload();
+}
 
 addEventListener(
   'error',
   (event) => {
     // Errors of elements don't bubble, but they are captured. Those of a script's run have no element.
-    if (event.target instanceof HTMLScriptElement) {
-      setTimeout(() => location.reload(), RELOAD_PAUSE_MS);
-    }
+    if (event.target instanceof HTMLScriptElement) loadAgain();
   },
   true,
 );

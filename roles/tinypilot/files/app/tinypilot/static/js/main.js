@@ -49,6 +49,7 @@ if (!Janus || !('RTCPeerConnection' in globalThis)) {
   addEventListener('online', () => connection.hurry());
   document.addEventListener('visibilitychange', () => document.hidden || connection.hurry());
   connection.start();
+  if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
 }
 
 function pictureFacts({ width, height, framesPerSecond }) {
