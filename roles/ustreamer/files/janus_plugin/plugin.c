@@ -59,7 +59,7 @@
 #define UNWATCHED_NS (4 * MS_NS)
 
 /* After an unsuccessful watch the sink is read for as long, since uStreamer may encode only for a
- * reader; viewers try again each half a second. */
+ * reader; viewers try again each 250 ms. */
 #define RETRY_NS ((int64_t)2 * S_NS)
 
 #define LINGER_DEFAULT_S 30
@@ -515,10 +515,11 @@ static void handle_stop(janus_plugin_session *handle, const char *transaction) {
     push_status(handle, transaction, "stopped", NULL);
 }
 
-/* The same variable and default as upstream's, which the page may use as its STUN server. */
+/* The same variable as upstream's, which the page may use as its STUN server; but without it none
+ * is named: viewers are not to talk to somebody outside unasked. */
 static void handle_features(janus_plugin_session *handle, const char *transaction) {
     const char *url = getenv("JANUS_USTREAMER_WEB_ICE_URL");
-    json_t *ice = json_pack("{s:s}", "url", url ? url : "stun:stun.l.google.com:19302");
+    json_t *ice = json_pack("{s:s}", "url", url ? url : "");
     push(handle, transaction,
          json_pack("{s:s, s:{s:s, s:{s:b, s:b, s:o}}}", "ustreamer", "event", "result", "status",
                    "features", "features", "audio", 0, "mic", 0, "ice", ice),

@@ -5,13 +5,18 @@
  * them at leisure, seconds behind. */
 #define REPLAY_STEP (RTP_CLOCK_HZ / 1000)
 
+/* What looks like a longer step back is a pause of more than 6.6 h, half a turn of the timestamp.
+ */
+#define STEP_BACK_MAX (10 * RTP_CLOCK_HZ)
+
 /* How far a burst may be made up for when the sender came late. */
 #define BURST_SLACK_NS 5000000
 
 static void send(struct viewer *viewer, const struct rtp_frame *frame, uint32_t timestamp,
                  viewer_relay relay) {
-    /* Never back or equal, which would merge two frames, wherever the timestamp wraps. */
-    if (viewer->frames && (int32_t)(timestamp - viewer->timestamp) <= 0)
+    /* Never a little back or equal, which would merge two frames, wherever the timestamp wraps. */
+    int32_t step = (int32_t)(timestamp - viewer->timestamp);
+    if (viewer->frames && step <= 0 && step > -STEP_BACK_MAX)
         timestamp = viewer->timestamp + 1;
     viewer->timestamp = timestamp;
     for (size_t i = 0; i < frame->count; i++) {

@@ -1052,6 +1052,19 @@ static void test_viewer_waits_for_a_key_frame(void) {
     rtp_free(key);
 }
 
+/* A stop or a night without frames on one connection: half a turn of the timestamp is 6.6 h. */
+static void test_times_after_a_long_pause(void) {
+    const uint32_t times[] = {3000, 3000 + 0x80000001u, 6000 + 0x80000001u};
+    struct viewer viewer = start_viewing();
+    for (size_t i = 0; i < 3; i++) {
+        struct rtp_frame *key = make_frame(true, 100, times[i]);
+        viewer_frame(&viewer, key, remember);
+        CHECK_EQUAL(relayed.timestamps[i], times[i]);
+        rtp_free(key);
+    }
+    CHECK_EQUAL(relayed.count, 3);
+}
+
 static void test_burst_is_paced(void) {
     struct viewer viewer = start_viewing();
     struct gop gop = make_gop(60, 20000, UINT32_MAX - 60000); /* the time wraps within it */
@@ -1186,6 +1199,7 @@ int main(void) {
     RUN(test_poll_clock);
     RUN(test_no_frame_is_missed_when_the_rate_rises);
     RUN(test_viewer_waits_for_a_key_frame);
+    RUN(test_times_after_a_long_pause);
     RUN(test_burst_is_paced);
     RUN(test_frames_that_come_during_a_burst);
     RUN(test_key_frame_ends_a_burst);

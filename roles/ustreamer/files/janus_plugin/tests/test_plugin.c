@@ -368,13 +368,22 @@ static void test_wrong_requests(void) {
     detach(0);
 }
 
-static void test_small_requests(void) {
-    attach(0);
+static void check_features(const char *ice_url) {
     CHECK_EQUAL(ask(0, "features"), 0);
     CHECK(!strcmp(status(0), "features"));
     const json_t *features = json_object_get(json_object_get(seen[0].event, "result"), "features");
     CHECK(json_is_false(json_object_get(features, "audio")));
-    CHECK(json_is_string(json_object_get(json_object_get(features, "ice"), "url")));
+    const json_t *url = json_object_get(json_object_get(features, "ice"), "url");
+    CHECK(json_is_string(url) && !strcmp(json_string_value(url), ice_url));
+}
+
+static void test_small_requests(void) {
+    attach(0);
+    unsetenv("JANUS_USTREAMER_WEB_ICE_URL");
+    check_features(""); /* nobody outside is named unasked */
+    setenv("JANUS_USTREAMER_WEB_ICE_URL", "stun:stun.example:3478", 1);
+    check_features("stun:stun.example:3478");
+    unsetenv("JANUS_USTREAMER_WEB_ICE_URL");
     CHECK_EQUAL(ask(0, "key_required"), -1);
     CHECK_EQUAL(ask(0, "start"), 0);
     CHECK(!strcmp(status(0), "started"));
