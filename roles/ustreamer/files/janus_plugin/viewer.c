@@ -5,8 +5,7 @@
  * them at leisure, seconds behind. */
 #define REPLAY_STEP (RTP_CLOCK_HZ / 1000)
 
-/* What looks like a longer step back is a pause of more than 6.6 h, half a turn of the timestamp.
- */
+/* A longer step back is really a pause of more than half a turn of the timestamp, 6.6 h. */
 #define STEP_BACK_MAX (10 * RTP_CLOCK_HZ)
 
 /* How far a burst may be made up for when the sender came late. */
