@@ -19,6 +19,7 @@ const calm = {
   hadPicture: false,
   source: Source.ONLINE,
   problem: null,
+  blocked: false,
   browserOffline: false,
 };
 
@@ -53,6 +54,12 @@ group('the state that is shown', () => {
   test('an unknown problem is shown in the words of the device', () => {
     const { detail } = describe({ ...calm, problem: { code: 505, text: 'unknown layout 11' } });
     assert.match(detail, /unknown layout 11/);
+  });
+
+  test('a browser that starts no picture by itself asks for a click', () => {
+    const { state, detail } = describe({ ...calm, blocked: true });
+    assert.equal(state, 'waiting');
+    assert.match(detail, /Click the page/);
   });
 
   test('a picture that is merely not there yet is no problem', () => {

@@ -44,7 +44,7 @@ export class Connection extends EventTarget {
   #ticker = null;
   #due = { source: 0, frames: 0 };
 
-  // options: Janus, socketUrl, gatewayUrl, sourceUrl, iceServers
+  // options: sessionOptions (of JanusSession), gatewayUrl, sourceUrl
   constructor(screen, options) {
     super();
     this.#screen = screen;
@@ -215,7 +215,7 @@ export class Connection extends EventTarget {
     const remedy = this.#recovery.next(now, {
       fresh,
       // While the plugin says why there is no picture, it is asked again anyway.
-      expecting: this.#problem === null && !this.#source.isOff,
+      expecting: this.#problem === null && !this.#source.isOff && !this.#screen.isBlocked,
       mediaUp: this.#session.peerConnection?.connectionState === 'connected',
     });
     if (remedy === Remedy.WATCH) this.#session.watch();
@@ -237,6 +237,7 @@ export class Connection extends EventTarget {
           hadPicture: this.#screen.hadPicture,
           source: this.#source.state,
           problem: this.#problem,
+          blocked: this.#screen.isBlocked,
           browserOffline: navigator.onLine === false,
         }),
       }),

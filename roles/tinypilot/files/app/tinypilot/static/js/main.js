@@ -24,7 +24,7 @@ if (!Janus || !('RTCPeerConnection' in globalThis)) {
       title: 'No way to show the picture',
       detail: Janus
         ? 'This browser has no WebRTC, or it is switched off.'
-        : 'The device did not deliver janus.js. Reload the page, or provision the device again.',
+        : 'The device did not deliver janus.js. The page keeps trying; if this stays, provision the device again.',
     },
     '',
   );
@@ -46,6 +46,8 @@ if (!Janus || !('RTCPeerConnection' in globalThis)) {
   });
   addEventListener('pagehide', () => connection.stop());
   addEventListener('pageshow', (event) => event.persisted && connection.start());
+  // Not pointerdown: browsers don't count that of a finger as a click.
+  addEventListener('pointerup', () => screen.isBlocked && screen.play());
   addEventListener('online', () => connection.hurry());
   document.addEventListener('visibilitychange', () => document.hidden || connection.hurry());
   connection.start();

@@ -11,6 +11,7 @@ export class RemoteScreen extends EventTarget {
   #decoded = { total: 0, at: 0 };
   #rate = 0;
   #hadPicture = false;
+  #blocked = false;
 
   constructor({ video, lastPicture }) {
     super();
@@ -21,6 +22,11 @@ export class RemoteScreen extends EventTarget {
 
   get hadPicture() {
     return this.#hadPicture;
+  }
+
+  // The browser plays nothing before somebody touches the page.
+  get isBlocked() {
+    return this.#blocked && this.#video.paused;
   }
 
   get width() {
@@ -45,7 +51,15 @@ export class RemoteScreen extends EventTarget {
     this.#decoded = { total: 0, at: 0 };
     this.#rate = 0;
     this.#video.srcObject = new MediaStream([track]);
-    this.#video.play().catch(() => {}); // muted and inline: only a newer srcObject ends it
+    this.play();
+  }
+
+  // Muted and inline: only a newer srcObject ends it, or a browser that is told to start nothing by itself.
+  play() {
+    this.#blocked = false;
+    this.#video.play().catch((error) => {
+      this.#blocked = error.name === 'NotAllowedError';
+    });
   }
 
   keepLastPicture() {
@@ -83,7 +97,7 @@ export class RemoteScreen extends EventTarget {
   }
 
   #noteFrames(now, count, span) {
-    if (count <= 0) return;
+    if (count <= 0 || this.isBlocked) return;
     const before = this.#frames.isFresh(now);
     this.#frames.note(now, count, span);
     if (before || !this.#frames.isFresh(now)) return;

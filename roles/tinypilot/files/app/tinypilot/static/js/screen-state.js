@@ -16,7 +16,8 @@ const NO_PICTURE_YET = 503;
 
 // facts: linked (signalling is up), unlinkedFor (ms), reachable (the device answers by HTTP),
 // fresh (frames are being decoded), hadPicture (there were some before), source,
-// problem ({code, text} from the plugin or Janus, or null), browserOffline
+// problem ({code, text} from the plugin or Janus, or null), blocked (the browser waits for a click),
+// browserOffline
 export function describe(facts) {
   const { linked, unlinkedFor, reachable, fresh, hadPicture, source, browserOffline } = facts;
   // A capture service without a signal may send blank frames: decoded, and still no picture.
@@ -38,11 +39,11 @@ export function describe(facts) {
   return waiting({ ...facts, silent: source === Source.DOWN ? 'capture' : null });
 }
 
-function waiting({ hadPicture, problem, silent }) {
+function waiting({ hadPicture, problem, silent, blocked }) {
   return {
     state: State.WAITING,
     title: hadPicture ? 'Waiting for the picture' : 'Waiting for the first picture',
-    detail: waitingFor(problem, silent),
+    detail: waitingFor(problem, silent, blocked),
   };
 }
 
@@ -64,11 +65,10 @@ function unreachable(browserOffline) {
   };
 }
 
-function waitingFor(problem, silentService) {
+function waitingFor(problem, silentService, blocked) {
   if (problem && problem.code !== NO_PICTURE_YET) {
     return `The device says: ${problem.text || `error ${problem.code}`}`;
   }
-  return silentService
-    ? `The device answers; its ${silentService} service does not yet.`
-    : 'The device answers; its video is starting.';
+  if (silentService) return `The device answers; its ${silentService} service does not yet.`;
+  return blocked ? 'Click the page to start the picture.' : 'The device answers; its video is starting.';
 }
