@@ -21,6 +21,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
+	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json
 ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e '{"verify_stop": "make stop"}' $(ARGS)
 else
@@ -49,7 +50,7 @@ lint: $(VENV)/lock workbench ## style and static checks
 
 unit: $(VENV)/lock workbench | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
 	@$(BIN)/pytest -q tests/unit
-	@node --test roles/tinypilot/tests/
+	@node --test roles/tinypilot/tests/*.test.mjs
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 

@@ -17,5 +17,5 @@ fi
 echo "Making the virtual environment $venv (about 10 s)"
 "$python" -m venv "$venv"
 # uv installs a lock file in a tenth of pip's time.
-"$venv/bin/pip" install --quiet --disable-pip-version-check "$(sed -n 's/^uv==\([^ ]*\).*/uv==\1/p' requirements.txt)" 2>/dev/null
+"$venv/bin/pip" install --quiet --disable-pip-version-check "$(sed -n 's/^uv==\([^ ]*\).*/uv==\1/p' requirements.txt)"
 "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.txt

@@ -11,6 +11,8 @@ began=$SECONDS
 remove_hosts() {
     molecule destroy --scenario-name refusals >/dev/null 2>&1 || true
     molecule destroy --scenario-name default >/dev/null 2>&1 || true
+    # Under sudo: what the tests built is the user's to build again.
+    chown --recursive --reference=Makefile build
 }
 trap remove_hosts EXIT
 

@@ -256,6 +256,10 @@ def main():
         result["certificate"] = ask_nginx(wiring)
     except BrokenLink as broken:
         result["error"] = str(broken)
+    except Exception as error:
+        result["error"] = (
+            f"The check itself failed ({error!r}): is the device being changed right now? Run it again."
+        )
     print(json.dumps(result))
 
 

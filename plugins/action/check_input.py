@@ -16,7 +16,7 @@ KINDS = {
     "float": "a number",
     "bool": "true or false",
     "str": "text",
-    "path": "a path",
+    "path": "an absolute path",
     "list": "a list",
     "dict": "a mapping",
 }
@@ -36,7 +36,9 @@ def is_kind(value, kind):
         )
     if kind == "bool":
         return str(value).lower() in ("true", "false", "yes", "no")
-    if kind in ("str", "path"):
+    if kind == "path":
+        return isinstance(value, str) and value.startswith("/")
+    if kind == "str":
         return isinstance(value, str | int | float) and not isinstance(value, bool)
     return isinstance(value, {"list": list, "dict": dict}[kind])
 
@@ -65,11 +67,11 @@ def mistakes(values, options, prefix, ranges, patterns):
             hint = f" Did you mean {close[0]}?" if close else " docs/variables.md lists all."
             found.append(f"{name}: there is no such variable.{hint}")
     for name, spec in options.items():
-        value = values.get(name)
-        if value is None:
+        if name not in values:
             if spec.get("required"):
                 found.append(f"{name} is not set.")
             continue
+        value = values[name]
         kind = spec.get("type", "str")
         good = is_kind(value, kind)
         if good and "choices" in spec:
@@ -81,7 +83,9 @@ def mistakes(values, options, prefix, ranges, patterns):
             texts = value if isinstance(value, list) else [value]
             good = all(re.fullmatch(patterns[name][0], str(text)) for text in texts)
         if not good:
-            shown = "(not shown)" if spec.get("no_log") else repr(value)
+            shown = (
+                "(not shown)" if spec.get("no_log") else "empty" if value is None else repr(value)
+            )
             found.append(f"{name} is {shown}: it must be {allowed(name, spec, ranges, patterns)}.")
     return found
 

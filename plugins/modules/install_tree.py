@@ -78,8 +78,15 @@ def write(path, content, mode):
     os.replace(temporary, path)
 
 
+class QuietModule(AnsibleModule):
+    """Ansible notes each module's parameters in the device's journal; contents may be secret, and are long."""
+
+    def _log_invocation(self):
+        pass
+
+
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "src": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},

@@ -61,7 +61,9 @@ class Writer:
                 ids.append(find(name)[2])
             except KeyError:
                 if not self.module.check_mode:
-                    self.module.fail_json(msg=f"There is no {key} {name} for {entry}.")
+                    self.module.fail_json(
+                        msg=f"There is no {key} {name} for {entry.get('dest') or entry['path']}."
+                    )
                 ids.append(None)
         return ids
 
@@ -133,8 +135,15 @@ class Writer:
             )
 
 
+class QuietModule(AnsibleModule):
+    """Ansible notes each module's parameters in the device's journal; contents may be secret, and are long."""
+
+    def _log_invocation(self):
+        pass
+
+
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "folders": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": []},

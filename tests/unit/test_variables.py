@@ -91,6 +91,7 @@ SPECIFICATION = {
     "kvm_kind": {"choices": ["hdmi", "usb"]},
     "kvm_size": {},
     "kvm_on": {"type": "bool"},
+    "kvm_file": {"type": "path"},
     "kvm_names": {"type": "list"},
     "kvm_password": {"no_log": True, "type": "int"},
 }
@@ -110,6 +111,8 @@ PATTERNS = {
         ({"kvm_port": 1.5}, "kvm_port is 1.5: it must be a whole number from 1 to 65535."),
         ({"kvm_kind": "vga"}, "kvm_kind is 'vga': it must be one of hdmi, usb."),
         ({"kvm_size": "big"}, "kvm_size is 'big': it must be WIDTHxHEIGHT."),
+        ({"kvm_port": None}, "kvm_port is empty: it must be a whole number from 1 to 65535."),
+        ({"kvm_file": "a/b"}, "kvm_file is 'a/b': it must be an absolute path."),
         ({"kvm_on": "maybe"}, "kvm_on is 'maybe': it must be true or false."),
         ({"kvm_names": "a"}, "kvm_names is 'a': it must be a list of small letters."),
         ({"kvm_names": ["a", "B"]}, "kvm_names is ['a', 'B']: it must be a list of small letters."),

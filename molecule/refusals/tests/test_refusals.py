@@ -92,6 +92,22 @@ def assert_refused(host, variables, sentence):
                 {"ustreamer_source": "github"},
                 "ustreamer_source is 'github': it must be one of debian",
             ),
+            (
+                {"ustreamer_capture_kind": "hdmi"},
+                "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
+            ),
+            (
+                {"janus_prefix": "/usr/local"},
+                "janus_prefix is '/usr/local': it must be a folder below /opt",
+            ),
+            (
+                {"janus_config_dir": "/etc"},
+                "janus_config_dir is '/etc': it must be a folder below /etc",
+            ),
+            (
+                {"janus_rtp_port_first": None},
+                "janus_rtp_port_first is empty: it must be a whole number",
+            ),
             ({"janus_source": "snap"}, "janus_source is 'snap': it must be one of debian"),
             (
                 {"tinypilot_https_port": 70000},

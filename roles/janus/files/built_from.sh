@@ -4,7 +4,8 @@
 # can't run any more (a library upgrade took something away from under it).
 prefix=$1
 [ -r "$prefix/built-from" ] || exit 0
-for object in "$prefix"/bin/janus "$prefix"/lib/janus/transports/*.so; do
+for object in "$prefix"/bin/janus "$prefix"/lib/janus/transports/libjanus_websockets.so; do
+    [ -e "$object" ] || exit 0
     ldd "$object" 2>/dev/null | grep -q 'not found' && exit 0
 done
 "$prefix/bin/janus" --version 2>/dev/null | grep -q '^Janus version' || exit 0

@@ -3,7 +3,8 @@
 # Downloads the original tarball of a Debian source package, verified by apt, into the current folder.
 #   fetch_source.sh PACKAGE VERSION SUITE
 # The mirror is the one this device's own apt sources use; they are left as they are. Only the original
-# tarball is taken: Debian's packaging around it is not needed.
+# tarball is taken: Debian's packaging around it is not needed. It is moved here when it is whole; apt goes on
+# with what an interrupted run left in download/.
 set -eu
 package=$1 version=$2 suite=$3
 
@@ -17,8 +18,8 @@ if [ -z "$mirror" ]; then
     exit 1
 fi
 
-mkdir -p lists/partial
-chown _apt lists/partial .
+mkdir -p lists/partial download
+chown _apt lists/partial download
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >deb-src.list
 set -- -qq -o Dir::Etc::SourceList="$PWD/deb-src.list" -o Dir::Etc::SourceParts=/dev/null \
     -o Dir::State::Lists="$PWD/lists" -o APT::Update::Error-Mode=any
@@ -26,8 +27,10 @@ if ! apt-get "$@" update >&2; then
     echo "The Debian mirror of this device can't be reached: check the network and /etc/apt/sources.list." >&2
     exit 1
 fi
-if ! apt-get "$@" source --download-only --tar-only "$package=$version" >&2; then
+if ! (cd download && apt-get "$@" source --download-only --tar-only "$package=$version" >&2); then
     echo "Debian's $suite has no source of $package $version; it has:" \
         "$(apt-cache "$@" showsrc "$package" | sed -n 's/^Version: //p' | xargs)." >&2
     exit 1
 fi
+mv download/*.orig.tar.* .
+rm -r download

@@ -25,6 +25,6 @@ fi
 grep -qs 'Raspberry Pi 5' /proc/device-tree/model && echo pi5
 if [ -f "$config" ]; then
     echo boot-config
-    ! grep -q '^dtoverlay=tc358743' "$config" || echo overlay
+    ! grep -q '^dtoverlay=tc358743\(,\|$\)' "$config" || echo overlay
     [ -z "$(find "$config" -newermt "$(uptime -s)")" ] || echo reboot-due
 fi
