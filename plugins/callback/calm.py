@@ -100,6 +100,7 @@ class CallbackModule(CallbackBase):
                 *one.get("stdout_lines", []),
                 *one.get("stderr_lines", []),
                 *one.get("journal", []),
+                *(str(part.get("msg")) for part in (one.get("failed_modules") or {}).values()),
             ][-25:]
             for line in "\n".join(lines).strip().splitlines():
                 self._line(f"          {line}")
