@@ -98,6 +98,11 @@ def is_left(device, pattern):
     return device.sh(f"find /opt {CACHE} -maxdepth 2 -name '{pattern}'").split()
 
 
+def forget_source(device):
+    """What is fetched already is not fetched again."""
+    device.sh(f"rm -rf {CACHE}/repository.git")
+
+
 @contextmanager
 def undisturbed(device):
     """Nothing is changed, nothing half done is left, and the picture flows."""
@@ -177,6 +182,7 @@ def test_what_can_not_be_built(device: Device, version, variables, sentence):
 
 def test_a_tag_that_moved(device: Device, cleanup):
     """The pinned commit was v5.4.1, until somebody moved the tag."""
+    forget_source(device)
     device.sh("git -C /srv/standin tag --force v5.4.1 v5.4.2")
     cleanup(f"git -C /srv/standin tag --force v5.4.1 {commit_of(REPOSITORY, 'v5.4.1')}")
     with undisturbed(device):
@@ -192,6 +198,7 @@ def test_a_repository_that_is_half_there(device: Device, cleanup):
     blob = subprocess.check_output(
         ["git", "-C", REPOSITORY, "rev-parse", "v5.4.1:ustreamer.c"], text=True
     ).strip()
+    forget_source(device)
     device.sh("cp -a /srv/standin /srv/half")
     cleanup("rm -r /srv/half")
     device.sh(f"rm -f /srv/half/.git/objects/{blob[:2]}/{blob[2:]}")
@@ -219,7 +226,7 @@ def test_a_disk_that_runs_full_in_a_build(device: Device, cleanup):
     [
         pytest.param(
             "size=16k",
-            "ustreamer can't be put into /opt/other/ustreamer.builds (",
+            "ustreamer can't be put into /opt/other/ustreamer.builds ([Errno 28] No space left on device",
             id="full",
         ),
         pytest.param(
@@ -253,6 +260,7 @@ def test_a_build_that_is_killed(device: Device):
 
 
 def test_an_interrupted_fetch_and_an_interrupted_build(device: Device, cleanup):
+    forget_source(device)
     device.sh(
         "systemd-run --quiet --unit=silent --property=Type=exec python3 -c '"
         'import socket; s = socket.create_server(("127.0.0.1", 9418)); k = []\n'
@@ -286,6 +294,7 @@ def test_an_upgrade_begins_cleanly_and_keeps_the_old_build(device: Device, live:
     ).strip()
     cached = f"{CACHE}/repository.git"
     device.sh(
+        f"rm -rf {cached} && git init --quiet --bare {cached} && "
         f"git --git-dir={cached} -c safe.directory='*' fetch --quiet /srv/standin tag v5.4.1 && "
         f"truncate --size=0 {cached}/objects/{blob[:2]}/{blob[2:]} && "
         f"mkdir -p {CACHE}/tree {CACHE}/stage/bin && "
