@@ -50,6 +50,7 @@ class Repository:
         self.cache = f"/var/cache/{self.name}-build"
         self.folder = f"{self.cache}/repository.git"
         self.config = f"{self.cache}/gitconfig"
+        self.unit = f"{self.name}-fetch.service"
 
     def run(self, *command):
         """Exit code, standard output, standard error of a command as the build's user."""
@@ -60,7 +61,7 @@ class Repository:
                 "--wait",
                 "--pipe",
                 "--collect",
-                f"--unit={self.name}-fetch",
+                f"--unit={self.unit}",
                 "--property=DynamicUser=yes",
                 f"--property=User={self.name}-build",
                 f"--property=CacheDirectory={self.name}-build",
@@ -99,14 +100,19 @@ class Repository:
         ):
             code, _, err = self.run(*command)
             if code:
-                self.fail(f"No repository can be made in {self.cache}: {last_line(err)}")
+                self.fail(f"No repository can be made in {self.cache}: {reason(err)}")
 
     def fail(self, text):
         self.module.fail_json(msg=f"{text} Nothing was built, and what runs is untouched.")
 
 
-def last_line(text):
-    return (text.strip().splitlines() or ["no reason was given"])[-1].strip()
+def reason(complaints):
+    """The line that says what is wrong: git's own come first, advice follows them."""
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if line.startswith(("fatal:", "error:"))),
+        (lines or ["no reason was given"])[-1],
+    )
 
 
 def fetch(repository, address, version, commit):
@@ -132,7 +138,7 @@ def fetch(repository, address, version, commit):
         )
     if code:
         repository.fail(
-            f"{address} can't be fetched ({last_line(err)}): check the address and the network, or name a mirror."
+            f"{address} can't be fetched ({reason(err)}): check the address and the network, or name a mirror."
         )
     if repository.resolve(commit) != commit:
         repository.fail(f"{address} has no commit {commit}, and no tag {version}.")
@@ -152,6 +158,9 @@ def main():
     )
     commit = module.params["commit"]
     repository = Repository(module)
+    if not module.check_mode:
+        # One that an interrupted play left behind.
+        module.run_command(["systemctl", "stop", repository.unit])
     has_git = shutil.which("git")
     if has_git and repository.resolve(commit) == commit and repository.is_complete(commit):
         module.exit_json(changed=False, commit=commit)
