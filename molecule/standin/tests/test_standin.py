@@ -410,3 +410,5 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
     assert code == 0, output
     assert "Begin to compile" not in output
     assert device.sh(f"stat --format=%Z {LINK}/built-from") == compiled
+    # And it is the one to return to, though another was proven after it was first.
+    assert device.sh(f"ls -t {BUILDS}/proven").split()[0] == active(device)
