@@ -67,7 +67,12 @@ def start(version, *arguments, **variables):
 
 def end(play):
     """Exit code and output, as one line of text, of a play that has begun."""
-    output = play.communicate()[0]
+    try:
+        output = play.communicate()[0]
+    except BaseException:
+        # An interrupted test must not leave a play behind.
+        os.killpg(play.pid, signal.SIGKILL)
+        raise
     return play.returncode, re.sub(r"\s+", " ", output)
 
 
