@@ -355,7 +355,10 @@ class Build:
             "compiler": self.compiler(),
             "libraries": self.libraries(),
         }
-        digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
+        # Named by its content as well: what was linked anew against another library stands beside the old one, and has
+        # to prove itself.
+        named_by = json.dumps(stamp, sort_keys=True) + tree_checksum(stage)
+        digest = hashlib.sha256(named_by.encode()).hexdigest()
         build = os.path.join(self.builds, f"{self.wish['label']}-{digest[:8]}")
         for left in (build + ".new", build + ".old"):
             shutil.rmtree(left, ignore_errors=True)
