@@ -217,12 +217,11 @@ def test_a_32_bit_system():
         BARE,
         "printf '#!/bin/sh\\nexec linux32 /usr/bin/python3 \"$@\"\\n' > /root/python32 && chmod +x /root/python32",
     )
-    machine = sh(BARE, "linux32 uname -m").strip()
     assert_refused(
         BARE,
         {"ansible_python_interpreter": "/root/python32"},
-        f"on {machine}, started by systemd: janus_source debian needs Debian or Raspberry Pi OS 12 or newer, 64-bit "
-        "(x86_64 or aarch64), with systemd.",
+        "started by systemd: janus_source debian needs Debian or Raspberry Pi OS 12 or newer, 64-bit (x86_64 or "
+        "aarch64), with systemd.",
     )
 
 
