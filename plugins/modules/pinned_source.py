@@ -86,8 +86,8 @@ class Repository:
         return out.strip() if code == 0 else ""
 
     def is_complete(self, commit):
-        """Whether everything the commit consists of is there: a fetch may have been killed."""
-        return self.git("rev-list", "--objects", "--quiet", "--max-count=1", commit)[0] == 0
+        """Whether everything the commit consists of can be read: a fetch may have been killed, the power lost."""
+        return self.git("archive", "--format=tar", "--output=/dev/null", commit)[0] == 0
 
     def make(self):
         shutil.rmtree(f"/var/cache/private/{self.name}-build/repository.git", ignore_errors=True)

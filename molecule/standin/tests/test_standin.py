@@ -34,16 +34,20 @@ systemctl show --property=MainPID,NRestarts,InvocationID ustreamer janus tinypil
 """
 # A build that shows nothing is known by its silence; one test waits as long as a real device would.
 IMPATIENT = {"verify_patience_seconds": 10}
+# Far more than a play takes until it does what is waited for.
+PLAY_SECONDS = 300
 
 
-def start(version, *arguments, **variables):
-    """Begins a play of site.yml that asks for this version of the stand-in."""
+@contextmanager
+def begun(version, *arguments, **variables):
+    """A play of site.yml that asks for this version of the stand-in. Interrupted at the end of the block, as by a power
+    cut, if it is not through by then."""
     variables = {
         "ustreamer_upstream_version": version,
         "ustreamer_upstream_commit": commit_of(REPOSITORY, version),
         **variables,
     }
-    return subprocess.Popen(
+    play = subprocess.Popen(
         [
             "ansible-playbook",
             f"--inventory={Path(__file__).parents[1] / 'inventory'}",
@@ -63,31 +67,27 @@ def start(version, *arguments, **variables):
         text=True,
         start_new_session=True,
     )
+    try:
+        yield play
+    finally:
+        if play.returncode is None:
+            os.killpg(play.pid, signal.SIGKILL)
+            play.communicate()
 
 
 def end(play):
     """Exit code and output, as one line of text, of a play that has begun."""
-    try:
-        output = play.communicate()[0]
-    except BaseException:
-        # An interrupted test must not leave a play behind.
-        os.killpg(play.pid, signal.SIGKILL)
-        raise
+    output = play.communicate()[0]
     return play.returncode, re.sub(r"\s+", " ", output)
 
 
 def play(version, *arguments, **variables):
-    return end(start(version, *arguments, **variables))
+    with begun(version, *arguments, **variables) as play:
+        return end(play)
 
 
-@contextmanager
-def interrupted(play):
-    """A play that dies, with all its helpers, at the end of the block."""
-    try:
-        yield
-    finally:
-        os.killpg(play.pid, signal.SIGKILL)
-        play.communicate()
+def wait_for_build(device):
+    wait_until(lambda: device.is_active("ustreamer-build"), "the build runs", PLAY_SECONDS)
 
 
 def active(device):
@@ -252,10 +252,10 @@ def test_a_prefix_that_can_not_hold_a_build(device: Device, cleanup, options, se
 
 def test_a_build_that_is_killed(device: Device):
     with undisturbed(device):
-        begun = start("v5.4.9", "--tags=ustreamer")
-        wait_until(lambda: device.is_active("ustreamer-build"), "the build runs")
-        device.sh("systemctl kill --signal=KILL ustreamer-build")
-        code, output = end(begun)
+        with begun("v5.4.9", "--tags=ustreamer") as killed:
+            wait_for_build(device)
+            device.sh("systemctl kill --signal=KILL ustreamer-build")
+            code, output = end(killed)
         assert code != 0
         assert "The build of ustreamer was killed (" in output
     assert not is_left(device, "tree")
@@ -272,23 +272,16 @@ def test_an_interrupted_fetch_and_an_interrupted_build(device: Device, cleanup):
         "while True: k.append(s.accept())'"
     )
     cleanup("systemctl stop silent")
+    silent = {"ustreamer_upstream_repository": "git://127.0.0.1/silent"}
     with undisturbed(device):
-        begun = start(
-            "v5.4.9",
-            "--tags=ustreamer",
-            ustreamer_upstream_repository="git://127.0.0.1/silent",
-            ustreamer_upstream_commit=commit_of(REPOSITORY, "v5.4.1"),
-        )
-        with interrupted(begun):
+        with begun("v5.4.9", "--tags=ustreamer", **silent):
             wait_until(
-                lambda: (
-                    "git://127.0.0.1" in device.sh("systemctl show -P ExecStart ustreamer-fetch")
-                ),
+                lambda: "git://" in device.sh("systemctl show -P ExecStart ustreamer-fetch"),
                 "the fetch runs",
+                PLAY_SECONDS,
             )
-        begun = start("v5.4.9", "--tags=ustreamer")
-        with interrupted(begun):
-            wait_until(lambda: device.is_active("ustreamer-build"), "the build runs")
+        with begun("v5.4.9", "--tags=ustreamer"):
+            wait_for_build(device)
 
 
 def test_an_upgrade_begins_cleanly_and_keeps_the_old_build(device: Device, live: RemoteScreen):
@@ -354,9 +347,8 @@ def test_automatic_return_after_an_interrupted_play(device: Device, live: Remote
     """The build hangs, and the play dies between the switch and the proof: the next one returns."""
     before = active(device)
     with live.by_itself():
-        begun = start("v5.4.3", **IMPATIENT)
-        with interrupted(begun):
-            wait_until(lambda: active(device) != before, "the build is switched to", 300)
+        with begun("v5.4.3", **IMPATIENT):
+            wait_until(lambda: active(device) != before, "the build is switched to", PLAY_SECONDS)
         assert active(device).startswith("5.4.3-bundled-")
         code, output = play("v5.4.3", **IMPATIENT)
         assert_returned(code, output, "v5.4.3")
