@@ -52,7 +52,7 @@ class Repository:
         self.config = f"{self.cache}/gitconfig"
         self.unit = f"{self.name}-fetch.service"
 
-    def run(self, *command):
+    def run(self, *command, options=()):
         """Exit code, standard output, standard error of a command as the build's user."""
         return self.module.run_command(
             [
@@ -61,7 +61,7 @@ class Repository:
                 "--wait",
                 "--pipe",
                 "--collect",
-                f"--unit={self.unit}",
+                *options,
                 "--property=DynamicUser=yes",
                 f"--property=User={self.name}-build",
                 f"--property=CacheDirectory={self.name}-build",
@@ -79,6 +79,18 @@ class Repository:
 
     def git(self, *arguments):
         return self.run("git", f"--git-dir={self.folder}", *arguments)
+
+    def fetch(self, *arguments):
+        """In a unit of a known name, so that one which an interrupted play left behind can be ended."""
+        return self.run(
+            "git",
+            f"--git-dir={self.folder}",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            *arguments,
+            options=[f"--unit={self.unit}"],
+        )
 
     def resolve(self, name):
         """The commit that `name` stands for; empty when there is none."""
@@ -117,13 +129,8 @@ def reason(complaints):
 
 def fetch(repository, address, version, commit):
     """Brings the commit in, or fails with a sentence."""
-    code, _, err = repository.git(
-        "fetch",
-        "--quiet",
-        "--depth=1",
-        "--no-tags",
-        address,
-        f"+refs/tags/{version}:refs/tags/{version}",
+    code, _, err = repository.fetch(
+        "--depth=1", address, f"+refs/tags/{version}:refs/tags/{version}"
     )
     if code == 0:
         found = repository.resolve(f"refs/tags/{version}")
@@ -133,9 +140,7 @@ def fetch(repository, address, version, commit):
                 "version and commit do not belong together."
             )
     elif "couldn't find remote ref" in err:
-        code, _, err = repository.git(
-            "fetch", "--quiet", "--no-tags", address, "+refs/heads/*:refs/remotes/origin/*"
-        )
+        code, _, err = repository.fetch(address, "+refs/heads/*:refs/remotes/origin/*")
     if code:
         repository.fail(
             f"{address} can't be fetched ({reason(err)}): check the address and the network, or name a mirror."
@@ -159,7 +164,6 @@ def main():
     commit = module.params["commit"]
     repository = Repository(module)
     if not module.check_mode:
-        # One that an interrupted play left behind.
         module.run_command(["systemctl", "stop", repository.unit])
     has_git = shutil.which("git")
     if has_git and repository.resolve(commit) == commit and repository.is_complete(commit):
