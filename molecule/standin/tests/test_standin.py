@@ -86,8 +86,14 @@ def play(version, *arguments, **variables):
         return end(play)
 
 
-def wait_for_build(device):
-    wait_until(lambda: device.is_active("ustreamer-build"), "the build runs", PLAY_SECONDS)
+def wait_for(look, what, play):
+    """Until something has come of a play that goes on."""
+    wait_until(lambda: look() or play.poll() is not None, what, PLAY_SECONDS)
+    assert play.poll() is None, play.stdout.read()
+
+
+def is_building(device):
+    return device.is_active("ustreamer-build")
 
 
 def active(device):
@@ -253,7 +259,7 @@ def test_a_prefix_that_can_not_hold_a_build(device: Device, cleanup, options, se
 def test_a_build_that_is_killed(device: Device):
     with undisturbed(device):
         with begun("v5.4.9", "--tags=ustreamer") as killed:
-            wait_for_build(device)
+            wait_for(lambda: is_building(device), "the build runs", killed)
             device.sh("systemctl kill --signal=KILL ustreamer-build")
             code, output = end(killed)
         assert code != 0
@@ -274,14 +280,10 @@ def test_an_interrupted_fetch_and_an_interrupted_build(device: Device, cleanup):
     cleanup("systemctl stop silent")
     silent = {"ustreamer_upstream_repository": "git://127.0.0.1/silent"}
     with undisturbed(device):
-        with begun("v5.4.9", "--tags=ustreamer", **silent):
-            wait_until(
-                lambda: "git://" in device.sh("systemctl show -P ExecStart ustreamer-fetch"),
-                "the fetch runs",
-                PLAY_SECONDS,
-            )
-        with begun("v5.4.9", "--tags=ustreamer"):
-            wait_for_build(device)
+        with begun("v5.4.9", "--tags=ustreamer", **silent) as fetching:
+            wait_for(lambda: device.is_active("ustreamer-fetch"), "the fetch runs", fetching)
+        with begun("v5.4.9", "--tags=ustreamer") as building:
+            wait_for(lambda: is_building(device), "the build runs", building)
 
 
 def test_an_upgrade_begins_cleanly_and_keeps_the_old_build(device: Device, live: RemoteScreen):
@@ -347,8 +349,8 @@ def test_automatic_return_after_an_interrupted_play(device: Device, live: Remote
     """The build hangs, and the play dies between the switch and the proof: the next one returns."""
     before = active(device)
     with live.by_itself():
-        with begun("v5.4.3", **IMPATIENT):
-            wait_until(lambda: active(device) != before, "the build is switched to", PLAY_SECONDS)
+        with begun("v5.4.3", **IMPATIENT) as switching:
+            wait_for(lambda: active(device) != before, "the build is switched to", switching)
         assert active(device).startswith("5.4.3-bundled-")
         code, output = play("v5.4.3", **IMPATIENT)
         assert_returned(code, output, "v5.4.3")
