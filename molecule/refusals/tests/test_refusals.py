@@ -93,6 +93,37 @@ def assert_refused(host, variables, sentence):
                 "ustreamer_source is 'github': it must be one of debian, upstream",
             ),
             (
+                {"ustreamer_upstream_commit": "b5e12a8"},
+                "ustreamer_upstream_commit is 'b5e12a8': it must be a commit of 40 hexadecimal digits.",
+            ),
+            (
+                {"janus_upstream_commit": "master"},
+                "janus_upstream_commit is 'master': it must be a commit of 40 hexadecimal digits.",
+            ),
+            (
+                {"ustreamer_upstream_repository": "pikvm/ustreamer"},
+                "ustreamer_upstream_repository is 'pikvm/ustreamer': it must be the address of a git repository, or a "
+                "folder on the device.",
+            ),
+            (
+                {"ustreamer_upstream_version": "v7.0", "ustreamer_source": "upstream"},
+                "ustreamer_upstream_version is v7.0: versions 5.0 to 6.62 are known to work",
+            ),
+            (
+                {"ustreamer_plugin": "upstream"},
+                "ustreamer_plugin is upstream, and Debian's uStreamer comes without one: set ustreamer_source to "
+                "upstream, or ustreamer_plugin to bundled.",
+            ),
+            (
+                {
+                    "janus_source": "debian",
+                    "ustreamer_source": "upstream",
+                    "ustreamer_plugin": "upstream",
+                },
+                "ustreamer_plugin is upstream, and the plugin of uStreamer 6.62 needs Janus 1.2.1 or newer, not 1.1.2: "
+                "take a newer Janus, an older uStreamer, or set ustreamer_plugin to bundled.",
+            ),
+            (
                 {"ustreamer_capture_kind": "hdmi"},
                 "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
             ),
@@ -197,6 +228,20 @@ def test_an_operating_system_without_h264():
         BOOKWORM,
         {},
         "ustreamer_source debian needs Debian or Raspberry Pi OS 13 or newer (older packages have no H.264)",
+    )
+
+
+def test_a_32_bit_system():
+    """Python on the device gets the kernel's 32-bit personality, and so is told what a 32-bit machine is told."""
+    sh(
+        BARE,
+        "printf '#!/bin/sh\\nexec linux32 /usr/bin/python3 \"$@\"\\n' > /root/python32 && chmod +x /root/python32",
+    )
+    assert_refused(
+        BARE,
+        {"ansible_python_interpreter": "/root/python32"},
+        "started by systemd: janus_source debian needs Debian or Raspberry Pi OS 12 or newer, 64-bit (x86_64 or "
+        "aarch64), with systemd.",
     )
 
 
