@@ -171,6 +171,9 @@ def test_a_foreign_name_is_answered_with_nothing(device: Device, path: str, sche
             timeout=10,
         )
         assert answer.status_code == 421
+        assert "refused with 421" in device.sh(
+            "journalctl --no-pager -t tinypilot_audit --since=-20s"
+        )
         assert answer.text == (
             f"{name} is no name of this device. Put it into tinypilot_hosts, or open the device by its address.\n"
         )
