@@ -99,14 +99,17 @@ class Repository:
         ):
             code, _, err = self.run(*command)
             if code:
-                self.fail(f"No repository can be made in {self.cache}: {last_line(err)}")
+                self.fail(f"No repository can be made in {self.cache}: {reason(err)}")
 
     def fail(self, text):
         self.module.fail_json(msg=f"{text} Nothing was built, and what runs is untouched.")
 
 
-def last_line(text):
-    return (text.strip().splitlines() or ["no reason was given"])[-1].strip()
+def reason(text):
+    """What git complains of, without the advice that follows it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    fatal = [line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")]
+    return (fatal or lines or ["no reason was given"])[0]
 
 
 def fetch(repository, address, version, commit):
@@ -132,7 +135,7 @@ def fetch(repository, address, version, commit):
         )
     if code:
         repository.fail(
-            f"{address} can't be fetched ({last_line(err)}): check the address and the network, or name a mirror."
+            f"{address} can't be fetched ({reason(err)}): check the address and the network, or name a mirror."
         )
     if repository.resolve(commit) != commit:
         repository.fail(f"{address} has no commit {commit}, and no tag {version}.")
