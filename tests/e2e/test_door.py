@@ -98,6 +98,7 @@ def add_user(admin: Client, name: str, role: str) -> None:
 
 def log_in(screen: RemoteScreen, name: str) -> None:
     """By the page, as a person does."""
+    screen.page.wait_for_url("**/login")
     screen.page.get_by_label("Name").fill(name)
     screen.page.get_by_label("Password").fill(PASSWORD)
     screen.page.get_by_role("button", name="Log in").click()
@@ -321,7 +322,7 @@ def test_the_login_works_by_keyboard_alone(
 ):
     screen = new_screen(role=None).open()
     page = screen.page
-    page.get_by_role("button", name="Log in").wait_for()
+    page.get_by_role("button", name="Log in", disabled=False).wait_for()
     for key in ("ada", "Tab", PASSWORD, "Enter"):
         page.keyboard.press(key) if key in ("Tab", "Enter") else page.keyboard.type(key)
     screen.wait_until_live()

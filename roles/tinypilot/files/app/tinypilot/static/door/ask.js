@@ -29,6 +29,8 @@ export async function ask(method, path, body) {
 // send(fields) is called with what was typed, by name of the fields. What it refuses is said in the form.
 export function onSubmit(form, send) {
   const error = form.querySelector('.error');
+  // Until now a click would have been lost.
+  form.querySelector('[type=submit]').disabled = false;
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     const button = form.querySelector('[type=submit]');

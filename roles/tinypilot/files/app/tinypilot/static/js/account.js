@@ -112,6 +112,7 @@ attempt(async () => {
   const { user } = await askWhoIAm();
   if (user === null && byId('change-password')) location.replace('/login');
   wireForms(byId('totp-on') ? await proposeKey() : null);
+  byId('log-out').disabled = false;
   byId('log-out').addEventListener('click', () =>
     attempt(async () => {
       await ask('POST', '/api/logout', {});
