@@ -9,8 +9,9 @@ export PYTHONDONTWRITEBYTECODE=1
 began=$SECONDS
 
 remove_hosts() {
-    molecule destroy --scenario-name refusals >/dev/null 2>&1 || true
-    molecule destroy --scenario-name default >/dev/null 2>&1 || true
+    for scenario in refusals default standin; do
+        molecule destroy --scenario-name "$scenario" >/dev/null 2>&1 || true
+    done
     # Under sudo: what the tests built is the user's to build again.
     chown --recursive --reference=Makefile build
 }
@@ -31,4 +32,5 @@ stage "lint and unit tests" make --no-print-directory check
 stage "wrong input is refused" molecule test --scenario-name refusals
 stage "a bare host becomes an appliance" molecule test --scenario-name default --destroy=never
 stage "a browser and viewers use it" pytest tests/e2e --device=kvm-default
+stage "a build that fails or shows nothing leaves the picture" molecule test --scenario-name standin
 printf '\nall good in %d s\n' $((SECONDS - began))

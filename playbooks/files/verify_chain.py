@@ -5,7 +5,8 @@
     verify_chain.py WIRING
 
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
-janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole).
+janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
+signal_expected (whether a switched-off computer would be news).
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
 width, height, certificate (SHA-256 of what nginx shows). Python's standard library only, so that it runs on
 any device. Needs root, for the sockets.
@@ -131,13 +132,22 @@ def check_capture(wiring):
             f"There is no capture device {device}: is it plugged in? `ls -l /dev/video* /dev/kvm-video` shows what is."
         )
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (state := ask_ustreamer(wiring))["h264"]["online"]:
+    while not (state := ask_ustreamer(wiring)).get("h264", {"online": True})["online"]:
         if time.monotonic() > deadline:
             raise BrokenLink(
                 "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
                 "`journalctl -u ustreamer` tells why; a hung encoder needs a reboot."
             )
         time.sleep(0.25)
+    if "h264" not in state:
+        raise BrokenLink(
+            "uStreamer encodes no H.264, as if it had not been told of a sink: is it another build than "
+            "`systemctl cat ustreamer` was written for?"
+        )
+    if wiring["signal_expected"] and not state["source"]["online"]:
+        raise BrokenLink(
+            "uStreamer says that the attached computer sends no picture, and a moment ago it did: was it switched off?"
+        )
     return state["source"]
 
 

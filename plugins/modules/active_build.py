@@ -88,7 +88,8 @@ class Builds:
             return False
         different = [path for path in self.files if not same(path, self.kept(active, path))]
         others = [name for name in self.proven() if name != active]
-        new = not os.path.isdir(os.path.join(self.proofs, active))
+        # Also of a build that is returned to after a newer one: it is the one that ran last.
+        new = self.proven()[:1] != [active]
         superfluous = [
             name
             for name in os.listdir(self.folder)

@@ -210,13 +210,18 @@ class Build:
         """The build that was asked for, or why there is none."""
         inputs = self.inputs()
         parent = os.path.dirname(self.wish["link"])
+        while not os.path.exists(parent):
+            parent = os.path.dirname(parent)
         if os.path.exists(self.wish["link"]) and not os.path.islink(self.wish["link"]):
             self.fail(
                 f"{self.wish['link']} is there and no link to a build: name another path for {self.name}, or move it "
                 "away."
             )
         if not os.access(parent, os.W_OK):
-            self.fail(f"{parent} can't be written to, and {self.wish['link']} is to be made in it.")
+            self.fail(
+                f"{parent} can't be written to, and {self.wish['link']} is to be made in it: name another path for "
+                f"{self.name}, or mount it for writing."
+            )
         builds = [
             os.path.join(self.builds, name)
             for name in (sorted(os.listdir(self.builds)) if os.path.isdir(self.builds) else [])
@@ -311,12 +316,17 @@ class Build:
             )
         if state["Result"] != "success":
             self.explain(state, log)
-        self.keep()
-        self.run("systemctl", "stop", self.unit)
+        try:
+            self.keep()
+        finally:
+            self.clear()
+            self.run("systemctl", "stop", self.unit)
         return True, log[-1] if log else ""
 
     def explain(self, state, log):
         self.run("systemctl", "reset-failed", self.unit)
+        # It may be what fills the disk.
+        self.clear()
         text = "\n".join(log)
         if "No space left on device" in text:
             self.fail(
@@ -345,12 +355,15 @@ class Build:
             "compiler": self.compiler(),
             "libraries": self.libraries(),
         }
-        digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
+        # Named by its content as well: what was linked anew against another library stands beside the old one, and has
+        # to prove itself.
+        named_by = json.dumps(stamp, sort_keys=True) + tree_checksum(stage)
+        digest = hashlib.sha256(named_by.encode()).hexdigest()
         build = os.path.join(self.builds, f"{self.wish['label']}-{digest[:8]}")
-        os.makedirs(self.builds, mode=0o755, exist_ok=True)
         for left in (build + ".new", build + ".old"):
             shutil.rmtree(left, ignore_errors=True)
         try:
+            os.makedirs(self.builds, mode=0o755, exist_ok=True)
             shutil.copytree(stage, build + ".new", symlinks=True)
             for folder, _, files in os.walk(build + ".new"):
                 for path in (os.path.join(folder, name) for name in ["", *files]):
@@ -361,8 +374,10 @@ class Build:
                 json.dump(stamp, file, indent=1, sort_keys=True)
         except OSError as error:
             shutil.rmtree(build + ".new", ignore_errors=True)
+            # copytree gathers what went wrong with each file.
+            reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             self.fail(
-                f"{self.name} can't be put into {self.builds} ({error.strerror}): make room or repair it."
+                f"{self.name} can't be put into {self.builds} ({reason}): make room or repair it."
             )
         defect = self.defect(build + ".new")
         if defect:
@@ -374,7 +389,10 @@ class Build:
         os.rename(build + ".new", build)
         shutil.rmtree(build + ".old", ignore_errors=True)
         self.want(build)
-        for left in ("tree", "stage"):
+
+    def clear(self):
+        """Removes what the script left in the cache folder."""
+        for left in ("tree", "stage", "destination"):
             shutil.rmtree(os.path.join(self.cache, left), ignore_errors=True)
 
     def hold_libraries(self, build):

@@ -50,8 +50,9 @@ class Repository:
         self.cache = f"/var/cache/{self.name}-build"
         self.folder = f"{self.cache}/repository.git"
         self.config = f"{self.cache}/gitconfig"
+        self.unit = f"{self.name}-fetch.service"
 
-    def run(self, *command):
+    def run(self, *command, options=()):
         """Exit code, standard output, standard error of a command as the build's user."""
         return self.module.run_command(
             [
@@ -60,7 +61,7 @@ class Repository:
                 "--wait",
                 "--pipe",
                 "--collect",
-                f"--unit={self.name}-fetch",
+                *options,
                 "--property=DynamicUser=yes",
                 f"--property=User={self.name}-build",
                 f"--property=CacheDirectory={self.name}-build",
@@ -79,14 +80,26 @@ class Repository:
     def git(self, *arguments):
         return self.run("git", f"--git-dir={self.folder}", *arguments)
 
+    def fetch(self, *arguments):
+        """In a unit of a known name, so that one which an interrupted play left behind can be ended."""
+        return self.run(
+            "git",
+            f"--git-dir={self.folder}",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            *arguments,
+            options=[f"--unit={self.unit}"],
+        )
+
     def resolve(self, name):
         """The commit that `name` stands for; empty when there is none."""
         code, out, _ = self.git("rev-parse", "--quiet", "--verify", f"{name}^{{commit}}")
         return out.strip() if code == 0 else ""
 
     def is_complete(self, commit):
-        """Whether everything the commit consists of is there: a fetch may have been killed."""
-        return self.git("rev-list", "--objects", "--quiet", "--max-count=1", commit)[0] == 0
+        """Whether everything the commit consists of can be read: a fetch may have been killed, the power lost."""
+        return self.git("archive", "--format=tar", "--output=/dev/null", commit)[0] == 0
 
     def make(self):
         shutil.rmtree(f"/var/cache/private/{self.name}-build/repository.git", ignore_errors=True)
@@ -105,22 +118,19 @@ class Repository:
         self.module.fail_json(msg=f"{text} Nothing was built, and what runs is untouched.")
 
 
-def reason(text):
-    """What git complains of, without the advice that follows it."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    fatal = [line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")]
-    return (fatal or lines or ["no reason was given"])[0]
+def reason(complaints):
+    """The line that says what is wrong: git's own come first, advice follows them."""
+    lines = [line.strip() for line in complaints.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if line.startswith(("fatal:", "error:"))),
+        (lines or ["no reason was given"])[-1],
+    )
 
 
 def fetch(repository, address, version, commit):
     """Brings the commit in, or fails with a sentence."""
-    code, _, err = repository.git(
-        "fetch",
-        "--quiet",
-        "--depth=1",
-        "--no-tags",
-        address,
-        f"+refs/tags/{version}:refs/tags/{version}",
+    code, _, err = repository.fetch(
+        "--depth=1", address, f"+refs/tags/{version}:refs/tags/{version}"
     )
     if code == 0:
         found = repository.resolve(f"refs/tags/{version}")
@@ -130,9 +140,7 @@ def fetch(repository, address, version, commit):
                 "version and commit do not belong together."
             )
     elif "couldn't find remote ref" in err:
-        code, _, err = repository.git(
-            "fetch", "--quiet", "--no-tags", address, "+refs/heads/*:refs/remotes/origin/*"
-        )
+        code, _, err = repository.fetch(address, "+refs/heads/*:refs/remotes/origin/*")
     if code:
         repository.fail(
             f"{address} can't be fetched ({reason(err)}): check the address and the network, or name a mirror."
@@ -155,6 +163,8 @@ def main():
     )
     commit = module.params["commit"]
     repository = Repository(module)
+    if not module.check_mode:
+        module.run_command(["systemctl", "stop", repository.unit])
     has_git = shutil.which("git")
     if has_git and repository.resolve(commit) == commit and repository.is_complete(commit):
         module.exit_json(changed=False, commit=commit)

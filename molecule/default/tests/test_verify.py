@@ -32,6 +32,7 @@ WIRING = {
     "janus_token_file": "/etc/kvm-signalling/token.jcfg",
     "https_port": 443,
     "patience_seconds": 0,
+    "signal_expected": False,
 }
 
 
@@ -153,3 +154,4 @@ def test_a_computer_that_is_off_is_no_failure(host, broken):
             break
     assert found["signal"] is False
     assert found["error"] is None
+    assert "a moment ago it did" in verify(host, signal_expected=True)["error"]

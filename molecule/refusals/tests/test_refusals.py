@@ -93,6 +93,37 @@ def assert_refused(host, variables, sentence):
                 "ustreamer_source is 'github': it must be one of debian, upstream",
             ),
             (
+                {"ustreamer_upstream_commit": "b5e12a8"},
+                "ustreamer_upstream_commit is 'b5e12a8': it must be a commit of 40 hexadecimal digits.",
+            ),
+            (
+                {"janus_upstream_commit": "master"},
+                "janus_upstream_commit is 'master': it must be a commit of 40 hexadecimal digits.",
+            ),
+            (
+                {"ustreamer_upstream_repository": "pikvm/ustreamer"},
+                "ustreamer_upstream_repository is 'pikvm/ustreamer': it must be the address of a git repository, or a "
+                "folder on the device.",
+            ),
+            (
+                {"ustreamer_upstream_version": "v7.0", "ustreamer_source": "upstream"},
+                "ustreamer_upstream_version is v7.0: versions 5.0 to 6.62 are known to work",
+            ),
+            (
+                {"ustreamer_plugin": "upstream"},
+                "ustreamer_plugin is upstream, and Debian's uStreamer comes without one: set ustreamer_source to "
+                "upstream, or ustreamer_plugin to bundled.",
+            ),
+            (
+                {
+                    "janus_source": "debian",
+                    "ustreamer_source": "upstream",
+                    "ustreamer_plugin": "upstream",
+                },
+                "ustreamer_plugin is upstream, and the plugin of uStreamer 6.62 needs Janus 1.2.1 or newer, not 1.1.2: "
+                "take a newer Janus, an older uStreamer, or set ustreamer_plugin to bundled.",
+            ),
+            (
                 {"ustreamer_capture_kind": "hdmi"},
                 "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
             ),
@@ -175,11 +206,31 @@ def test_a_wrong_variable(variables, sentence):
     assert_refused(BARE, variables, sentence)
 
 
-def test_no_capture_device():
-    # /dev/null stands for the encoder: a character device is all that can be asked of a path before use.
+# /dev/null stands for an encoder: a character device is all that can be asked of a path before use.
+H264_ENCODER_ALONE = {"ustreamer_hardware_required": True, "ustreamer_encoder_device": "/dev/null"}
+
+
+def test_no_jpeg_encoder():
     assert_refused(
         BARE,
-        {"ustreamer_hardware_required": True, "ustreamer_encoder_device": "/dev/null"},
+        H264_ENCODER_ALONE,
+        "kvm-bare has no JPEG encoder at /dev/video31: name the device in ustreamer_jpeg_encoder_device, or set "
+        "ustreamer_jpeg_encoder to cpu",
+    )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({"ustreamer_jpeg_encoder": "cpu"}, id="cpu"),
+        pytest.param({"ustreamer_format": "MJPEG"}, id="mjpeg-is-passed-through"),
+        pytest.param({"ustreamer_jpeg_encoder_device": "/dev/null"}, id="it-is-there"),
+    ],
+)
+def test_no_capture_device(variables):
+    assert_refused(
+        BARE,
+        H264_ENCODER_ALONE | variables,
         "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
     )
 
@@ -189,6 +240,20 @@ def test_an_operating_system_without_h264():
         BOOKWORM,
         {},
         "ustreamer_source debian needs Debian or Raspberry Pi OS 13 or newer (older packages have no H.264)",
+    )
+
+
+def test_a_32_bit_system():
+    """Python on the device gets the kernel's 32-bit personality, and so is told what a 32-bit machine is told."""
+    sh(
+        BARE,
+        "printf '#!/bin/sh\\nexec linux32 /usr/bin/python3 \"$@\"\\n' > /root/python32 && chmod +x /root/python32",
+    )
+    assert_refused(
+        BARE,
+        {"ansible_python_interpreter": "/root/python32"},
+        "started by systemd: janus_source debian needs Debian or Raspberry Pi OS 12 or newer, 64-bit (x86_64 or "
+        "aarch64), with systemd.",
     )
 
 
