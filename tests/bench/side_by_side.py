@@ -12,7 +12,7 @@ import time
 from playwright.sync_api import Browser
 
 from ..e2e.device import SINK, Device
-from ..e2e.remote_screen import RemoteScreen
+from ..e2e.remote_screen import new_screen
 from . import comeback, first_picture, latency, load
 from .figures import median, milliseconds, percentile, table
 from .provisioning import ROOT, play
@@ -48,7 +48,7 @@ def latencies(browser: Browser, device: Device) -> list[str]:
         device.control(mode=mode)
         runs = []
         for _ in range(RUNS):
-            screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+            screen = new_screen(browser, device)
             screen.open().wait_for_frame(captured_after=time.time(), size=size)
             frames = latency.watch(screen, RUN_SECONDS)
             screen.page.close()
@@ -64,7 +64,7 @@ def latencies(browser: Browser, device: Device) -> list[str]:
 
 
 def first_pictures(browser: Browser, device: Device) -> str:
-    screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+    screen = new_screen(browser, device)
     screen.open().wait_until_live()
     waits = []
     for _ in range(FIRST_PICTURES):
@@ -82,7 +82,7 @@ def recoveries(browser: Browser, device: Device) -> list[str]:
         lambda: device.kill("ustreamer"),
         lambda: device.sh(f"systemctl stop ustreamer && rm -f {SINK} && systemctl start ustreamer"),
     ):
-        screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+        screen = new_screen(browser, device)
         screen.open().wait_until_live()
         gaps = [comeback.gap_during(screen, device, happen) for _ in range(COMEBACKS)]
         screen.page.close()

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from .patience import NeverHappened, wait_until
 
-SERVICES = ("ustreamer", "janus", "tinypilot", "nginx")
+SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "nginx")
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
@@ -67,6 +67,22 @@ class Device:
         """Janus' WebSocket, as viewers reach it."""
         return f"wss://{self.address}/janus/ws"
 
+    def cookie(self, role: str = "viewer", minutes: int = 60) -> str:
+        """A new session, as NAME=TOKEN; made as the play makes one for its own viewer."""
+        return self.sh(f"tinypilot session --role {role} --minutes {minutes}").strip()
+
+    def browser_cookie(self, role: str = "viewer") -> dict:
+        """The same for BrowserContext.add_cookies()."""
+        name, _, value = self.cookie(role).partition("=")
+        return {
+            "name": name,
+            "value": value,
+            "url": self.url,
+            "secure": True,
+            "httpOnly": True,
+            "sameSite": "Strict",
+        }
+
     # --- What runs on it ---
 
     def sh(self, command: str, check: bool = True) -> str:
@@ -76,6 +92,10 @@ class Device:
     def python(self, program: str, *arguments: str, check: bool = True) -> str:
         """Runs a Python program as root on the device and returns its output."""
         return docker("exec", self.name, "python3", "-c", program, *arguments, check=check)
+
+    def python_json(self, program: str):
+        """What a Python program on the device prints as JSON."""
+        return json.loads(self.python(program))
 
     @property
     def has_upstreams_plugin(self) -> bool:
@@ -159,7 +179,7 @@ class Device:
             self.thaw()
         self.plug_in()
         self.control()
-        sockets = "tinypilot.socket nginx.socket"
+        sockets = "tinypilot.socket tinypilot-relay.socket nginx.socket"
         self.sh(
             f"systemctl start {sockets} {' '.join(f'{service}.service' for service in SERVICES)}"
         )

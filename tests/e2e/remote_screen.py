@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
 
+from .device import Device
 from .patience import PATIENCE_SECONDS, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
@@ -51,6 +52,19 @@ def launch_browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def new_screen(
+    browser: Browser, device: Device, role: str | None = "viewer", **options
+) -> RemoteScreen:
+    """A page in a browser context of its own, with options of Browser.new_context().
+
+    role: of the session that this browser has; None: nobody has logged in there.
+    """
+    page = browser.new_page(ignore_https_errors=True, **options)
+    if role:
+        page.context.add_cookies([device.browser_cookie(role)])
+    return RemoteScreen(page, device.url)
 
 
 @dataclass(frozen=True)
@@ -130,8 +144,20 @@ class RemoteScreen:
 
     def wait_until(self, look: Callable, what: str, seconds: float = PATIENCE_SECONDS):
         """Like patience.wait_until, and the browser's events are handled meanwhile."""
+
+        def look_again_after_navigation():
+            try:
+                return look()
+            except Error as error:
+                if "Execution context was destroyed" in error.message:
+                    return None
+                raise
+
         return wait_until(
-            look, what, seconds, lambda pause: self.page.wait_for_timeout(pause * 1000)
+            look_again_after_navigation,
+            what,
+            seconds,
+            lambda pause: self.page.wait_for_timeout(pause * 1000),
         )
 
     # --- What the page says ---

@@ -15,9 +15,9 @@ from .patience import PATIENCE_SECONDS, NeverHappened
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "files"))
 
-from viewer import Frame, Viewer, look, read_code
+from viewer import ChainError, Frame, Viewer, look, read_code
 
-__all__ = ["Viewer", "look", "read_code", "run", "undamaged_frames", "watch"]
+__all__ = ["ChainError", "Viewer", "look", "read_code", "run", "undamaged_frames", "watch"]
 
 
 def run(coroutine: Coroutine) -> Any:
@@ -42,8 +42,8 @@ async def undamaged_frames(viewer: Viewer, count: int) -> list[Frame]:
     return frames
 
 
-async def watch(url: str, count: int) -> list[Frame]:
+async def watch(url: str, cookie: str, count: int) -> list[Frame]:
     """`count` frames of a new viewer, see undamaged_frames()."""
-    async with Viewer(url) as viewer:
+    async with Viewer(url, cookie) as viewer:
         await viewer.watch()
         return await undamaged_frames(viewer, count)

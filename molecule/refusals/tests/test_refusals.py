@@ -180,6 +180,18 @@ def assert_refused(host, variables, sentence):
                 "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
             ),
             (
+                {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
+                "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
+            ),
+            (
+                {"tinypilot_hosts": ["https://kvm.example"]},
+                "tinypilot_hosts is ['https://kvm.example']: it must be a list of host names.",
+            ),
+            (
+                {"tinypilot_session_idle_minutes": 0},
+                "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
+            ),
+            (
                 {"emulated_hardware_allowed": False},
                 "emulated_hardware_allowed",
             ),
