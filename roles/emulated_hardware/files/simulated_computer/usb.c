@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -36,7 +37,9 @@ static int make_socket(const struct usb_port *port, int device) {
 
     address_of(port, device, &address);
     unlink(address.sun_path);
+    // Whoever may open the gadget is not the computer's business.
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        chmod(address.sun_path, 0666) < 0 ||
         (listening(port->state) && listen(fd, USB_CLIENTS) < 0))
         fprintf(stderr, "simulated_computer: %s: %s.\n", address.sun_path, strerror(errno));
     return fd;
