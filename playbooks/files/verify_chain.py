@@ -5,7 +5,7 @@
     verify_chain.py WIRING
 
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
-janus_socket, https_port.
+janus_socket, janus_token_file, https_port.
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
 width, height, certificate (SHA-256 of what nginx shows). Python's standard library only, so that it runs on
 any device. Needs root, for the sockets.
@@ -13,11 +13,14 @@ any device. Needs root, for the sockets.
 
 from __future__ import annotations
 
+import base64
 import grp
 import hashlib
+import hmac
 import http.client
 import json
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -30,6 +33,7 @@ import time
 PLUGIN = "janus.plugin.ustreamer"
 NO_PICTURE_YET = 503
 PATIENCE_SECONDS = 10
+TOKEN_SECONDS = 60
 # The frame's id stands at the same place in every layout of the sink.
 SINK_ID_OFFSET = 16
 
@@ -161,6 +165,21 @@ def sink_id(path):
         return sink.read(8)
 
 
+def janus_token(wiring):
+    """What Janus lets somebody in for: expiry, realm and plugin, signed with the secret in its configuration."""
+    path = wiring["janus_token_file"]
+    try:
+        with open(path) as file:
+            secret = re.search(r'token_auth_secret = "(\w+)"', file.read())[1]
+    except (OSError, TypeError) as error:
+        raise BrokenLink(
+            f"The secret of Janus' tokens can't be read from {path}: run the play again."
+        ) from error
+    words = f"{int(time.time()) + TOKEN_SECONDS},janus,{PLUGIN}"
+    signature = hmac.digest(secret.encode(), words.encode(), "sha1")
+    return f"{words}:{base64.b64encode(signature).decode()}"
+
+
 def watch(wiring):
     """Attaches to the plugin and gets an offer; returns the open WebSocket, which keeps the watch alive."""
     path = wiring["janus_socket"]
@@ -170,7 +189,7 @@ def watch(wiring):
         raise BrokenLink(
             f"Janus does not answer on {path} ({error}): `journalctl -u janus` tells why."
         ) from error
-    ids = {}
+    ids = {"token": janus_token(wiring)}
 
     def ask(message, kinds):
         janus.send({**message, **ids, "transaction": "verify"})
@@ -180,7 +199,13 @@ def watch(wiring):
                 return answer
 
     try:
-        ids["session_id"] = ask({"janus": "create"}, ["success"])["data"]["id"]
+        created = ask({"janus": "create"}, ["success", "error"])
+        if created["janus"] == "error":
+            raise BrokenLink(
+                f"Janus refuses the device's own token ({created['error']['reason']}): run the play again, and see "
+                "`journalctl -u janus`."
+            )
+        ids["session_id"] = created["data"]["id"]
         attached = ask({"janus": "attach", "plugin": PLUGIN}, ["success", "error"])
         if attached["janus"] == "error":
             raise BrokenLink(
@@ -220,7 +245,7 @@ def check_sink_advances(wiring, path):
 
 
 def ask_nginx(wiring):
-    """SHA-256 of the certificate nginx shows; the page must answer."""
+    """SHA-256 of the certificate nginx shows; the web app must answer."""
     port = wiring["https_port"]
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
@@ -228,7 +253,8 @@ def ask_nginx(wiring):
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=tls)
         connection.connect()
         certificate = connection.sock.getpeercert(binary_form=True)
-        connection.request("GET", "/")
+        # Answers without login.
+        connection.request("GET", "/setup")
         status = connection.getresponse().status
     except OSError as error:
         raise BrokenLink(

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """A viewer without a browser: follows the page's protocol through nginx and decodes what comes.
 
-    viewer.py wss://HOST/janus/ws [--seconds 3] [--certificate SHA256] [--emulated]
+    viewer.py wss://HOST/janus/ws [--seconds 3] [--certificate SHA256] [--emulated] [--on-device]
 
+Reads the cookie of a session from standard input, as `tinypilot session` prints it; --on-device runs that itself.
 Prints one JSON object (see `Report`). Exit code 0: frames were decoded; 1: the chain is broken, and "error"
 says where, in a sentence.
 
@@ -20,11 +21,13 @@ import logging
 import secrets
 import ssl
 import statistics
+import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field
 
 import aiohttp
+import yarl
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
@@ -103,12 +106,14 @@ class Frame:
 
 @dataclass
 class Viewer:
-    """One viewer: `async with Viewer(url) as viewer: frame = await viewer.next_frame(5)`.
+    """One viewer: `async with Viewer(url, cookie) as viewer: frame = await viewer.next_frame(5)`.
 
+    cookie: of a session, as `tinypilot session` prints it.
     certificate: SHA-256 of the server's certificate, as hexadecimal text; without it any is accepted.
     """
 
     url: str
+    cookie: str
     certificate: str | None = None
     offers_refused: int = 0
     answered_at: float = 0.0
@@ -135,7 +140,10 @@ class Viewer:
         else:
             tls = ssl.create_default_context()
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        # The door answers nobody who does not say, as a browser does, from which page he comes.
+        origin = yarl.URL(self.url).with_scheme("https").origin()
+        headers = {"Cookie": self.cookie, "Origin": str(origin)}
+        http = await self._stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         try:
             self._socket = await self._stack.enter_async_context(
                 http.ws_connect(self.url, protocols=["janus-protocol"], ssl=tls, timeout=5)
@@ -145,9 +153,14 @@ class Viewer:
                 f"nginx at {self.url} shows another certificate than the device has: is it the same machine?"
             ) from error
         except aiohttp.WSServerHandshakeError as error:
+            if error.status == 401:
+                raise ChainError(
+                    f"The door at {self.url} does not let the play's own session in: `journalctl -u tinypilot "
+                    "-u tinypilot-relay` tells why."
+                ) from error
             raise ChainError(
                 f"nginx answers {error.status} for {self.url}: Janus' WebSocket is not behind it; "
-                "see `journalctl -u janus -u nginx`."
+                "see `journalctl -u janus -u tinypilot-relay -u nginx`."
             ) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ChainError(
@@ -305,11 +318,11 @@ class Viewer:
             ) from error
 
 
-async def look(url, certificate, seconds) -> Report:
+async def look(url, cookie, certificate, seconds) -> Report:
     """Watches for `seconds` after the first picture."""
     report = Report()
     try:
-        async with Viewer(url, certificate) as viewer:
+        async with Viewer(url, cookie, certificate) as viewer:
             await viewer.watch()
             report.offers_refused = viewer.offers_refused
             seen = [await viewer.next_frame(15)]
@@ -349,9 +362,16 @@ def main():
     parser.add_argument(
         "--emulated", action="store_true", help="demand the emulated source's counter and checksum"
     )
+    parser.add_argument(
+        "--on-device", action="store_true", help="run `tinypilot session` for a session"
+    )
     arguments = parser.parse_args()
+    if arguments.on_device:
+        cookie = subprocess.check_output(["tinypilot", "session"], text=True).strip()
+    else:
+        cookie = sys.stdin.readline().strip()
     logging.disable(logging.WARNING)
-    report = asyncio.run(look(arguments.url, arguments.certificate, arguments.seconds))
+    report = asyncio.run(look(arguments.url, cookie, arguments.certificate, arguments.seconds))
     if arguments.emulated and not report.error:
         # aiortc shows what it can decode of a picture with holes: that is the network's doing, not the chain's.
         if report.bad_checksums and not report.packets_lost:

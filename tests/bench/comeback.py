@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from playwright.sync_api import Browser
 
 from ..e2e.device import SERVICES, Device
-from ..e2e.remote_screen import Frame, RemoteScreen
+from ..e2e.remote_screen import Frame, RemoteScreen, new_screen
 from .figures import median, milliseconds, table
 
 TRIES = {"kill": 5, "reboot": 3}
@@ -41,7 +41,7 @@ def gap_during(screen: RemoteScreen, device: Device, happen: Callable[[], None])
 
 
 def measure(browser: Browser, device: Device) -> str:
-    screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+    screen = new_screen(browser, device)
     screen.open()
     rows = [["nothing", *_figures(screen, device, lambda: None, TRIES["kill"])]]
     for service in SERVICES:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser
 
 from ..e2e.device import Device
-from ..e2e.remote_screen import RemoteScreen
+from ..e2e.remote_screen import RemoteScreen, new_screen
 from .figures import milliseconds, percentile, table
 
 TRIES = 20
@@ -27,7 +27,7 @@ def moments(screen: RemoteScreen) -> dict[str, float]:
 
 
 def measure(browser: Browser, device: Device) -> str:
-    screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+    screen = new_screen(browser, device)
     screen.open().wait_until_live()
     durations: dict[str, list[float]] = {step: [] for step in STEPS}
     for _ in range(TRIES):

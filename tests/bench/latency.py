@@ -8,7 +8,7 @@ import time
 from playwright.sync_api import Browser
 
 from ..e2e.device import Device
-from ..e2e.remote_screen import Frame, RemoteScreen
+from ..e2e.remote_screen import Frame, RemoteScreen, new_screen
 from .figures import median, milliseconds, percentile, table
 
 MODES = {"640x480@30": (640, 480), "1280x720@30": (1280, 720), "1920x1080@30": (1920, 1080)}
@@ -35,7 +35,7 @@ def measure(browser: Browser, device: Device) -> str:
         captured = presented = damaged = 0
         for _ in range(RUNS):
             # A new page each time: what differs from one connection to the next shows.
-            screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+            screen = new_screen(browser, device)
             screen.open().wait_for_frame(captured_after=time.time(), size=size)
             frames = watch(screen, RUN_SECONDS)
             screen.page.close()

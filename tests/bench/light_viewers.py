@@ -3,8 +3,8 @@
 
     python -m tests.bench.light_viewers URL COUNT
 
-Writes a line when all watch, reads until its input ends, then writes the frames per second of each
-viewer as a JSON list.
+Reads the cookie of a session, writes a line when all watch, reads until its input ends, then writes
+the frames per second of each viewer as a JSON list.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def count_instead_of_decoding() -> list[Counter]:
     return counters
 
 
-async def main(url: str, count: int) -> None:
+async def main(url: str, cookie: str, count: int) -> None:
     counters = count_instead_of_decoding()
     async with AsyncExitStack() as stack:
         for _ in range(count):
-            viewer = await stack.enter_async_context(Viewer(url))
+            viewer = await stack.enter_async_context(Viewer(url, cookie))
             await viewer.watch()
         # What each is shown first comes in a burst.
         while len(counters) < count or not all(counter.frames for counter in counters):
@@ -66,4 +66,4 @@ async def main(url: str, count: int) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], sys.stdin.readline().strip(), int(sys.argv[2])))

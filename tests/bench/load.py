@@ -44,12 +44,12 @@ def cpu_seconds(device: Device) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def viewers(url: str, count: int) -> Iterator[list[float]]:
+def viewers(device: Device, count: int) -> Iterator[list[float]]:
     """`count` viewers watch meanwhile; afterwards the list has the frames per second of each."""
     rates: list[float] = []
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.light_viewers", url, str(part)],
+            [sys.executable, "-m", "tests.bench.light_viewers", device.socket_url, str(part)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -57,6 +57,8 @@ def viewers(url: str, count: int) -> Iterator[list[float]]:
         for part in _parts(count)
     ]
     for process in processes:
+        process.stdin.write(f"{device.cookie()}\n")
+        process.stdin.flush()
         process.stdout.readline()  # says that all its viewers are there
     yield rates
     for process in processes:
@@ -78,7 +80,7 @@ def measure(_: Browser, device: Device) -> str:
                 "the last viewer is forgotten",
                 QUIET_PATIENCE_SECONDS,
             )
-        with viewers(device.socket_url, count) as rates:
+        with viewers(device, count) as rates:
             before, began = cpu_seconds(device), time.monotonic()
             time.sleep(SECONDS)
             after, seconds = cpu_seconds(device), time.monotonic() - began

@@ -6,7 +6,7 @@ from __future__ import annotations
 from playwright.sync_api import Browser
 
 from ..e2e.device import Device
-from ..e2e.remote_screen import RemoteScreen
+from ..e2e.remote_screen import new_screen
 from ..e2e.viewers import look, run
 from .figures import table
 
@@ -15,7 +15,7 @@ SETTLE_SECONDS = 2
 
 
 def chromium_rate(browser: Browser, device: Device) -> float:
-    screen = RemoteScreen(browser.new_page(ignore_https_errors=True), device.url)
+    screen = new_screen(browser, device)
     screen.open().wait_until_live()
     screen.page.wait_for_timeout(SETTLE_SECONDS * 1000)
     first = screen.inbound_video()
@@ -29,7 +29,7 @@ def chromium_rate(browser: Browser, device: Device) -> float:
 def measure(browser: Browser, device: Device) -> str:
     rows = [
         ["Chromium", f"{chromium_rate(browser, device):.2f}"],
-        ["aiortc", f"{run(look(device.socket_url, None, SECONDS)).fps:.2f}"],
+        ["aiortc", f"{run(look(device.socket_url, device.cookie(), None, SECONDS)).fps:.2f}"],
     ]
     return f"1280 \u00d7 720 at 30 frames per second, over {SECONDS} s.\n\n" + table(
         ["viewer", "decoded per second"], rows

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from . import remote_screen
 from .device import Device
 from .remote_screen import RemoteScreen, launch_browser
 
@@ -74,12 +75,11 @@ def browser() -> Iterator[Browser]:
 def new_screen(
     request: pytest.FixtureRequest, browser: Browser, device: Device, evidence: Path
 ) -> Iterator[Callable[..., RemoteScreen]]:
-    """Makes pages, each in a browser context of its own, with options of Browser.new_context()."""
+    """Makes pages, see remote_screen.new_screen()."""
     screens: list[RemoteScreen] = []
 
     def make(**options) -> RemoteScreen:
-        context = browser.new_context(ignore_https_errors=True, **options)
-        screens.append(RemoteScreen(context.new_page(), device.url))
+        screens.append(remote_screen.new_screen(browser, device, **options))
         return screens[-1]
 
     yield make

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from .patience import NeverHappened, wait_until
 
-SERVICES = ("ustreamer", "janus", "tinypilot", "nginx")
+SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "nginx")
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
@@ -65,6 +65,22 @@ class Device:
     def socket_url(self) -> str:
         """Janus' WebSocket, as viewers reach it."""
         return f"wss://{self.address}/janus/ws"
+
+    def cookie(self, role: str = "viewer", minutes: int = 60) -> str:
+        """A new session, as NAME=TOKEN; made as the play makes one for its own viewer."""
+        return self.sh(f"tinypilot session --role {role} --minutes {minutes}").strip()
+
+    def browser_cookie(self, role: str = "viewer") -> dict:
+        """The same for BrowserContext.add_cookies()."""
+        name, _, value = self.cookie(role).partition("=")
+        return {
+            "name": name,
+            "value": value,
+            "url": self.url,
+            "secure": True,
+            "httpOnly": True,
+            "sameSite": "Strict",
+        }
 
     # --- What runs on it ---
 
@@ -145,7 +161,7 @@ class Device:
             self.thaw()
         self.plug_in()
         self.control()
-        sockets = "tinypilot.socket nginx.socket"
+        sockets = "tinypilot.socket tinypilot-relay.socket nginx.socket"
         self.sh(
             f"systemctl start {sockets} {' '.join(f'{service}.service' for service in SERVICES)}"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
 
+from .device import Device
 from .patience import PATIENCE_SECONDS, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
@@ -51,6 +52,19 @@ def launch_browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def new_screen(
+    browser: Browser, device: Device, role: str | None = "viewer", **options
+) -> RemoteScreen:
+    """A page in a browser context of its own, with options of Browser.new_context().
+
+    role: of the session that this browser has; None: nobody has logged in there.
+    """
+    page = browser.new_page(ignore_https_errors=True, **options)
+    if role:
+        page.context.add_cookies([device.browser_cookie(role)])
+    return RemoteScreen(page, device.url)
 
 
 @dataclass(frozen=True)

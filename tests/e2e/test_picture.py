@@ -37,7 +37,7 @@ def test_page_tells_size_and_rate_of_the_picture(live: RemoteScreen):
 
 def test_unmodified_aiortc_decodes_the_offer(device: Device):
     """It keeps the last of several fmtp lines and then fails: there must be one."""
-    frames = run(watch(device.socket_url, FRAMES))
+    frames = run(watch(device, FRAMES))
     assert_moving([frame.code[0] for frame in frames])
 
 
@@ -46,7 +46,7 @@ def test_eight_viewers_at_once(device: Device):
     device.control(content="desktop")
 
     async def watch_together():
-        return await asyncio.gather(*(watch(device.socket_url, FRAMES) for _ in range(VIEWERS)))
+        return await asyncio.gather(*(watch(device, FRAMES) for _ in range(VIEWERS)))
 
     for frames in run(watch_together()):
         assert_moving([frame.code[0] for frame in frames])
@@ -54,7 +54,7 @@ def test_eight_viewers_at_once(device: Device):
 
 def test_stop_ends_the_frames_and_watch_brings_them_again(device: Device):
     async def stop_and_watch_again():
-        async with Viewer(device.socket_url) as viewer:
+        async with Viewer(device.socket_url, device.cookie()) as viewer:
             await viewer.watch()
             await undamaged_frames(viewer, FRAMES)
             assert status_of(await viewer.request("stop")) == "stopped"

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from .device import Device
 from .patience import PATIENCE_SECONDS, NeverHappened
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "files"))
@@ -42,8 +43,8 @@ async def undamaged_frames(viewer: Viewer, count: int) -> list[Frame]:
     return frames
 
 
-async def watch(url: str, count: int) -> list[Frame]:
+async def watch(device: Device, count: int) -> list[Frame]:
     """`count` frames of a new viewer, see undamaged_frames()."""
-    async with Viewer(url) as viewer:
+    async with Viewer(device.socket_url, device.cookie()) as viewer:
         await viewer.watch()
         return await undamaged_frames(viewer, count)

@@ -3,25 +3,18 @@
 
 import json
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from tinypilot.config import Config, ConfigError
 
-ROLE = Path(__file__).parents[2] / "roles" / "tinypilot"
-APP = ROLE / "files" / "app"
-STATIC = APP / "tinypilot" / "static"
-sys.path.insert(0, str(APP))
-
-from tinypilot import create_app  # noqa: E402
-from tinypilot.config import Config, ConfigError  # noqa: E402
+STATIC = Path(__file__).parents[2] / "roles/tinypilot/files/app/tinypilot/static"
 
 
 @pytest.fixture
-def client():
-    servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
-    return create_app(Config(name="rack <3>", ice_servers=servers)).test_client()
+def client(inside):
+    return inside("admin")
 
 
 class Page(HTMLParser):
@@ -48,13 +41,13 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def page(client):
-    response = client.get("/")
+    response = client.ask("GET", "/")
     assert response.status_code == 200
     return Page(response.get_data(as_text=True))
 
 
 def test_page_says_whose_screen_it_is(client):
-    text = client.get("/").get_data(as_text=True)
+    text = client.ask("GET", "/").get_data(as_text=True)
     assert "<title>rack &lt;3&gt;" in text
 
 
@@ -67,31 +60,59 @@ def test_page_hands_the_ice_servers_to_its_scripts(page):
     assert servers == [{"urls": 'stun:stun.example?a="<b>&c'}]
 
 
-def test_page_has_nothing_inline(page):
+@pytest.fixture(params=["/", "/account", "/login", "/setup"])
+def each_page(client, request):
+    response = client.ask("GET", request.param)
+    assert response.status_code == 200
+    return Page(response.get_data(as_text=True))
+
+
+def test_pages_have_nothing_inline(each_page):
+    page = each_page
     assert page.inline == []
     for tag, attributes in page.elements:
         assert "style" not in attributes, tag
         assert not [name for name in attributes if name.startswith("on")], tag
 
 
-def test_page_loads_from_the_device_alone(page):
-    for tag, attributes in page.elements:
+def test_pages_load_from_the_device_alone(each_page):
+    for tag, attributes in each_page.elements:
         for name in ("src", "href"):
             assert attributes.get(name, "/").startswith("/"), (tag, attributes)
 
 
-def test_page_names_only_static_files_that_exist(page):
-    named = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
+def test_pages_name_only_static_files_that_exist(each_page):
+    named = [a.get("src") or a.get("href") for a in each_page.of("script") + each_page.of("link")]
     static = [path.removeprefix("/static/") for path in named if path.startswith("/static/")]
     assert static
     for path in static:
         assert (STATIC / path).is_file(), path
 
 
+def test_each_field_has_a_label(each_page):
+    labelled = {attributes["for"] for attributes in each_page.of("label")}
+    fields = each_page.of("input") + each_page.of("select")
+    assert {attributes["id"] for attributes in fields} <= labelled
+
+
+def test_who_has_not_logged_in_can_load_all_that_the_login_needs(browser, ada):
+    for path in ("/login", "/setup"):
+        page = Page(browser().ask("GET", path).get_data(as_text=True))
+        needed = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
+        assert all(path.startswith("/static/door/") for path in needed)
+    for module in (STATIC / "door").glob("*.js"):
+        assert all(
+            name.startswith("./") for name in re.findall(r"from '([^']+)'", module.read_text())
+        )
+
+
 def test_modules_import_only_modules_that_exist():
-    for module in STATIC.glob("js/*.js"):
+    for module in STATIC.glob("*/*.js"):
         for name in re.findall(r"from '([^']+)'", module.read_text()):
-            assert (module.parent / name).is_file(), f"{module.name} imports {name}"
+            file = (
+                STATIC / name.removeprefix("/static/") if name[0] == "/" else module.parent / name
+            )
+            assert file.is_file(), f"{module.name} imports {name}"
 
 
 def test_video_can_start_without_a_click(page):
@@ -110,22 +131,22 @@ def test_first_load_stays_small():
 
 
 def test_health_is_ok(client):
-    assert client.get("/api/health").get_json() == {"status": "ok"}
+    assert client.ask("GET", "/api/health").get_json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/nothing", 404), ("GET", "/static/js/main.js", 404), ("POST", "/", 405)],
 )
-def test_errors_are_plain_text(client, method, path, status):
-    response = client.open(path, method=method)
+def test_errors_are_plain_text(inside, method, path, status):
+    response = inside().ask(method, path)
     assert response.status_code == status
     assert response.content_type.startswith("text/plain")
 
 
 @pytest.mark.parametrize("path", ["/", "/api/health", "/nothing"])
 def test_nothing_dynamic_is_cached(client, path):
-    assert client.get(path).headers["Cache-Control"] == "no-store"
+    assert client.ask("GET", path).headers["Cache-Control"] == "no-store"
 
 
 def test_config_is_read_from_its_file(tmp_path, monkeypatch):
@@ -134,6 +155,7 @@ def test_config_is_read_from_its_file(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYPILOT_CONFIG", str(file))
     config = Config.from_environment()
     assert config == Config(name="rack", ice_servers=({"urls": "stun:stun.example"},))
+    assert config.idle_minutes == 60
 
 
 def test_config_without_a_name_takes_the_host_name(monkeypatch):
@@ -142,7 +164,8 @@ def test_config_without_a_name_takes_the_host_name(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"ice_servers": "stun:x"}', '{"ice_servers": [1]}']
+    "text",
+    ["", "[]", "{", '{"ice_servers": "stun:x"}', '{"ice_servers": [1]}', '{"idle_minutes": 0}'],
 )
 def test_bad_config_is_refused(tmp_path, text):
     file = tmp_path / "web.json"

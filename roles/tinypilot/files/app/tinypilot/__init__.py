@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""TinyPilot's web app: everything a person needs that is not the picture itself.
+"""TinyPilot's own programs: the web app (app.py), the relay to Janus (relay.py), and what root does on the
+device (__main__.py).
 
-The picture's bytes never pass here. nginx hands the page's WebSocket to Janus and its question
-about the signal to uStreamer, so the app may be restarted while somebody watches.
+The picture's bytes never pass here, so all of them may be restarted while somebody watches.
 """
-
-from tinypilot.app import create_app
-
-__all__ = ["create_app"]

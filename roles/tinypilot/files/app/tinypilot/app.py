@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: MIT
 """The application factory. Each part of the product is a blueprint of its own."""
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
-from tinypilot import api, pages
+from tinypilot import access, accounts, api, pages
 from tinypilot.config import Config
+from tinypilot.door import Door
 
 
 def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)  # nginx serves the static files
-    app.config["TINYPILOT"] = config or Config.from_environment()
+    config = app.config["TINYPILOT"] = config or Config.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    access.install(app, Door.from_config(config))
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(api.blueprint)
+    app.register_blueprint(accounts.blueprint)
     app.register_error_handler(HTTPException, _describe_error)
     app.after_request(_forbid_caching)
     return app
@@ -22,6 +25,8 @@ def create_app(config: Config | None = None) -> Flask:
 def _describe_error(error: HTTPException):
     """Errors in the form that the page's scripts, and people with curl, can read."""
     response = error.get_response()
+    if request.path.startswith("/api/"):
+        return {"error": f"{error.name}."}, error.code
     response.data = f"{error.code} {error.name}\n"
     response.content_type = "text/plain; charset=utf-8"
     return response

@@ -11,6 +11,8 @@ from pathlib import Path
 CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
 DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
+PATHS = ("door_file", "janus_socket", "janus_token_file")
+
 
 class ConfigError(ValueError):
     """The configuration file says something that the web app cannot work with."""
@@ -18,10 +20,17 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers."""
+    """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers; `door_file` is
+    what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; a session
+    ends so many minutes after its last use, and after its beginning."""
 
     name: str
     ice_servers: tuple[Mapping[str, str], ...] = ()
+    door_file: Path = Path("/var/lib/tinypilot/door.sqlite")
+    janus_socket: Path = Path("/run/janus/ws.sock")
+    janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
+    idle_minutes: int = 60
+    absolute_minutes: int = 1440
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -42,5 +51,14 @@ class Config:
         urls = values.get("ice_servers", [])
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
             raise ConfigError("ice_servers must be a list of URLs")
-        name = values.get("name") or socket.gethostname()
-        return cls(name=str(name), ice_servers=tuple({"urls": url} for url in urls))
+        minutes = {}
+        for name in ("idle_minutes", "absolute_minutes"):
+            minutes[name] = values.get(name, getattr(cls, name))
+            if not isinstance(minutes[name], int) or minutes[name] < 1:
+                raise ConfigError(f"{name} must be a whole number of minutes")
+        return cls(
+            name=str(values.get("name") or socket.gethostname()),
+            ice_servers=tuple({"urls": url} for url in urls),
+            **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
+            **minutes,
+        )

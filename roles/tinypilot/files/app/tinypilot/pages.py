@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What a person opens in a browser."""
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, current_app, redirect, render_template
+
+from tinypilot.access import door, public, session
+
+ROLES = [
+    ("viewer", "may watch"),
+    ("operator", "may also control the computer"),
+    ("admin", "may also manage users"),
+]
 
 blueprint = Blueprint("pages", __name__)
 
@@ -9,4 +17,32 @@ blueprint = Blueprint("pages", __name__)
 @blueprint.get("/")
 def remote_screen():
     config = current_app.config["TINYPILOT"]
-    return render_template("index.html", name=config.name, ice_servers=config.ice_servers)
+    return render_template(
+        "index.html", name=config.name, ice_servers=config.ice_servers, user=session().user
+    )
+
+
+@blueprint.get("/login")
+@public
+def login():
+    if not door().has_users():
+        return redirect("/setup", 303)
+    return render_template("login.html", name=current_app.config["TINYPILOT"].name)
+
+
+@blueprint.get("/setup")
+@public
+def setup():
+    """Also where there are users: a code from the device brings back who forgot the password."""
+    return render_template("setup.html", name=current_app.config["TINYPILOT"].name)
+
+
+@blueprint.get("/account")
+def account():
+    return render_template(
+        "account.html",
+        name=current_app.config["TINYPILOT"].name,
+        session=session(),
+        has_totp=any(user["has_totp"] for user in door().users() if user["name"] == session().user),
+        roles=ROLES,
+    )

@@ -104,6 +104,7 @@ export class Connection extends EventTarget {
         signal: AbortSignal.timeout(ASK_GATEWAY_TIMEOUT_MS),
       });
       this.#reachable = true;
+      if (response.status === 401) this.dispatchEvent(new Event('lockedout'));
       return response.ok;
     } catch {
       this.#reachable = false;

@@ -44,6 +44,8 @@ if (!Janus || !('RTCPeerConnection' in globalThis)) {
   connection.addEventListener('change', ({ detail }) => {
     statusBar.show(detail, detail.state === 'live' ? pictureFacts(screen) : '');
   });
+  // The session has ended: nothing of the picture stays on the screen.
+  connection.addEventListener('lockedout', () => location.replace('/login'));
   addEventListener('pagehide', () => connection.stop());
   addEventListener('pageshow', (event) => event.persisted && connection.start());
   // Not pointerdown: browsers don't count that of a finger as a click.

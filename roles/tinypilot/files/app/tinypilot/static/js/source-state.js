@@ -25,7 +25,9 @@ export function interpretSource(answer) {
 export async function askSource(url, { timeout = 1500, fetch = globalThis.fetch } = {}) {
   try {
     const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
-    return response.ok ? interpretSource(await response.json()) : Source.DOWN;
+    if (response.ok) return interpretSource(await response.json());
+    // 500 is nginx that could not ask the web app who this is: that says nothing of the capture service.
+    return response.status === 500 ? Source.UNKNOWN : Source.DOWN;
   } catch {
     return Source.UNKNOWN;
   }

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""What root does on the device, as the web app's user (see /usr/local/sbin/tinypilot).
+
+tinypilot setup-code                             print a new one-time set-up code
+tinypilot setup-code --unless-users              the same, and nothing if there is a user
+tinypilot session --role viewer --minutes 2      print the cookie of a short session
+tinypilot hash < FILE                            print the hash of the password in FILE, for tinypilot_users
+tinypilot users-of-play < FILE                   set the users of the play, a JSON list
+"""
+
+import argparse
+import json
+import os
+import sys
+
+from tinypilot import passwords
+from tinypilot.config import Config
+from tinypilot.door import ROLES, SESSION_COOKIE, Door
+
+LONGEST_SESSION_MINUTES = 60
+
+
+def main() -> None:
+    os.umask(0o077)
+    parser = argparse.ArgumentParser(
+        prog="tinypilot", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    setup_code = commands.add_parser("setup-code")
+    setup_code.add_argument("--unless-users", action="store_true")
+    session = commands.add_parser("session")
+    session.add_argument("--role", choices=ROLES, default="viewer")
+    session.add_argument(
+        "--minutes", type=int, default=2, choices=range(1, LONGEST_SESSION_MINUTES + 1)
+    )
+    commands.add_parser("hash")
+    commands.add_parser("users-of-play")
+    arguments = parser.parse_args()
+
+    if arguments.command == "hash":
+        password = sys.stdin.readline().rstrip("\n")
+        complaint = passwords.complaint(password, "")
+        sys.exit(complaint) if complaint else print(passwords.hash_password(password))
+        return
+    door = Door.from_config(Config.from_environment())
+    if arguments.command == "setup-code":
+        if not (arguments.unless_users and door.has_users()):
+            print(door.new_setup_code())
+    elif arguments.command == "session":
+        token = door.new_play_session(arguments.role, 60 * arguments.minutes)
+        print(f"{SESSION_COOKIE}={token}")
+    elif arguments.command == "users-of-play":
+        print("changed" if door.set_users_of_play(json.load(sys.stdin)) else "unchanged")
+
+
+if __name__ == "__main__":
+    main()

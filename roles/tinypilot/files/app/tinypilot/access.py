@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""The door as HTTP knows it: cookies, where a request comes from, and what it may do.
+
+Every route needs a session unless it is marked `@public`, and every change comes from a page of this host.
+"""
+
+import hmac
+from collections.abc import Callable
+
+from flask import Flask, Response, current_app, g, redirect, request
+
+from tinypilot import audit
+from tinypilot.door import LONGEST_INPUT, SESSION_COOKIE, Door, Keys, Refused, Session, Visitor
+
+# Says only that this browser was let in before: its tries are counted apart from those of strangers.
+BROWSER_COOKIE = "__Host-tinypilot-browser"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def public(view: Callable) -> Callable:
+    """Marks a route that answers without login."""
+    view.is_public = True
+    return view
+
+
+def needs(role: str) -> Callable:
+    """Marks a route for this role and those that may more."""
+
+    def mark(view: Callable) -> Callable:
+        view.needed_role = role
+        return view
+
+    return mark
+
+
+def door() -> Door:
+    return current_app.extensions["door"]
+
+
+def session() -> Session:
+    return g.session
+
+
+def visitor() -> Visitor:
+    # Only nginx reaches this socket, and it overwrites the header.
+    return Visitor(
+        request.headers.get("X-Forwarded-For", "127.0.0.1"),
+        request.headers.get("User-Agent", ""),
+        request.cookies.get(BROWSER_COOKIE, ""),
+    )
+
+
+def csrf_token() -> str:
+    return door().csrf_token(request.cookies[SESSION_COOKIE])
+
+
+def guard() -> Response | None:
+    """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
+    g.session = door().find(request.cookies.get(SESSION_COOKIE, ""))
+    view = current_app.view_functions.get(request.endpoint)
+    changes = request.method not in SAFE_METHODS
+    if changes and not _is_from_own_page():
+        _refuse("a foreign page asked for a change")
+    if getattr(view, "is_public", False):
+        return None
+    if g.session is None:
+        if changes or request.path.startswith("/api/"):
+            raise Refused(401, "Log in first.")
+        return redirect("/login", 303)
+    if changes and not hmac.compare_digest(
+        request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode()
+    ):
+        _refuse("the request has no valid CSRF token")
+    needed = getattr(view, "needed_role", None)
+    if needed and not g.session.may(needed):
+        raise Refused(403, f"This is for the role {needed}; you are {g.session.role}.")
+    return None
+
+
+def _is_from_own_page() -> bool:
+    """Browsers name the page's origin with each change. A program must do so, too."""
+    return request.headers.get("Origin") == f"https://{request.headers.get('Host')}"
+
+
+def _refuse(reason: str) -> None:
+    audit.note("request_refused", reason, refused=True, network=visitor().network)
+    raise Refused(403, f"Refused: {reason}.")
+
+
+def read_json(**fields: type) -> list:
+    """The request's JSON object, which must have exactly these fields; their values in this order."""
+    if request.mimetype != "application/json":
+        raise Refused(415, "The request must be JSON (Content-Type: application/json).")
+    try:
+        values = request.get_json(silent=True)
+    except RecursionError:  # brackets in brackets in brackets
+        values = None
+    if not isinstance(values, dict):
+        raise Refused(400, "The request must hold one JSON object.")
+    if values.keys() != fields.keys():
+        raise Refused(400, f"The request must hold {', '.join(fields)}, and nothing else.")
+    for name, kind in fields.items():
+        value = values[name]
+        if not isinstance(value, kind):
+            raise Refused(400, f"{name} must be a {'text' if kind is str else 'number'}.")
+        if kind is str and (len(value) > LONGEST_INPUT or not value.isprintable()):
+            raise Refused(
+                400,
+                f"{name} must have at most {LONGEST_INPUT} characters and no control characters.",
+            )
+    return [values[name] for name in fields]
+
+
+def hand_out(keys: Keys, answer: dict) -> Response:
+    """The answer to whoever came in."""
+    response = current_app.make_response(answer)
+    everywhere = {"path": "/", "secure": True, "httponly": True, "samesite": "Strict"}
+    response.set_cookie(SESSION_COOKIE, keys.session, **everywhere)
+    response.set_cookie(BROWSER_COOKIE, keys.browser, max_age=180 * 24 * 3600, **everywhere)
+    return response
+
+
+def describe_refusal(error: Refused):
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    return {"error": error.sentence, **error.facts}, error.status, headers
+
+
+def install(app: Flask, new_door: Door) -> None:
+    app.extensions["door"] = new_door
+    app.before_request(guard)
+    app.register_error_handler(Refused, describe_refusal)

@@ -1,0 +1,481 @@
+# SPDX-License-Identifier: MIT
+"""Who may come in: users, the set-up code, sessions. Everything that is decided is decided here.
+
+Used by the web app, by the relay (which asks who somebody is, and whether that still holds) and by the
+command line. It knows nothing of HTTP but the status that a refusal has.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinypilot import audit, passwords, throttle, totp
+from tinypilot.config import Config
+from tinypilot.store import Store
+
+# Each may what those before it may: watch; control the computer; manage users and sessions.
+ROLES = ("viewer", "operator", "admin")
+NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,31}")
+NAME_RULE = (
+    "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning)."
+)
+LONGEST_INPUT = 256
+# The web app sets it, the relay reads it.
+SESSION_COOKIE = "__Host-tinypilot"
+# Without 0, 1, I, O: to be read off a screen and typed.
+CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+SETUP_CODE_SECONDS = 24 * 3600
+RECOVERY_CODES = 10
+BROWSER_SECONDS = 180 * 24 * 3600
+SEEN_EACH_SECONDS = 60
+
+
+class Refused(Exception):
+    """A sentence for the person, and the HTTP status that goes with it."""
+
+    def __init__(self, status: int, sentence: str, retry_after: int | None = None, **facts):
+        super().__init__(sentence)
+        self.status, self.sentence, self.retry_after, self.facts = (
+            status,
+            sentence,
+            retry_after,
+            facts,
+        )
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody who came in. `user` is None for a short-lived session of the play."""
+
+    number: int
+    user: str | None
+    role: str
+
+    def may(self, role: str) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Where somebody who wants to come in stands: address, what the browser calls itself, and what it was
+    given after an earlier login (see Door.log_in)."""
+
+    address: str
+    agent: str = ""
+    browser: str = ""
+
+    @property
+    def network(self) -> str:
+        return throttle.network_of(self.address)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a browser keeps after a login: the session's token, and a sign that it was here before."""
+
+    session: str
+    browser: str
+
+
+class Door:
+    def __init__(self, path: Path, idle_seconds: float, absolute_seconds: float):
+        self.store = Store(path)
+        self._idle = idle_seconds
+        self._absolute = absolute_seconds
+        # So that a name nobody has takes as long as a wrong password.
+        self._nobody = passwords.hash_password(secrets.token_urlsafe())
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Door":
+        return cls(config.door_file, 60 * config.idle_minutes, 60 * config.absolute_minutes)
+
+    # --- Coming in ---
+
+    def has_users(self) -> bool:
+        return self._one("SELECT 1 FROM users LIMIT 1") is not None
+
+    def log_in(self, name: str, password: str, code: str, visitor: Visitor) -> Keys:
+        """Raises Refused. A browser that was let in before has tries of its own, so that nobody can lock
+        the owner out by guessing."""
+        name = name.strip().lower()
+        user = self._user(name) if NAME.fullmatch(name) else None
+        tries = self._tries(name, user, visitor)
+        self._take(tries, visitor, user)
+        if not passwords.matches(password, user["password"] if user else self._nobody) or not user:
+            self._note_refused("wrong name or password", visitor, user)
+            raise Refused(401, "The name or the password is wrong.")
+        if user["totp_key"]:
+            if not code:
+                throttle.give_back(self.store, tries)
+                raise Refused(401, "Enter the code that your app shows now.", code_needed=True)
+            if not self._use_code(user, code):
+                self._note_refused("wrong code", visitor, user)
+                raise Refused(401, "The code is wrong, or was used already.", code_needed=True)
+        throttle.give_back(self.store, tries)
+        keys = self._let_in(name, visitor)
+        audit.note("login", f"{name} logged in", user=name, network=visitor.network)
+        return keys
+
+    def new_setup_code(self) -> str:
+        """A code for whoever provisions the device or is root on it. It replaces the one before."""
+        code = "-".join(_random_code(4) for _ in range(4))
+        with self.store.transaction() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO setup_code VALUES (1, ?, ?)",
+                (_hash(code), time.time() + SETUP_CODE_SECONDS),
+            )
+        audit.note("setup_code", "a set-up code was made")
+        return code
+
+    def set_up(self, code: str, name: str, password: str, visitor: Visitor) -> Keys:
+        """The code makes an admin of whoever has it: the first one, or one who forgot the password."""
+        name = name.strip().lower()
+        self._check_new(name, password)
+        tries = {visitor.network: throttle.NETWORK_TRIES, "setup": throttle.ACCOUNT_TRIES}
+        self._take(tries, visitor, None)
+        given = _hash(code.strip().upper())
+        row = self._one("SELECT hash FROM setup_code WHERE expires > ?", time.time())
+        if not row or not hmac.compare_digest(row["hash"], given):
+            self._note_refused("wrong set-up code", visitor, None)
+            raise Refused(
+                401,
+                "The set-up code is wrong or no longer valid. `sudo tinypilot setup-code` on the device makes another.",
+            )
+        throttle.give_back(self.store, tries)
+        hashed = passwords.hash_password(password)
+        with self.store.transaction() as database:
+            # Of two who use it at once one comes too late.
+            if not database.execute("DELETE FROM setup_code WHERE hash = ?", (given,)).rowcount:
+                raise Refused(401, "The set-up code was used just now.")
+            database.execute("DELETE FROM users WHERE name = ?", (name,))
+            database.execute(
+                "INSERT INTO users (name, role, password) VALUES (?, 'admin', ?)", (name, hashed)
+            )
+        audit.note("setup", f"{name} was set up", user=name, network=visitor.network)
+        return self._let_in(name, visitor)
+
+    def new_play_session(self, role: str, seconds: float) -> str:
+        """For the play's own viewer."""
+        token = secrets.token_urlsafe(32)
+        now = time.time()
+        with self.store.transaction() as database:
+            database.execute("DELETE FROM sessions WHERE expires <= ?", (now,))
+            self._insert_session(database, token, None, role, now, now + seconds, "device", "play")
+        audit.note("session", f"a session as {role} was made on the device", role=role)
+        return token
+
+    def _let_in(self, name: str, visitor: Visitor) -> Keys:
+        keys = Keys(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        now = time.time()
+        with self.store.transaction() as database:
+            database.execute(
+                "DELETE FROM sessions WHERE expires <= ? OR seen <= ?", (now, now - self._idle)
+            )
+            database.execute(
+                "DELETE FROM browsers WHERE expires <= ? OR hash = ?", (now, _hash(visitor.browser))
+            )
+            self._insert_session(
+                database,
+                keys.session,
+                name,
+                None,
+                now,
+                now + self._absolute,
+                visitor.network,
+                visitor.agent,
+            )
+            database.execute(
+                "INSERT INTO browsers VALUES (?, ?, ?)",
+                (_hash(keys.browser), name, now + BROWSER_SECONDS),
+            )
+        return keys
+
+    @staticmethod
+    def _insert_session(database, token, user, role, now, expires, network, agent):
+        database.execute(
+            "INSERT INTO sessions (hash, user, role, created, seen, expires, network, agent) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (_hash(token), user, role, now, now, expires, network, agent[:LONGEST_INPUT]),
+        )
+
+    def _tries(self, name: str, user, visitor: Visitor) -> dict[str, int]:
+        known = user and self._one(
+            "SELECT 1 FROM browsers WHERE hash = ? AND user = ? AND expires > ?",
+            _hash(visitor.browser),
+            name,
+            time.time(),
+        )
+        if known:
+            return {f"browser {_hash(visitor.browser).hex()}": throttle.NETWORK_TRIES}
+        # Hashed: what is typed as a name may be a password.
+        account = f"account {_hash(name).hex()}"
+        return {visitor.network: throttle.NETWORK_TRIES, account: throttle.ACCOUNT_TRIES}
+
+    def _take(self, tries: dict[str, int], visitor: Visitor, user) -> None:
+        try:
+            throttle.take(self.store, tries)
+        except throttle.TooManyTries as error:
+            self._note_refused("too many tries", visitor, user)
+            minutes = -(-error.retry_after // 60)
+            raise Refused(
+                429,
+                f"Too many wrong tries. Try again in {minutes} minute{'s' * (minutes > 1)}.",
+                retry_after=error.retry_after,
+            ) from error
+
+    @staticmethod
+    def _note_refused(reason: str, visitor: Visitor, user) -> None:
+        name = user["name"] if user else "unknown"
+        audit.note(
+            "login_refused",
+            f"login of {name} refused: {reason}",
+            refused=True,
+            user=name,
+            network=visitor.network,
+            reason=reason,
+        )
+
+    def _use_code(self, user, typed: str) -> bool:
+        """The app's code, or one of the recovery codes; each once."""
+        typed = typed.replace(" ", "").upper()
+        step = totp.step_of(user["totp_key"], typed, user["totp_step"])
+        with self.store.transaction() as database:
+            if step is not None:
+                used = database.execute(
+                    "UPDATE users SET totp_step = ? WHERE name = ? AND totp_step < ?",
+                    (step, user["name"], step),
+                )
+            else:
+                used = database.execute(
+                    "DELETE FROM recovery_codes WHERE hash = ? AND user = ?",
+                    (_hash(typed.replace("-", "")), user["name"]),
+                )
+            return used.rowcount == 1
+
+    # --- Being in ---
+
+    def find(self, token: str) -> Session | None:
+        """Whose session this is, if it still holds. Asking is a sign of life."""
+        now = time.time()
+        row = token and self._one(
+            "SELECT number, user, coalesce(users.role, sessions.role) AS role, seen "
+            "FROM sessions LEFT JOIN users ON users.name = sessions.user "
+            "WHERE hash = ? AND expires > ? AND seen > ?",
+            _hash(token),
+            now,
+            now - self._idle,
+        )
+        if not row:
+            return None
+        if now - row["seen"] > SEEN_EACH_SECONDS:
+            self._do("UPDATE sessions SET seen = ? WHERE number = ?", now, row["number"])
+        return Session(row["number"], row["user"], row["role"])
+
+    @staticmethod
+    def csrf_token(token: str) -> str:
+        """What a page of this session sends with each change, and a foreign page can't know."""
+        return hmac.digest(token.encode(), b"csrf", "sha256").hex()
+
+    def sessions(self) -> list[dict]:
+        now = time.time()
+        rows = self.store.database.execute(
+            "SELECT number, user, coalesce(users.role, sessions.role) AS role, created, seen, network, agent "
+            "FROM sessions LEFT JOIN users ON users.name = sessions.user "
+            "WHERE expires > ? AND seen > ? ORDER BY created DESC",
+            (now, now - self._idle),
+        )
+        return [dict(row) for row in rows]
+
+    def log_out(self, session: Session) -> None:
+        self._do("DELETE FROM sessions WHERE number = ?", session.number)
+        audit.note("logout", f"{session.user} logged out", user=session.user)
+
+    def revoke(self, number: int, by: Session) -> None:
+        if not self._do("DELETE FROM sessions WHERE number = ?", number):
+            raise Refused(404, "There is no such session: it has ended already.")
+        audit.note("session_revoked", f"{by.user} ended session {number}", by=by.user)
+
+    # --- Users ---
+
+    def users(self) -> list[dict]:
+        rows = self.store.database.execute(
+            "SELECT name, role, from_play, totp_key IS NOT NULL AS has_totp FROM users ORDER BY name"
+        )
+        return [
+            {**row, "from_play": bool(row["from_play"]), "has_totp": bool(row["has_totp"])}
+            for row in map(dict, rows)
+        ]
+
+    def add_user(self, name: str, role: str, password: str, by: Session) -> None:
+        name = name.strip().lower()
+        self._check_new(name, password)
+        self._check_role(role)
+        hashed = passwords.hash_password(password)
+        with self.store.transaction() as database:
+            if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
+                raise Refused(409, f"There is a user {name} already.")
+            database.execute(
+                "INSERT INTO users (name, role, password) VALUES (?, ?, ?)", (name, role, hashed)
+            )
+        audit.note(
+            "user_added", f"{by.user} added {name} as {role}", user=name, role=role, by=by.user
+        )
+
+    def change_role(self, name: str, role: str, by: Session) -> None:
+        """Ends the user's sessions: whoever has other rights comes in anew."""
+        self._check_role(role)
+        self._check_own(self._known(name))
+        with self.store.transaction() as database:
+            database.execute("UPDATE users SET role = ? WHERE name = ?", (role, name))
+            self._check_admin_is_left(database)
+            database.execute("DELETE FROM sessions WHERE user = ?", (name,))
+        audit.note(
+            "user_changed", f"{by.user} made {name} {role}", user=name, role=role, by=by.user
+        )
+
+    def remove_user(self, name: str, by: Session) -> None:
+        self._check_own(self._known(name))
+        with self.store.transaction() as database:
+            database.execute("DELETE FROM users WHERE name = ?", (name,))
+            self._check_admin_is_left(database)
+        audit.note("user_removed", f"{by.user} removed {name}", user=name, by=by.user)
+
+    def change_password(self, session: Session, old: str, new: str, visitor: Visitor) -> Keys:
+        """Ends all sessions of the user; the one who changed it gets another."""
+        user = self._prove(session, old, visitor)
+        self._check_own(user)
+        self._check_new(user["name"], new)
+        hashed = passwords.hash_password(new)
+        with self.store.transaction() as database:
+            database.execute("UPDATE users SET password = ? WHERE name = ?", (hashed, user["name"]))
+            for table in ("sessions", "browsers"):
+                database.execute(f"DELETE FROM {table} WHERE user = ?", (user["name"],))
+        name = user["name"]
+        audit.note(
+            "password_changed", f"{name} changed the password", user=name, network=visitor.network
+        )
+        return self._let_in(name, visitor)
+
+    def set_users_of_play(self, users: list[dict]) -> bool:
+        """Makes the users that the play gives ({name, role, password: a hash}) the only ones that come from
+        it. Returns whether anything changed. Sessions of those who changed end."""
+        wanted = {user["name"]: (user["role"], user["password"]) for user in users}
+        with self.store.transaction() as database:
+            rows = database.execute("SELECT name, role, password, from_play FROM users").fetchall()
+            there = {
+                row["name"]: (row["role"], row["password"]) for row in rows if row["from_play"]
+            }
+            if there == wanted:
+                return False
+            for name in {*there, *wanted}:
+                if there.get(name) == wanted.get(name):
+                    continue
+                database.execute("DELETE FROM users WHERE name = ?", (name,))
+                if name in wanted:
+                    database.execute(
+                        "INSERT INTO users (name, role, password, from_play) VALUES (?, ?, ?, 1)",
+                        (name, *wanted[name]),
+                    )
+        audit.note("users_of_play", "the play set its users")
+        return True
+
+    # --- Two-factor ---
+
+    def turn_on_totp(
+        self, session: Session, key: bytes, code: str, password: str, visitor: Visitor
+    ) -> list[str]:
+        """Once the app has shown that it knows the key. Returns the recovery codes, which are shown once."""
+        user = self._prove(session, password, visitor)
+        step = totp.step_of(key, code.replace(" ", ""), 0)
+        if step is None:
+            raise Refused(
+                400, "The code is wrong: is the key in the app, and are the clocks of both right?"
+            )
+        codes = [f"{_random_code(5)}-{_random_code(5)}" for _ in range(RECOVERY_CODES)]
+        with self.store.transaction() as database:
+            database.execute(
+                "UPDATE users SET totp_key = ?, totp_step = ? WHERE name = ?",
+                (key, step, user["name"]),
+            )
+            database.execute("DELETE FROM recovery_codes WHERE user = ?", (user["name"],))
+            database.executemany(
+                "INSERT INTO recovery_codes VALUES (?, ?)",
+                [(_hash(each.replace("-", "")), user["name"]) for each in codes],
+            )
+        audit.note("totp_on", f"{user['name']} turned codes on", user=user["name"])
+        return codes
+
+    def turn_off_totp(self, session: Session, password: str, visitor: Visitor) -> None:
+        user = self._prove(session, password, visitor)
+        with self.store.transaction() as database:
+            database.execute("UPDATE users SET totp_key = NULL WHERE name = ?", (user["name"],))
+            database.execute("DELETE FROM recovery_codes WHERE user = ?", (user["name"],))
+        audit.note("totp_off", f"{user['name']} turned codes off", user=user["name"])
+
+    # --- Helpers ---
+
+    def _prove(self, session: Session, password: str, visitor: Visitor):
+        """The user of the session, who knows the password: an unlocked screen is not enough."""
+        user = self._user(session.user) if session.user else None
+        if not user:
+            raise Refused(403, "This session belongs to no user.")
+        tries = {f"session {session.number}": throttle.NETWORK_TRIES}
+        self._take(tries, visitor, user)
+        if not passwords.matches(password, user["password"]):
+            self._note_refused("wrong password", visitor, user)
+            raise Refused(403, "Your present password is wrong.")
+        throttle.give_back(self.store, tries)
+        return user
+
+    @staticmethod
+    def _check_new(name: str, password: str) -> None:
+        if not NAME.fullmatch(name):
+            raise Refused(400, NAME_RULE)
+        complaint = passwords.complaint(password, name)
+        if complaint:
+            raise Refused(400, complaint)
+
+    @staticmethod
+    def _check_role(role: str) -> None:
+        if role not in ROLES:
+            raise Refused(400, f"The role must be one of {', '.join(ROLES)}.")
+
+    @staticmethod
+    def _check_own(user) -> None:
+        if user["from_play"]:
+            raise Refused(
+                409, f"{user['name']} is set by the play: change tinypilot_users and run it."
+            )
+
+    @staticmethod
+    def _check_admin_is_left(database) -> None:
+        if not database.execute("SELECT 1 FROM users WHERE role = 'admin'").fetchone():
+            raise Refused(409, "One admin must be left: make another one first.")
+
+    def _known(self, name: str):
+        user = self._user(name)
+        if not user:
+            raise Refused(404, "There is no such user.")
+        return user
+
+    def _user(self, name: str):
+        return self._one("SELECT * FROM users WHERE name = ?", name)
+
+    def _one(self, query: str, *values):
+        return self.store.database.execute(query, values).fetchone()
+
+    def _do(self, statement: str, *values) -> int:
+        return self.store.database.execute(statement, values).rowcount
+
+
+def _hash(secret: str) -> bytes:
+    """Of a secret with so much chance in it that nobody can guess it: no salt, no slowness."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _random_code(length: int) -> str:
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(length))

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""The only way to Janus: hands a viewer's WebSocket on to it, for as long as the viewer's session holds.
+
+Janus knows no users and nginx can't end what it has once let through, so somebody in between must. The relay
+signs each request with a token that Janus checks, and when a session ends it destroys what that session has
+in Janus: the picture stops with the signalling, not half a minute later. Media itself never comes by here.
+
+nginx asks the web app first, so what arrives here has a session; it is looked up again because it is kept.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hmac
+import json
+import re
+import socket
+import sqlite3
+import time
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientWebSocketResponse,
+    UnixConnector,
+    WSMsgType,
+    web,
+)
+
+from tinypilot import audit
+from tinypilot.config import Config
+from tinypilot.door import SESSION_COOKIE, Door
+
+PLUGIN = "janus.plugin.ustreamer"
+PROTOCOL = "janus-protocol"
+# Each request gets a new one, so it need not live longer than a request.
+TOKEN_SECONDS = 30
+LOOK_SECONDS = 0.2
+LOOK_ANYWAY_SECONDS = 1
+# A page that lost its WebSocket may claim its Janus session, whose picture goes on, within this time.
+LINGER_SECONDS = 30
+MESSAGE_BYTES = 64 * 1024
+# A page has one, and another while it makes itself anew.
+JANUS_SESSIONS = 8
+PING_SECONDS = 15
+ANSWER_SECONDS = 1
+# The transaction of the relay's own requests.
+END = "tinypilot-relay-end"
+SYSTEMD_SOCKET = 3
+
+
+def read_secret(file: Path) -> bytes:
+    """Of the piece of Janus' configuration that both may read."""
+    return re.search(r'token_auth_secret = "(\w+)"', file.read_text())[1].encode()
+
+
+def sign(secret: bytes, plugin: str, now: float) -> str:
+    """A token as Janus' documentation describes it: expiry, realm and plugin, with an HMAC-SHA1."""
+    words = f"{int(now) + TOKEN_SECONDS},janus,{plugin}"
+    return f"{words}:{base64.b64encode(hmac.digest(secret, words.encode(), 'sha1')).decode()}"
+
+
+class Viewer:
+    """One WebSocket from outside, its counterpart to Janus, and the Janus sessions spoken of on it."""
+
+    def __init__(self, token: str, client: web.WebSocketResponse, janus: ClientWebSocketResponse):
+        self.token = token
+        self.client = client
+        self.janus = janus
+        self.janus_sessions: set[int] = set()
+        self.destroyed = asyncio.Event()
+        self.is_over = False
+
+
+class Relay:
+    def __init__(self, door: Door, janus_socket: str, secret: bytes):
+        self._door = door
+        self._janus_socket = janus_socket
+        self._secret = secret
+        self._viewers: set[Viewer] = set()
+        self._owners: dict[int, Viewer] = {}
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/janus/ws", self.relay)
+        application.router.add_get("/api/gateway", self.answer_whether_janus_does)
+        application.cleanup_ctx.append(self._look_after_sessions)
+        return application
+
+    async def answer_whether_janus_does(self, _: web.Request) -> web.Response:
+        try:
+            _, writer = await asyncio.open_unix_connection(self._janus_socket)
+        except OSError:
+            return web.Response(status=502)
+        writer.close()
+        return web.Response(status=204)
+
+    async def relay(self, request: web.Request) -> web.StreamResponse:
+        token = request.cookies.get(SESSION_COOKIE, "")
+        session = self._door.find(token)
+        if session is None:
+            return web.Response(status=401)
+        async with ClientSession(connector=UnixConnector(self._janus_socket)) as http:
+            try:
+                janus = await http.ws_connect("http://janus/", protocols=[PROTOCOL])
+            except (ClientError, OSError):
+                return web.Response(status=502)
+            client = web.WebSocketResponse(
+                protocols=[PROTOCOL], heartbeat=PING_SECONDS, max_msg_size=MESSAGE_BYTES
+            )
+            await client.prepare(request)
+            viewer = Viewer(token, client, janus)
+            self._viewers.add(viewer)
+            answers = asyncio.create_task(self._hand_back(viewer))
+            try:
+                await self._hand_on(viewer)
+                if viewer.janus_sessions:
+                    await asyncio.wait({answers}, timeout=LINGER_SECONDS)
+            finally:
+                await self._end(viewer)
+                self._viewers.discard(viewer)
+                answers.cancel()
+        return client
+
+    async def _hand_on(self, viewer: Viewer) -> None:
+        """From the viewer to Janus, until either is gone or the viewer says what can't be understood."""
+        async for message in viewer.client:
+            try:
+                request = json.loads(message.data) if message.type is WSMsgType.TEXT else None
+            except (ValueError, RecursionError):
+                request = None
+            if viewer.is_over or not isinstance(request, dict):
+                return
+            number = request.get("session_id")
+            if isinstance(number, int):
+                self._own(viewer, number, ended=request.get("janus") == "destroy")
+            if len(viewer.janus_sessions) > JANUS_SESSIONS or viewer.janus.closed:
+                return
+            await self._tell(viewer, request)
+
+    def _own(self, viewer: Viewer, number: int, ended: bool) -> None:
+        """Whoever speaks of a Janus session last has it: a page claims it on a new WebSocket."""
+        owner = self._owners.pop(number, viewer)
+        owner.janus_sessions.discard(number)
+        if not ended:
+            self._owners[number] = viewer
+            viewer.janus_sessions.add(number)
+
+    async def _tell(self, viewer: Viewer, request: dict) -> None:
+        token = sign(self._secret, PLUGIN, time.time())
+        with contextlib.suppress(ConnectionError):
+            await viewer.janus.send_str(json.dumps({**request, "token": token}))
+
+    async def _hand_back(self, viewer: Viewer) -> None:
+        """From Janus to the viewer, also when nobody listens any more: pings must be answered."""
+        async for message in viewer.janus:
+            if message.type is not WSMsgType.TEXT:
+                break
+            if END in message.data:
+                viewer.destroyed.set()
+            if not viewer.client.closed:
+                with contextlib.suppress(ConnectionError):
+                    await viewer.client.send_str(message.data)
+        await viewer.client.close()
+
+    async def _end(self, viewer: Viewer) -> None:
+        """Nothing flows any more: neither words nor pictures."""
+        viewer.is_over = True
+        numbers = viewer.janus_sessions.copy()
+        for number in numbers:
+            self._own(viewer, number, ended=True)
+            await self._tell(viewer, {"janus": "destroy", "session_id": number, "transaction": END})
+        if numbers and not viewer.janus.closed:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(viewer.destroyed.wait(), ANSWER_SECONDS)
+        await viewer.janus.close()
+        await viewer.client.close()
+
+    async def _look_after_sessions(self, _: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._end_those_who_may_no_longer())
+        yield
+        task.cancel()
+
+    async def _end_those_who_may_no_longer(self) -> None:
+        """Looks at once when anything changed at the door, and else each second: time ends sessions, too."""
+        revision, looked, ends = None, 0.0, set()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now, before = time.monotonic(), revision
+            try:
+                revision = self._door.store.revision
+                if revision == before and now - looked < LOOK_ANYWAY_SECONDS:
+                    continue
+                gone = [each for each in self._viewers if not self._door.find(each.token)]
+            except sqlite3.Error:
+                traceback.print_exc()
+                revision = None
+                continue
+            looked = now
+            for viewer in gone:
+                audit.note("socket_ended", "a WebSocket was ended with its session")
+                self._viewers.discard(viewer)
+                # Not waited for: one that hangs must not let the others go on.
+                ends.add(end := asyncio.create_task(self._end(viewer)))
+                end.add_done_callback(ends.discard)
+
+
+def main() -> None:
+    config = Config.from_environment()
+    relay = Relay(
+        Door.from_config(config), str(config.janus_socket), read_secret(config.janus_token_file)
+    )
+    # systemd has opened the socket, so nobody is refused while the relay restarts.
+    web.run_app(
+        relay.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
+    )
+
+
+if __name__ == "__main__":
+    main()

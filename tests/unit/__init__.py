@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Tests without Docker and without a device."""

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""The programs of the tinypilot role, without nginx, with a clock that tests can set."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
+
+from tinypilot import audit, passwords
+from tinypilot.app import create_app
+from tinypilot.config import Config
+from tinypilot.door import SESSION_COOKIE, Door, Visitor
+
+HOST = "kvm.example"
+PASSWORD = "correct horse battery"
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_800_000_000.0
+
+    def time(self):
+        return self.now
+
+    def pass_by(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("time.time", clock.time)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch):
+    monkeypatch.setattr(passwords, "LOG_N", 4)
+    monkeypatch.setattr(passwords, "P", 1)
+
+
+@pytest.fixture(autouse=True)
+def audited(monkeypatch):
+    """What was written to the audit log: a list of (event, everything else)."""
+    notes = []
+    monkeypatch.setattr(
+        audit,
+        "note",
+        lambda event, sentence, **facts: notes.append((event, {"sentence": sentence, **facts})),
+    )
+    return notes
+
+
+@pytest.fixture
+def config(tmp_path):
+    servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
+    return Config(name="rack <3>", ice_servers=servers, door_file=tmp_path / "door.sqlite")
+
+
+@pytest.fixture
+def door(config, clock):
+    return Door.from_config(config)
+
+
+@pytest.fixture
+def visitor():
+    """Makes visitors: visitor("192.0.2.1")."""
+    return Visitor
+
+
+@pytest.fixture
+def ada(door):
+    """The first user, an admin. Returns the keys that her browser has."""
+    return door.set_up(door.new_setup_code(), "ada", PASSWORD, Visitor("192.0.2.1"))
+
+
+class Browser:
+    """A client of the web app as a browser is one: it keeps cookies, and names the page's origin."""
+
+    def __init__(self, app, address):
+        self.client = app.test_client()
+        self.address = address
+        self.csrf = ""
+
+    def ask(self, method, path, json=None, **options):
+        headers = {
+            "Origin": f"https://{HOST}",
+            "X-Forwarded-For": self.address,
+            "X-CSRF-Token": self.csrf,
+            **options.pop("headers", {}),
+        }
+        headers = {name: value for name, value in headers.items() if value is not None}
+        return self.client.open(
+            path, method=method, json=json, base_url=f"https://{HOST}", headers=headers, **options
+        )
+
+    def log_in(self, name, password=PASSWORD, code=""):
+        answer = self.ask("POST", "/api/login", {"name": name, "password": password, "code": code})
+        self.csrf = self.ask("GET", "/api/session").get_json().get("csrf", "")
+        return answer
+
+    def has(self, token):
+        """Gets a session that was made elsewhere."""
+        self.client.set_cookie(SESSION_COOKIE, token, domain=HOST, secure=True)
+        self.csrf = self.ask("GET", "/api/session").get_json().get("csrf", "")
+        return self
+
+
+@pytest.fixture
+def app(config, door):
+    return create_app(config)
+
+
+@pytest.fixture
+def browser(app):
+    """Makes browsers that know nothing: browser("192.0.2.1")."""
+    return lambda address="192.0.2.1": Browser(app, address)
+
+
+@pytest.fixture
+def inside(app, door):
+    """Makes browsers with a session: inside("admin")."""
+
+    def make(role="viewer"):
+        if role == "admin" and not door.has_users():
+            keys = door.set_up(door.new_setup_code(), "ada", PASSWORD, Visitor("192.0.2.1"))
+            return Browser(app, "192.0.2.1").has(keys.session)
+        return Browser(app, "192.0.2.1").has(door.new_play_session(role, 3600))
+
+    return make

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""The relay between viewers and Janus: signed, for as long as the session holds, and nothing left behind."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+from aiohttp import ClientSession, UnixConnector, WSServerHandshakeError, web
+from tinypilot import relay as relay_module
+from tinypilot.door import SESSION_COOKIE, Door
+from tinypilot.relay import PROTOCOL, Relay, read_secret, sign
+
+SECRET = b"0123456789abcdef"
+
+
+class FakeJanus:
+    """Answers each request with `success`; `sessions` are those that were not destroyed."""
+
+    def __init__(self):
+        self.requests = []
+        self.sessions = set()
+        self.sockets = 0
+
+    async def talk(self, request):
+        socket = web.WebSocketResponse(protocols=[PROTOCOL])
+        await socket.prepare(request)
+        self.sockets += 1
+        async for message in socket:
+            asked = json.loads(message.data)
+            self.requests.append(asked)
+            if asked["janus"] == "create":
+                self.sessions.add(7 + len(self.sessions))
+            if asked["janus"] == "destroy":
+                self.sessions.discard(asked["session_id"])
+            await socket.send_json({"janus": "success", "transaction": asked["transaction"]})
+        self.sockets -= 1
+        return socket
+
+
+@contextlib.asynccontextmanager
+async def serving(application, path):
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.UnixSite(runner, path).start()
+    yield
+    await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def running(door, tmp_path, janus=None):
+    """A relay in front of `janus`; yields a client of it."""
+    async with contextlib.AsyncExitStack() as stack:
+        if janus:
+            application = web.Application()
+            application.router.add_get("/", janus.talk)
+            await stack.enter_async_context(serving(application, f"{tmp_path}/janus.sock"))
+        relay = Relay(door, f"{tmp_path}/janus.sock", SECRET)
+        await stack.enter_async_context(serving(relay.application(), f"{tmp_path}/relay.sock"))
+        yield await stack.enter_async_context(
+            ClientSession(connector=UnixConnector(f"{tmp_path}/relay.sock"))
+        )
+
+
+def connect(http, token):
+    return http.ws_connect(
+        "http://relay/janus/ws",
+        protocols=[PROTOCOL],
+        headers={"Cookie": f"{SESSION_COOKIE}={token}"},
+    )
+
+
+async def ask(socket, janus, **facts):
+    await socket.send_json({"janus": janus, "transaction": janus, **facts})
+    return await socket.receive_json()
+
+
+async def until(look):
+    async with asyncio.timeout(20):
+        while not look():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def janus():
+    return FakeJanus()
+
+
+@pytest.fixture
+def door(config):
+    """With the real clock: the relay waits by it."""
+    return Door.from_config(config)
+
+
+@pytest.fixture
+def token(door):
+    return door.new_play_session("viewer", 3600)
+
+
+def test_what_a_viewer_says_reaches_janus_signed(door, token, janus, tmp_path, monkeypatch):
+    monkeypatch.setattr(relay_module.time, "time", lambda: 1_800_000_000)
+
+    async def talk():
+        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+            assert viewer.protocol == PROTOCOL
+            assert (await ask(viewer, "create", token="of the viewer's own"))["janus"] == "success"
+
+    # The session is looked up with another clock than the one that signs.
+    monkeypatch.setattr(door, "find", lambda given: given == token)
+    asyncio.run(talk())
+    assert janus.requests[0]["janus"] == "create"
+    assert janus.requests[0]["token"] == sign(SECRET, "janus.plugin.ustreamer", 1_800_000_000)
+
+
+def test_tokens_are_as_janus_wants_them():
+    # The signature was computed with openssl.
+    assert sign(b"secret", "janus.plugin.ustreamer", 1_800_000_000) == (
+        "1800000030,janus,janus.plugin.ustreamer:4A5sJYmoJMpDqDJUAh4KBroXzFA="
+    )
+
+
+def test_the_secret_is_read_from_the_configuration(tmp_path):
+    file = tmp_path / "token.jcfg"
+    file.write_text('token_auth = true\ntoken_auth_secret = "0123abcd"\n')
+    assert read_secret(file) == b"0123abcd"
+
+
+@pytest.mark.parametrize("given", ["", "unknown"])
+def test_without_a_session_nobody_speaks_to_janus(door, janus, tmp_path, given):
+    async def talk():
+        async with running(door, tmp_path, janus) as http:
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await connect(http, given)
+            return refusal.value.status
+
+    assert asyncio.run(talk()) == 401
+
+
+def test_a_session_that_ends_ends_the_picture(door, token, janus, tmp_path):
+    other = door.new_play_session("viewer", 3600)
+
+    async def talk():
+        async with (
+            running(door, tmp_path, janus) as http,
+            connect(http, token) as viewer,
+            connect(http, other) as bystander,
+        ):
+            await ask(viewer, "create")
+            await ask(viewer, "keepalive", session_id=7)
+            await ask(bystander, "create")
+            await ask(bystander, "keepalive", session_id=8)
+            door.log_out(door.find(token))
+            while not (await viewer.receive()).type.name.startswith("CLOS"):
+                pass
+            assert janus.sessions == {8}
+            await ask(bystander, "keepalive", session_id=8)
+
+    asyncio.run(talk())
+
+
+def test_a_picture_without_a_socket_ends_with_the_session_too(door, token, janus, tmp_path):
+    """The page lost its WebSocket, and Janus would keep its picture for a while."""
+
+    async def talk():
+        async with running(door, tmp_path, janus) as http:
+            async with connect(http, token) as viewer:
+                await ask(viewer, "create")
+                await ask(viewer, "keepalive", session_id=7)
+            assert janus.sessions == {7}
+            door.log_out(door.find(token))
+            await until(lambda: not janus.sessions)
+
+    asyncio.run(talk())
+
+
+def test_a_claimed_picture_outlives_the_socket_before(door, token, janus, tmp_path, monkeypatch):
+    monkeypatch.setattr(relay_module, "LINGER_SECONDS", 0.1)
+
+    async def talk():
+        async with running(door, tmp_path, janus) as http:
+            async with connect(http, token) as viewer:
+                await ask(viewer, "create")
+                await ask(viewer, "keepalive", session_id=7)
+            async with connect(http, token) as viewer:
+                await ask(viewer, "claim", session_id=7)
+                await until(lambda: janus.sockets == 1)
+                assert janus.sessions == {7}
+            await until(lambda: not janus.sessions)
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"create"', "[" * 60_000, "x" * 70_000])
+def test_a_viewer_who_speaks_no_json_is_cut_off(door, token, janus, tmp_path, text):
+    async def talk():
+        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+            await viewer.send_str(text)
+            assert (await viewer.receive()).type.name.startswith("CLOS")
+
+    asyncio.run(talk())
+    assert janus.requests == []
+
+
+def test_a_viewer_can_not_have_any_number_of_janus_sessions(door, token, janus, tmp_path):
+    async def talk():
+        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+            for number in range(100):
+                await viewer.send_json(
+                    {"janus": "keepalive", "transaction": "t", "session_id": number}
+                )
+            while not (await viewer.receive()).type.name.startswith("CLOS"):
+                pass
+
+    asyncio.run(talk())
+    asked = [request for request in janus.requests if request["janus"] == "keepalive"]
+    assert len(asked) <= relay_module.JANUS_SESSIONS
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_page_can_ask_whether_janus_is_there(door, janus, tmp_path, is_there):
+    async def talk():
+        async with running(door, tmp_path, janus if is_there else None) as http:
+            return (await http.get("http://relay/api/gateway")).status
+
+    assert asyncio.run(talk()) == (204 if is_there else 502)
+
+
+def test_without_janus_a_viewer_is_told_so(door, token, tmp_path):
+    async def talk():
+        async with running(door, tmp_path) as http:
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await connect(http, token)
+            return refusal.value.status
+
+    assert asyncio.run(talk()) == 502
