@@ -21,14 +21,14 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
-	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json
+	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json $(BUILD)/setup-code
 ifeq ($(HOST),)
-	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e '{"verify_stop": "make stop"}' $(ARGS)
+	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(ARGS)
 else
 	@printf 'kvm:\n  hosts:\n    device:\n      ansible_host: "%s"\n%b      ansible_become: true\n' '$(ADDRESS)' \
 	    '$(if $(LOGIN),      ansible_user: "$(LOGIN)"\n)' > $(BUILD)/device.yml
 	@KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml \
-	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json $(ARGS)
+	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code $(ARGS)
 endif
 	@$(BIN)/python tools/show_appliance.py $(BUILD)
 

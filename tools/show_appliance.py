@@ -5,7 +5,7 @@
     show_appliance.py BUILD_DIR
 
 Reads BUILD_DIR/picture.json (playbooks/verify.yml) and BUILD_DIR/run.json (plugins/callback/calm.py), writes
-BUILD_DIR/appliance.json with the facts of both.
+BUILD_DIR/appliance.json with the facts of both. BUILD_DIR/setup-code (playbooks/setup_code.yml) is shown and removed.
 """
 
 import json
@@ -42,6 +42,10 @@ def main():
         changes = f"{run['changed']} changes in {run['seconds']:.0f} s"
     else:
         changes = f"nothing had to be changed ({run['seconds']:.0f} s)"
+    code_file = build / "setup-code"
+    code = code_file.read_text() if code_file.exists() else ""
+    code_file.unlink(missing_ok=True)
+    set_up = [f"Code      {code}", "          (makes you its first user; good once, for 24 hours)"]
     print(
         box(
             [
@@ -49,6 +53,7 @@ def main():
                 "",
                 f"Open      {facts['url']}",
                 "          (the certificate was made on the device: the browser asks once)",
+                *(set_up if code else []),
                 f"Picture   {picture}",
                 f"Run       {changes}",
                 f"Stop      {facts['stop']}",

@@ -206,6 +206,10 @@ class Viewer:
         await self._socket.send_json(message)
         return transaction
 
+    async def drop_socket(self):
+        """Loses the signalling; the media goes on."""
+        await self._socket.close()
+
     async def _ask(self, message):
         future = asyncio.get_running_loop().create_future()
         self._waiting[await self.send(message)] = future

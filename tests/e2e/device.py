@@ -92,6 +92,10 @@ class Device:
         """Runs a Python program as root on the device and returns its output."""
         return docker("exec", self.name, "python3", "-c", program, *arguments, check=check)
 
+    def python_json(self, program: str):
+        """What a Python program on the device prints as JSON."""
+        return json.loads(self.python(program))
+
     def state(self) -> dict:
         """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
         answer = self.python(_ASK_USTREAMER, check=False)

@@ -144,8 +144,20 @@ class RemoteScreen:
 
     def wait_until(self, look: Callable, what: str, seconds: float = PATIENCE_SECONDS):
         """Like patience.wait_until, and the browser's events are handled meanwhile."""
+
+        def look_again_after_navigation():
+            try:
+                return look()
+            except Error as error:
+                if "Execution context was destroyed" in error.message:
+                    return None
+                raise
+
         return wait_until(
-            look, what, seconds, lambda pause: self.page.wait_for_timeout(pause * 1000)
+            look_again_after_navigation,
+            what,
+            seconds,
+            lambda pause: self.page.wait_for_timeout(pause * 1000),
         )
 
     # --- What the page says ---

@@ -25,10 +25,11 @@ def ask(url: str, **options) -> requests.Response:
     return requests.get(url, verify=False, allow_redirects=False, timeout=10, **options)
 
 
-def ask_for_socket(device: Device, origin: str) -> int:
+def ask_for_socket(device: Device, origin: str | None) -> int:
     """The status with which a page of this origin is answered when it opens Janus' WebSocket."""
     headers = {
         "Connection": "Upgrade",
+        "Cookie": device.cookie(),
         "Upgrade": "websocket",
         "Origin": origin,
         "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyAhIQ==",
@@ -40,10 +41,12 @@ def ask_for_socket(device: Device, origin: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://other.example", "http://{address}", "https://{address}.example", "null"]
+    "origin",
+    ["https://other.example", "http://{address}", "https://{address}.example", "null", None],
 )
-def test_socket_refuses_foreign_pages(device: Device, origin: str):
-    assert ask_for_socket(device, origin.format(address=device.address)) == 403
+def test_socket_refuses_foreign_pages(device: Device, origin: str | None):
+    """And whoever does not say from where he comes."""
+    assert ask_for_socket(device, origin and origin.format(address=device.address)) == 403
 
 
 def test_socket_accepts_the_devices_own_page(device: Device):

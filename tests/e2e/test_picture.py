@@ -37,7 +37,7 @@ def test_page_tells_size_and_rate_of_the_picture(live: RemoteScreen):
 
 def test_unmodified_aiortc_decodes_the_offer(device: Device):
     """It keeps the last of several fmtp lines and then fails: there must be one."""
-    frames = run(watch(device, FRAMES))
+    frames = run(watch(device.socket_url, device.cookie(), FRAMES))
     assert_moving([frame.code[0] for frame in frames])
 
 
@@ -45,16 +45,21 @@ def test_eight_viewers_at_once(device: Device):
     # Little motion: what is tried here is the gateway, not eight decoders on one machine.
     device.control(content="desktop")
 
+    cookie = device.cookie()
+
     async def watch_together():
-        return await asyncio.gather(*(watch(device, FRAMES) for _ in range(VIEWERS)))
+        viewers = [watch(device.socket_url, cookie, FRAMES) for _ in range(VIEWERS)]
+        return await asyncio.gather(*viewers)
 
     for frames in run(watch_together()):
         assert_moving([frame.code[0] for frame in frames])
 
 
 def test_stop_ends_the_frames_and_watch_brings_them_again(device: Device):
+    cookie = device.cookie()
+
     async def stop_and_watch_again():
-        async with Viewer(device.socket_url, device.cookie()) as viewer:
+        async with Viewer(device.socket_url, cookie) as viewer:
             await viewer.watch()
             await undamaged_frames(viewer, FRAMES)
             assert status_of(await viewer.request("stop")) == "stopped"

@@ -11,14 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .device import Device
 from .patience import PATIENCE_SECONDS, NeverHappened
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "files"))
 
-from viewer import Frame, Viewer, look
+from viewer import ChainError, Frame, Viewer, look
 
-__all__ = ["Viewer", "look", "run", "undamaged_frames", "watch"]
+__all__ = ["ChainError", "Viewer", "look", "run", "undamaged_frames", "watch"]
 
 
 def run(coroutine: Coroutine) -> Any:
@@ -43,8 +42,8 @@ async def undamaged_frames(viewer: Viewer, count: int) -> list[Frame]:
     return frames
 
 
-async def watch(device: Device, count: int) -> list[Frame]:
+async def watch(url: str, cookie: str, count: int) -> list[Frame]:
     """`count` frames of a new viewer, see undamaged_frames()."""
-    async with Viewer(device.socket_url, device.cookie()) as viewer:
+    async with Viewer(url, cookie) as viewer:
         await viewer.watch()
         return await undamaged_frames(viewer, count)

@@ -2,6 +2,7 @@
 """The live system after a restart: what listens, who runs what, how well it is locked up."""
 
 import asyncio
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -16,12 +17,34 @@ SERVICES = {
     "ustreamer.service": ("ustreamer", 0.5),
     "janus.service": ("janus", 1.2),
     "tinypilot.service": ("tinypilot", 0.5),
+    "tinypilot-relay.service": ("tinypilot", 0.5),
     "nginx.service": ("www-data", 0.5),
 }
-UNITS = [*SERVICES, "tinypilot.socket", "nginx.socket"]
+UNITS = [*SERVICES, "tinypilot.socket", "tinypilot-relay.socket", "nginx.socket"]
 RTP_PORTS = range(20000, 20064)
 # Docker's own name server, in the network of each container.
 DOCKER_DNS = "127.0.0.11"
+
+# A WebSocket by hand: one masked text frame, whose answer is one short frame.
+ASK_JANUS_WITHOUT_TOKEN = """
+import socket
+janus = socket.socket(socket.AF_UNIX)
+janus.connect("/run/janus/ws.sock")
+janus.sendall(
+    b"GET / HTTP/1.1\\r\\nHost: janus\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
+    b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n"
+    b"Sec-WebSocket-Protocol: janus-protocol\\r\\n\\r\\n"
+)
+answer = janus.makefile("rb")
+while answer.readline().strip():
+    pass
+request = b'{"janus": "create", "transaction": "t"}'
+janus.sendall(bytes([0x81, 0x80 | len(request), 0, 0, 0, 0]) + request)
+kind, length = answer.read(2)
+if length == 126:
+    length = int.from_bytes(answer.read(2), "big")
+print(answer.read(length).decode())
+"""
 
 services = pytest.mark.parametrize("unit", SERVICES)
 
@@ -106,7 +129,7 @@ def test_service_sees_a_read_only_system_and_no_homes(host, unit):
     assert host.run(f"ls -A /proc/{pid}/root/root").stdout == ""
 
 
-@pytest.mark.parametrize("unit", ["ustreamer.service", "tinypilot.service", "nginx.service"])
+@pytest.mark.parametrize("unit", [unit for unit in SERVICES if unit != "janus.service"])
 def test_service_has_no_network_of_its_own(host, unit):
     pid = processes(host, unit)[0]
     interfaces = host.file(f"/proc/{pid}/net/dev").content_string
@@ -152,13 +175,19 @@ def test_from_outside_only_80_and_443_answer(host):
     ("path", "owner", "group", "mode"),
     [
         (SINK, "ustreamer", "kvm-sink", 0o660),
-        ("/run/janus", "janus", "www-data", 0o2750),
-        ("/run/janus/ws.sock", "janus", "www-data", 0o660),
+        ("/run/janus", "janus", "kvm-signalling", 0o2750),
+        ("/run/janus/ws.sock", "janus", "kvm-signalling", 0o660),
+        ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
         ("/run/ustreamer", "ustreamer", "www-data", 0o2750),
         ("/run/ustreamer/http.sock", "ustreamer", "www-data", 0o660),
         ("/etc/janus", "root", "janus", 0o750),
         ("/etc/janus/janus.jcfg", "root", "janus", 0o640),
+        ("/etc/kvm-signalling", "root", "kvm-signalling", 0o750),
+        ("/etc/kvm-signalling/token.jcfg", "root", "kvm-signalling", 0o640),
         ("/etc/tinypilot/tls/key.pem", "root", "www-data", 0o640),
+        ("/var/lib/tinypilot", "tinypilot", "tinypilot", 0o700),
+        ("/var/lib/tinypilot/door.sqlite", "tinypilot", "tinypilot", 0o600),
         ("/opt/janus/bin/janus", "root", "root", 0o755),
     ],
 )
@@ -195,12 +224,45 @@ def test_the_journal_is_bounded(host):
     assert re.search(r"^RuntimeMaxUse=\d+M$", limits, re.MULTILINE)
 
 
-def test_no_program_of_the_product_keeps_a_secret_on_its_command_line(host):
-    key = host.file("/etc/tinypilot/tls/key.pem").content_string.splitlines()[1]
-    assert key not in host.check_output(
+def test_only_janus_and_the_relay_may_speak_to_janus(host):
+    (members,) = re.findall(
+        r"^kvm-signalling:[^:]*:\d+:(.*)$",
+        host.check_output("getent group kvm-signalling"),
+        re.MULTILINE,
+    )
+    assert members == "janus"
+    gid = str(host.group("kvm-signalling").gid)
+    for unit in SERVICES:
+        has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
+        assert has_group == (unit in ("janus.service", "tinypilot-relay.service")), unit
+
+
+def test_janus_refuses_who_has_no_token(host):
+    refused = json.loads(host.check_output("python3 -c %s", ASK_JANUS_WITHOUT_TOKEN))
+    assert (refused["janus"], refused["error"]["code"]) == ("error", 403)
+
+
+@pytest.mark.parametrize(
+    "secret_of",
+    [
+        "sed -n 2p /etc/tinypilot/tls/key.pem",
+        "grep -oP 'secret = \"\\K[^\"]+' /etc/kvm-signalling/token.jcfg",
+    ],
+)
+def test_no_program_of_the_product_keeps_a_secret_on_its_command_line(host, secret_of):
+    secret = host.check_output(secret_of)
+    assert len(secret) >= 64
+    assert secret not in host.check_output(
         "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '"
     )
-    assert key not in host.check_output("journalctl --no-pager")
+    assert secret not in host.check_output("journalctl --no-pager")
+
+
+def test_a_set_up_code_is_not_kept(host):
+    code = host.check_output("tinypilot setup-code")
+    assert re.fullmatch("([2-9A-Z]{4}-){3}[2-9A-Z]{4}", code)
+    assert host.run("grep --recursive --text -e %s /var/lib/tinypilot /etc/tinypilot", code).rc == 1
+    assert code not in host.check_output("journalctl --no-pager")
 
 
 def test_emulated_hardware_reaches_only_ustreamer(host):

@@ -19,6 +19,8 @@ WIRING = {
         "janus.service",
         "tinypilot.socket",
         "tinypilot.service",
+        "tinypilot-relay.socket",
+        "tinypilot-relay.service",
         "nginx.socket",
         "nginx.service",
     ],
@@ -27,6 +29,7 @@ WIRING = {
     "sink_name": "kvm::h264",
     "sink_group": "kvm-sink",
     "janus_socket": "/run/janus/ws.sock",
+    "janus_token_file": "/etc/kvm-signalling/token.jcfg",
     "https_port": 443,
 }
 
@@ -77,7 +80,12 @@ def test_a_whole_chain(host):
 
 @pytest.mark.parametrize(
     ("unit", "companion"),
-    [("ustreamer.service", ""), ("janus.service", ""), ("tinypilot.service", "tinypilot.socket")],
+    [
+        ("ustreamer.service", ""),
+        ("janus.service", ""),
+        ("tinypilot.service", "tinypilot.socket"),
+        ("tinypilot-relay.service", "tinypilot-relay.socket"),
+    ],
 )
 def test_a_stopped_service(host, broken, unit, companion):
     broken(f"systemctl stop {companion} {unit}", f"systemctl start {companion} {unit}")
@@ -108,6 +116,7 @@ def test_a_sink_of_an_unknown_layout(host, broken):
     address = host.check_output("hostname -I").split()[0]
     seen = subprocess.run(
         [sys.executable, ROOT / "playbooks/files/viewer.py", f"wss://{address}/janus/ws"],
+        input=host.check_output("tinypilot session"),
         capture_output=True,
         text=True,
         check=False,

@@ -86,8 +86,6 @@ class Door:
         self.store = Store(path)
         self._idle = idle_seconds
         self._absolute = absolute_seconds
-        # So that a name nobody has takes as long as a wrong password.
-        self._nobody = passwords.hash_password(secrets.token_urlsafe())
 
     @classmethod
     def from_config(cls, config: Config) -> "Door":
@@ -105,7 +103,10 @@ class Door:
         user = self._user(name) if NAME.fullmatch(name) else None
         tries = self._tries(name, user, visitor)
         self._take(tries, visitor, user)
-        if not passwords.matches(password, user["password"] if user else self._nobody) or not user:
+        if (
+            not passwords.matches(password, user["password"] if user else passwords.nobodys())
+            or not user
+        ):
             self._note_refused("wrong name or password", visitor, user)
             raise Refused(401, "The name or the password is wrong.")
         if user["totp_key"]:

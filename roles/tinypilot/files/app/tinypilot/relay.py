@@ -117,7 +117,7 @@ class Relay:
             answers = asyncio.create_task(self._hand_back(viewer))
             try:
                 await self._hand_on(viewer)
-                if viewer.janus_sessions:
+                if viewer.janus_sessions and client.closed:
                     await asyncio.wait({answers}, timeout=LINGER_SECONDS)
             finally:
                 await self._end(viewer)
