@@ -10,10 +10,11 @@ import argparse
 
 from ..e2e.device import Device
 from ..e2e.remote_screen import launch_browser
-from . import comeback, document, first_picture, latency, load, machine, provisioning, rate
+from . import comeback, document, first_picture, keys, latency, load, machine, provisioning, rate
 
 PARTS = {
     "latency": latency.measure,
+    "keys": keys.measure,
     "rate": rate.measure,
     "first-picture": first_picture.measure,
     "comeback": comeback.measure,

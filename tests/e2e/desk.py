@@ -103,7 +103,8 @@ class Computer:
         return [(int(us) / 1e6, int(n), bytes.fromhex("".join(data))) for us, n, *data in fields]
 
     def restore(self) -> None:
-        for command in ("power on", "usb connected", "layout us", "leds", "clear"):
+        """Its default state."""
+        for command in ("power on", "usb connected", "mode 1280x720", "layout us", "leds", "clear"):
             self.tell(command)
 
 
