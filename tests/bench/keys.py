@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from playwright.sync_api import Browser
 
 from ..e2e.desk import Computer, read_desk
@@ -56,8 +58,12 @@ def measure(browser: Browser, device: Device) -> str:
     screen.wait_until(lambda: read_desk(screen).typed >= PRESSES, "all is seen")
     noted = screen.page.evaluate("noted")
     screen.page.close()
+    keyboard = [(at, report) for at, number, report in computer.reports()[before:] if number == 0]
+    # The present state is repeated each second.
     arrived = [
-        at for at, number, report in computer.reports()[before:] if number == 0 and report[2] == 4
+        at
+        for (_, last), (at, report) in itertools.pairwise([(0, NOTHING), *keyboard])
+        if report[2] == 4 and last[2] != 4
     ]
     computer.restore()
     ways = {
