@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
+from .conftest import BUILD
 from .device import Device
 from .patience import wait_until
 from .remote_screen import RemoteScreen
@@ -42,6 +43,7 @@ database = sqlite3.connect("/var/lib/tinypilot/door.sqlite", timeout=20)
 database.execute("PRAGMA foreign_keys = ON")
 with database:
     database.execute("DELETE FROM users")
+    database.execute("DELETE FROM sessions")
     database.execute("DELETE FROM throttle")
 """
 
@@ -169,6 +171,9 @@ def test_a_foreign_name_is_answered_with_nothing(device: Device, path: str, sche
             timeout=10,
         )
         assert answer.status_code == 421
+        assert "refused with 421" in device.sh(
+            "journalctl --no-pager -t tinypilot_audit --since=-20s"
+        )
         assert answer.text == (
             f"{name} is no name of this device. Put it into tinypilot_hosts, or open the device by its address.\n"
         )
@@ -287,6 +292,39 @@ def test_an_admin_adds_and_removes_users_on_the_page(
     page.get_by_role("button", name="Remove bob").click()
     page.get_by_label("Role of bob").wait_for(state="detached")
     assert Client(device).log_in("bob").status_code == 401
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_pages_fit_and_are_kept_as_pictures(
+    new_screen: Callable[..., RemoteScreen], ada: Client, device: Device, scheme: str, width: int
+):
+    add_user(ada, "bob", "operator")
+    screen = new_screen(role=None, color_scheme=scheme, viewport={"width": width, "height": 720})
+    page = screen.page
+    for path in ("login", "setup", "account", ""):
+        page.goto(device.url + path)
+        if path == "account":
+            log_in(screen, "ada")
+            screen.wait_until_live()
+            page.goto(device.url + path)
+            page.get_by_label("Role of bob").wait_for()
+        if path == "":
+            screen.wait_until_live()
+        name = f"{path or 'user'}-{scheme}-{width}"
+        page.screenshot(path=BUILD / "screenshots" / f"{name}.png", full_page=path == "account")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_login_works_by_keyboard_alone(
+    new_screen: Callable[..., RemoteScreen], ada: Client, device: Device
+):
+    screen = new_screen(role=None).open()
+    page = screen.page
+    page.get_by_role("button", name="Log in").wait_for()
+    for key in ("ada", "Tab", PASSWORD, "Enter"):
+        page.keyboard.press(key) if key in ("Tab", "Enter") else page.keyboard.type(key)
+    screen.wait_until_live()
 
 
 def test_codes_of_an_app(new_screen: Callable[..., RemoteScreen], ada: Client, device: Device):

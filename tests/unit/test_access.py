@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The door as HTTP knows it: nothing without login, no change from a foreign page, cookies, wrong input."""
 
+import contextlib
+
 import pytest
+from tinypilot import passwords
 from tinypilot.door import ROLES, SESSION_COOKIE, Visitor
 
 from .conftest import PASSWORD
@@ -183,6 +186,17 @@ def test_too_many_tries_are_told_when_to_try_again(browser, ada):
     assert [answer.status_code for answer in answers] == [401] * 20 + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 181
     assert "minutes" in answers[-1].get_json()["error"]
+    assert browser().log_in("ada").status_code == 200
+
+
+def test_a_flood_of_logins_leaves_threads_to_those_who_are_in(browser, inside, ada):
+    person = inside()
+    with contextlib.ExitStack() as flood:
+        for _ in range(3):
+            flood.enter_context(passwords._turns)
+        answer = browser().log_in("ada")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert person.ask("GET", "/api/auth").status_code == 204
     assert browser().log_in("ada").status_code == 200
 
 

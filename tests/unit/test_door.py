@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Who may come in, by the rules of the door, without HTTP."""
 
+import io
+import json
+
 import pytest
+from tinypilot import __main__ as command
 from tinypilot import passwords, throttle, totp
-from tinypilot.door import Door, Refused
+from tinypilot.door import SESSION_COOKIE, Door, Refused
 
 from .conftest import PASSWORD
 
@@ -223,6 +227,28 @@ def entry(name, role="viewer", password=PASSWORD):
     return {"name": name, "role": role, "password": passwords.hash_password(password)}
 
 
+@pytest.fixture
+def any_cost(monkeypatch):
+    """The hashes of these tests are cheap."""
+    monkeypatch.setattr(passwords, "LOWEST_LOG_N", 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "Carol C"},
+        {"role": "root"},
+        {"password": PASSWORD},
+        {"password": "$scrypt$ln=30,r=8,p=1$" + "A" * 22 + "$" + "A" * 43},
+        {"password": "$scrypt$ln=15,r=8,p=1$" + "A" * 21 + "$" + "A" * 43},
+    ],
+)
+def test_the_play_can_not_set_nonsense(door, any_cost, wrong):
+    assert refused(door.set_users_of_play, [{**entry("carol"), **wrong}]).status == 400
+    assert not door.has_users()
+
+
+@pytest.mark.usefixtures("any_cost")
 def test_the_play_sets_its_users_and_no_others(door, ada, visitor):
     users = [entry("carol"), entry("dave")]
     assert door.set_users_of_play(users)
@@ -236,6 +262,7 @@ def test_the_play_sets_its_users_and_no_others(door, ada, visitor):
     assert [user["name"] for user in door.users()] == ["ada"]
 
 
+@pytest.mark.usefixtures("any_cost")
 def test_a_user_of_the_play_is_changed_by_the_play(door, admin, visitor):
     door.set_users_of_play([entry("carol")])
     assert "tinypilot_users" in refused(door.remove_user, "carol", admin).sentence
@@ -427,3 +454,45 @@ def test_codes_are_turned_off_with_the_password(door, key, admin, visitor):
     assert refused(door.turn_off_totp, admin, "wrong", visitor("192.0.2.1")).status == 403
     door.turn_off_totp(admin, PASSWORD, visitor("192.0.2.1"))
     door.log_in("ada", PASSWORD, "", visitor("192.0.2.1"))
+
+
+# --- The command line ---
+
+
+def run_command(monkeypatch, capsys, config, typed, *arguments):
+    monkeypatch.setattr(command.Config, "from_environment", lambda: config)
+    monkeypatch.setattr("sys.argv", ["tinypilot", *arguments])
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    command.main()
+    return capsys.readouterr().out.strip()
+
+
+def test_the_command_line_lets_in(monkeypatch, capsys, config, door, visitor):
+    def run(*arguments, typed=""):
+        return run_command(monkeypatch, capsys, config, typed, *arguments)
+
+    code = run("setup-code", "--unless-users")
+    door.set_up(code, "ada", PASSWORD, visitor("192.0.2.1"))
+    assert run("setup-code", "--unless-users") == ""
+    assert len(run("setup-code")) == len(code)
+    name, _, token = run("session", "--role", "operator").partition("=")
+    assert (name, door.find(token).role) == (SESSION_COOKIE, "operator")
+    hashed = run("hash", typed=f"{PASSWORD}\n")
+    assert passwords.matches(PASSWORD, hashed)
+    with pytest.raises(SystemExit, match="10 to 256"):
+        run("hash", typed="short\n")
+
+
+@pytest.mark.usefixtures("any_cost")
+def test_the_command_line_sets_the_users_of_the_play(monkeypatch, capsys, config, door):
+    users = json.dumps([entry("carol")])
+    for answer in ("changed", "unchanged"):
+        assert run_command(monkeypatch, capsys, config, users, "users-of-play") == answer
+    with pytest.raises(SystemExit, match="scrypt"):
+        run_command(
+            monkeypatch,
+            capsys,
+            config,
+            '[{"name": "", "role": "", "password": ""}]',
+            "users-of-play",
+        )

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "playbooks/files/verify_chain.py"
 SINK = "/dev/shm/kvm::h264"
-PLUGIN = "/opt/janus/lib/janus/plugins/libjanus_ustreamer.so"
+PLUGIN = "/opt/ustreamer/plugins/libjanus_ustreamer.so"
 CONTROL = "/run/v4l2-emulator/control"
 WIRING = {
     "units": [
@@ -31,6 +31,7 @@ WIRING = {
     "janus_socket": "/run/janus/ws.sock",
     "janus_token_file": "/etc/kvm-signalling/token.jcfg",
     "https_port": 443,
+    "patience_seconds": 0,
 }
 
 

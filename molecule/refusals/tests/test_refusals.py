@@ -90,7 +90,7 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"ustreamer_source": "github"},
-                "ustreamer_source is 'github': it must be one of debian",
+                "ustreamer_source is 'github': it must be one of debian, upstream",
             ),
             (
                 {"ustreamer_capture_kind": "hdmi"},
@@ -98,7 +98,7 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"janus_prefix": "/usr/local"},
-                "janus_prefix is '/usr/local': it must be a folder below /opt",
+                "janus_prefix is '/usr/local': it must be a path below /opt",
             ),
             (
                 {"janus_config_dir": "/etc"},
@@ -108,7 +108,10 @@ def assert_refused(host, variables, sentence):
                 {"janus_rtp_port_first": None},
                 "janus_rtp_port_first is empty: it must be a whole number",
             ),
-            ({"janus_source": "snap"}, "janus_source is 'snap': it must be one of debian"),
+            (
+                {"janus_source": "snap"},
+                "janus_source is 'snap': it must be one of debian, upstream",
+            ),
             (
                 {"tinypilot_https_port": 70000},
                 "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
@@ -144,6 +147,18 @@ def assert_refused(host, variables, sentence):
             (
                 {"tinypilot_certificate_file": "/etc/own.pem"},
                 "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
+            ),
+            (
+                {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
+                "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
+            ),
+            (
+                {"tinypilot_hosts": ["https://kvm.example"]},
+                "tinypilot_hosts is ['https://kvm.example']: it must be a list of host names.",
+            ),
+            (
+                {"tinypilot_session_idle_minutes": 0},
+                "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
             ),
             (
                 {"emulated_hardware_allowed": False},

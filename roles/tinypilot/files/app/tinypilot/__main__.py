@@ -15,7 +15,7 @@ import sys
 
 from tinypilot import passwords
 from tinypilot.config import Config
-from tinypilot.door import ROLES, SESSION_COOKIE, Door
+from tinypilot.door import ROLES, SESSION_COOKIE, Door, Refused
 
 LONGEST_SESSION_MINUTES = 60
 
@@ -40,7 +40,9 @@ def main() -> None:
     if arguments.command == "hash":
         password = sys.stdin.readline().rstrip("\n")
         complaint = passwords.complaint(password, "")
-        sys.exit(complaint) if complaint else print(passwords.hash_password(password))
+        if complaint:
+            sys.exit(complaint)
+        print(passwords.hash_password(password))
         return
     door = Door.from_config(Config.from_environment())
     if arguments.command == "setup-code":
@@ -50,7 +52,10 @@ def main() -> None:
         token = door.new_play_session(arguments.role, 60 * arguments.minutes)
         print(f"{SESSION_COOKIE}={token}")
     elif arguments.command == "users-of-play":
-        print("changed" if door.set_users_of_play(json.load(sys.stdin)) else "unchanged")
+        try:
+            print("changed" if door.set_users_of_play(json.load(sys.stdin)) else "unchanged")
+        except Refused as refusal:
+            sys.exit(refusal.sentence)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, current_app, g, redirect, request
 
-from tinypilot import audit
+from tinypilot import audit, passwords
 from tinypilot.door import LONGEST_INPUT, SESSION_COOKIE, Door, Keys, Refused, Session, Visitor
 
 # Says only that this browser was let in before: its tries are counted apart from those of strangers.
@@ -126,7 +126,15 @@ def describe_refusal(error: Refused):
     return {"error": error.sentence, **error.facts}, error.status, headers
 
 
+def describe_busy(_: passwords.Busy):
+    refusal = Refused(
+        503, "The device is busy with other logins. Try again in a moment.", retry_after=1
+    )
+    return describe_refusal(refusal)
+
+
 def install(app: Flask, new_door: Door) -> None:
     app.extensions["door"] = new_door
     app.before_request(guard)
     app.register_error_handler(Refused, describe_refusal)
+    app.register_error_handler(passwords.Busy, describe_busy)

@@ -364,6 +364,13 @@ class Door:
     def set_users_of_play(self, users: list[dict]) -> bool:
         """Makes the users that the play gives ({name, role, password: a hash}) the only ones that come from
         it. Returns whether anything changed. Sessions of those who changed end."""
+        for user in users:
+            if not NAME.fullmatch(user["name"]) or not passwords.is_hash(user["password"]):
+                raise Refused(
+                    400,
+                    "A user of the play has no valid name, or a password that is no scrypt hash.",
+                )
+            self._check_role(user["role"])
         wanted = {user["name"]: (user["role"], user["password"]) for user in users}
         with self.store.transaction() as database:
             rows = database.execute("SELECT name, role, password, from_play FROM users").fetchall()

@@ -14,14 +14,20 @@ DIFFERENT_CHARACTERS = 5
 # 32 MiB and three passes: one of the equivalents that OWASP's cheat sheet recommends; about a second on a Pi 4.
 LOG_N, R, P = 15, 8, 3
 # What a hash from elsewhere may cost this device: 64 MiB, and not for ever.
-HIGHEST_LOG_N, HIGHEST_R, HIGHEST_P = 16, 8, 8
+LOWEST_LOG_N, HIGHEST_LOG_N, ONLY_R, HIGHEST_P = 14, 16, 8, 8
 MOST_BYTES = 96 << 20
 FORM = re.compile(
     r"\$scrypt\$ln=(\d{1,2}),r=(\d),p=(\d)\$([A-Za-z0-9+/]{16,86})\$([A-Za-z0-9+/]{43,86})"
 )
 
-# One at a time: each takes 32 MiB, and the unit has a limit.
+# One at a time: each takes 32 MiB, and the unit has a limit. Few may wait for their turn, so that a flood of logins
+# leaves threads to those who are in.
 _one_at_a_time = threading.Lock()
+_turns = threading.BoundedSemaphore(3)
+
+
+class Busy(Exception):
+    """Too many passwords are being compared just now."""
 
 
 def complaint(password: str, name: str) -> str | None:
@@ -59,16 +65,21 @@ def is_hash(text: str) -> bool:
     if not found or any(len(part) % 4 == 1 for part in found.groups()[3:]):
         return False
     log_n, r, p = map(int, found.groups()[:3])
-    return 14 <= log_n <= HIGHEST_LOG_N and r == HIGHEST_R and 1 <= p <= HIGHEST_P
+    return LOWEST_LOG_N <= log_n <= HIGHEST_LOG_N and r == ONLY_R and 1 <= p <= HIGHEST_P
 
 
 def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int, length: int) -> bytes:
     # The same letters, however a keyboard composes them.
     text = unicodedata.normalize("NFKC", password).encode()
-    with _one_at_a_time:
-        return hashlib.scrypt(
-            text, salt=salt, n=1 << log_n, r=r, p=p, maxmem=MOST_BYTES, dklen=length
-        )
+    if not _turns.acquire(blocking=False):
+        raise Busy
+    try:
+        with _one_at_a_time:
+            return hashlib.scrypt(
+                text, salt=salt, n=1 << log_n, r=r, p=p, maxmem=MOST_BYTES, dklen=length
+            )
+    finally:
+        _turns.release()
 
 
 def _encode(data: bytes) -> str:

@@ -105,7 +105,9 @@ class Relay:
             return web.Response(status=401)
         async with ClientSession(connector=UnixConnector(self._janus_socket)) as http:
             try:
-                janus = await http.ws_connect("http://janus/", protocols=[PROTOCOL])
+                janus = await http.ws_connect(
+                    "http://janus/", protocols=[PROTOCOL], origin=request.headers.get("Origin")
+                )
             except (ClientError, OSError):
                 return web.Response(status=502)
             client = web.WebSocketResponse(
