@@ -5,7 +5,7 @@
     verify_chain.py WIRING
 
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
-janus_socket, https_port.
+janus_socket, https_port, patience_seconds (how long the chain may take to become whole).
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
 width, height, certificate (SHA-256 of what nginx shows). Python's standard library only, so that it runs on
 any device. Needs root, for the sockets.
@@ -241,8 +241,8 @@ def ask_nginx(wiring):
     return hashlib.sha256(certificate).hexdigest()
 
 
-def main():
-    wiring = json.loads(sys.argv[1])
+def follow(wiring):
+    """What `main` prints."""
     result = {"error": None, "signal": False, "width": 0, "height": 0, "certificate": None}
     try:
         check_units(wiring)
@@ -260,6 +260,14 @@ def main():
         result["error"] = (
             f"The check itself failed ({error!r}): is the device being changed right now? Run it again."
         )
+    return result
+
+
+def main():
+    wiring = json.loads(sys.argv[1])
+    deadline = time.monotonic() + wiring["patience_seconds"]
+    while (result := follow(wiring))["error"] and time.monotonic() < deadline:
+        time.sleep(0.5)
     print(json.dumps(result))
 
 

@@ -35,7 +35,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self._began = time.monotonic()
-        self._task, self._task_began = "", self._began
+        self._task, self._task_began, self._progress = "", self._began, ""
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
@@ -57,17 +57,18 @@ class CallbackModule(CallbackBase):
             task, seconds = self._task, int(time.monotonic() - self._task_began)
             if not task:
                 continue
+            doing = f"{task}: {self._progress}" if self._progress else task
             if self._terminal:
                 width = os.get_terminal_size().columns - 8
                 with self._lock:
                     print(
-                        f"\r\033[K{self._paint(f'{seconds:4d} s', DIM)}  {task[:width]}",
+                        f"\r\033[K{self._paint(f'{seconds:4d} s', DIM)}  {doing[:width]}",
                         end="",
                         flush=True,
                     )
             elif seconds >= LONG_SECONDS and seconds // LONG_SECONDS != told:
                 told = seconds // LONG_SECONDS
-                self._line(f"  ... {task}: {seconds} s so far")
+                self._line(f"  ... {doing}: {seconds} s so far")
 
     def _seconds(self):
         return f"{time.monotonic() - self._task_began:5.1f} s"
@@ -78,7 +79,10 @@ class CallbackModule(CallbackBase):
         self._line(f"\n{self._paint(play.get_name(), BOLD)}")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
-        self._task, self._task_began = task.get_name(), time.monotonic()
+        self._task, self._task_began, self._progress = task.get_name(), time.monotonic(), ""
+
+    def v2_runner_retry(self, result):
+        self._progress = result.result.get("progress") or ""
 
     def v2_runner_on_ok(self, result):
         told = result.result.get("msg")

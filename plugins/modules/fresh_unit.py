@@ -54,9 +54,10 @@ def changed_at(path):
     """Newest inode change time (seconds since the epoch) at or below `path`, with the path it was found at.
 
     ctime, because it moves with every rename and attribute change and can't be set backwards; of
-    directories as well, because it moves when an entry is removed.
+    directories as well, because it moves when an entry is removed; of `path` itself also where it is a link, which
+    may point to something older now.
     """
-    newest = (0.0, path)
+    newest = (os.lstat(path).st_ctime if os.path.islink(path) else 0.0, path)
     paths = [path]
     for folder, folders, files in os.walk(path):
         paths += [os.path.join(folder, name) for name in folders + files]

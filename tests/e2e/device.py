@@ -76,6 +76,12 @@ class Device:
         """Runs a Python program as root on the device and returns its output."""
         return docker("exec", self.name, "python3", "-c", program, *arguments, check=check)
 
+    @property
+    def has_upstreams_plugin(self) -> bool:
+        """Whether Janus shows uStreamer's own plugin, not this project's. It answers differently here and there."""
+        build = json.loads(self.sh("cat /opt/ustreamer/built-from"))
+        return build["inputs"]["plugin"] == "upstream"
+
     def state(self) -> dict:
         """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
         answer = self.python(_ASK_USTREAMER, check=False)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "playbooks/files/verify_chain.py"
 SINK = "/dev/shm/kvm::h264"
-PLUGIN = "/opt/janus/lib/janus/plugins/libjanus_ustreamer.so"
+PLUGIN = "/opt/ustreamer/plugins/libjanus_ustreamer.so"
 CONTROL = "/run/v4l2-emulator/control"
 WIRING = {
     "units": [
@@ -28,6 +28,7 @@ WIRING = {
     "sink_group": "kvm-sink",
     "janus_socket": "/run/janus/ws.sock",
     "https_port": 443,
+    "patience_seconds": 0,
 }
 
 

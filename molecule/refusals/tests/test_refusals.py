@@ -90,7 +90,7 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"ustreamer_source": "github"},
-                "ustreamer_source is 'github': it must be one of debian",
+                "ustreamer_source is 'github': it must be one of debian, upstream",
             ),
             (
                 {"ustreamer_capture_kind": "hdmi"},
@@ -98,7 +98,7 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"janus_prefix": "/usr/local"},
-                "janus_prefix is '/usr/local': it must be a folder below /opt",
+                "janus_prefix is '/usr/local': it must be a path below /opt",
             ),
             (
                 {"janus_config_dir": "/etc"},
@@ -108,7 +108,10 @@ def assert_refused(host, variables, sentence):
                 {"janus_rtp_port_first": None},
                 "janus_rtp_port_first is empty: it must be a whole number",
             ),
-            ({"janus_source": "snap"}, "janus_source is 'snap': it must be one of debian"),
+            (
+                {"janus_source": "snap"},
+                "janus_source is 'snap': it must be one of debian, upstream",
+            ),
             (
                 {"tinypilot_https_port": 70000},
                 "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",

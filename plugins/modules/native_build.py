@@ -1,0 +1,411 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: MIT
+"""Compile a program on the host, beside the one that runs."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: native_build
+short_description: Compile a program on the host, beside the one that runs
+description:
+  - Builds live side by side in C(LINK.builds); C(LINK.builds/wanted) points to the one that was asked for last. Which
+    one runs is decided by M(active_build) alone, so a build that fails, or is interrupted, changes nothing.
+  - A build is there when its inputs, the compiler and the names of the library packages (which change with the ABI)
+    are the same, every object finds its libraries, and the program answers. What can't be known, because the compiler
+    was removed after the build, counts as unchanged.
+  - The script runs as a user that exists for this alone, without network, with the lowest priority. It finds an empty
+    C($CACHE_DIRECTORY/tree) and puts what is to be kept into C($CACHE_DIRECTORY/stage).
+options:
+  state:
+    description:
+      - C(inspected) tells whether a build is needed, C(begun) starts one, C(finished) tells how far it is and keeps it
+        when it is through (call it until RV(done)).
+    type: str
+    choices: [inspected, begun, finished]
+    required: true
+  name:
+    description: Name of the program. The transient unit that builds is C(NAME-build).
+    type: str
+    required: true
+  link:
+    description: Path of the link to the active build.
+    type: path
+    required: true
+  label:
+    description: How a person calls this build, such as its version.
+    type: str
+    required: true
+  inputs:
+    description: What the build is made from. A change of any value leads to a new build.
+    type: dict
+    required: true
+  trees:
+    description: Folders whose content belongs to the inputs.
+    type: list
+    elements: path
+    default: []
+  packages:
+    description: Debian packages with the headers of the libraries it is linked with.
+    type: list
+    elements: str
+    required: true
+  objects:
+    description: Programs and libraries, relative to the build, that have to be loadable.
+    type: list
+    elements: str
+    required: true
+  program:
+    description: Program, relative to the build, that has to answer C(--version).
+    type: str
+    required: true
+  script:
+    description: Shell script that builds.
+    type: str
+    default: ""
+  environment:
+    description: Environment of the script.
+    type: dict
+    default: {}
+  free_mib:
+    description: Space, in MiB, that a build needs.
+    type: int
+    default: 0
+"""
+
+RETURN = r"""
+needed:
+  description: Whether there is no such build.
+  type: bool
+  returned: always
+why:
+  description: Why one is needed.
+  type: str
+  returned: when needed
+done:
+  description: Whether the build is finished.
+  type: bool
+  returned: when state is finished
+progress:
+  description: The last line that the build wrote.
+  type: str
+  returned: when state is finished
+"""
+
+OPTIONS = {
+    "state": {"type": "str", "choices": ["inspected", "begun", "finished"], "required": True},
+    "name": {"type": "str", "required": True},
+    "link": {"type": "path", "required": True},
+    "label": {"type": "str", "required": True},
+    "inputs": {"type": "dict", "required": True},
+    "trees": {"type": "list", "elements": "path", "default": []},
+    "packages": {"type": "list", "elements": "str", "required": True},
+    "objects": {"type": "list", "elements": "str", "required": True},
+    "program": {"type": "str", "required": True},
+    "script": {"type": "str", "default": ""},
+    "environment": {"type": "dict", "default": {}},
+    "free_mib": {"type": "int", "default": 0},
+}
+STAMP = "built-from"
+UNTOUCHED = "What ran before still runs, untouched."
+
+
+def tree_checksum(folder):
+    """SHA-256 over names and contents of all files below `folder`; empty when there is none."""
+    digest, found = hashlib.sha256(), False
+    for path, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            found = True
+            digest.update(os.path.relpath(os.path.join(path, name), folder).encode() + b"\0")
+            with open(os.path.join(path, name), "rb") as file:
+                digest.update(hashlib.sha256(file.read()).digest())
+    return digest.hexdigest() if found else ""
+
+
+class Build:
+    def __init__(self, module):
+        self.module, self.wish = module, module.params
+        self.name = self.wish["name"]
+        self.unit = f"{self.name}-build.service"
+        self.cache = f"/var/cache/private/{self.name}-build"
+        self.builds = self.wish["link"] + ".builds"
+
+    # --- The host ---
+
+    def run(self, *command):
+        return self.module.run_command(list(command))
+
+    def run_as_nobody(self, *command):
+        return self.run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command)
+
+    def fail(self, text, **more):
+        self.module.fail_json(msg=f"{text} {UNTOUCHED}", **more)
+
+    def compiler(self):
+        """Version of the compiler; empty without one."""
+        return self.run("gcc", "-dumpfullversion")[1].strip() if shutil.which("gcc") else ""
+
+    def libraries(self):
+        """Names of the library packages that the headers in place belong to; empty when headers are missing."""
+        code, out, _ = self.run(
+            "dpkg-query",
+            "--show",
+            "--showformat=${db:Status-Status} ${Depends}\\n",
+            *self.wish["packages"],
+        )
+        lines = out.splitlines()
+        if code or not all(line.startswith("installed ") for line in lines):
+            return ""
+        return " ".join(sorted(set(re.findall(r"\blib[\w.+-]+", out)) - set(self.wish["packages"])))
+
+    # --- What is there ---
+
+    def inputs(self):
+        trees = {folder: tree_checksum(folder) for folder in self.wish["trees"]}
+        return {key: str(value) for key, value in {**self.wish["inputs"], **trees}.items()}
+
+    def stamp(self, build):
+        try:
+            with open(os.path.join(build, STAMP)) as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return {}
+
+    def defect(self, build):
+        """Why the build can't run here, or nothing."""
+        for name in self.wish["objects"]:
+            path = os.path.join(build, name)
+            if not os.path.exists(path):
+                return f"{name} is missing"
+            lost = re.findall(r"(\S+) => not found", self.run_as_nobody("ldd", path)[1])
+            if lost:
+                return f"{name} needs {lost[0]}, which is gone"
+        path = os.path.join(build, self.wish["program"])
+        code, out, err = self.run_as_nobody("timeout", "10", path, "--version")
+        if code and not out:
+            return f"{self.wish['program']} does not start ({(err.strip().splitlines() or [code])[-1]})"
+        return ""
+
+    def difference(self, build, inputs):
+        """What the build was made from that is different now, in words; nothing when all is the same."""
+        stamp = self.stamp(build)
+        if not stamp:
+            return "nothing is built yet"
+        now = {**inputs, "compiler": self.compiler(), "libraries": self.libraries()}
+        was = {**stamp["inputs"], "compiler": stamp["compiler"], "libraries": stamp["libraries"]}
+        for key in sorted({*now, *was}):
+            if key in ("compiler", "libraries") and not now[key]:
+                continue
+            if now.get(key) != was.get(key):
+                return f"{key} changed"
+        return self.defect(build)
+
+    def inspect(self):
+        """The build that was asked for, or why there is none."""
+        inputs = self.inputs()
+        parent = os.path.dirname(self.wish["link"])
+        if os.path.exists(self.wish["link"]) and not os.path.islink(self.wish["link"]):
+            self.fail(
+                f"{self.wish['link']} is there and no link to a build: name another path for {self.name}, or move it "
+                "away."
+            )
+        if not os.access(parent, os.W_OK):
+            self.fail(f"{parent} can't be written to, and {self.wish['link']} is to be made in it.")
+        builds = [
+            os.path.join(self.builds, name)
+            for name in (sorted(os.listdir(self.builds)) if os.path.isdir(self.builds) else [])
+        ]
+        for build in builds:
+            if (
+                not os.path.islink(build)
+                and self.stamp(build)
+                and not self.difference(build, inputs)
+            ):
+                return build, ""
+        return None, self.difference(self.wish["link"], inputs)
+
+    def want(self, build):
+        """Points `wanted` to the build. Returns whether that is new."""
+        link = os.path.join(self.builds, "wanted")
+        target = os.path.basename(build)
+        if os.path.islink(link) and os.readlink(link) == target:
+            return False
+        if not self.module.check_mode:
+            os.symlink(target, link + ".new")
+            os.replace(link + ".new", link)
+        return True
+
+    # --- Building ---
+
+    def begin(self):
+        free = shutil.disk_usage("/var/cache").free // 2**20
+        if free < self.wish["free_mib"]:
+            self.fail(
+                f"{free} MiB are free on /var/cache, and building {self.name} needs {self.wish['free_mib']} MiB: make "
+                "room, then run the play again."
+            )
+        # One that an interrupted play left behind.
+        self.run("systemctl", "stop", self.unit)
+        self.run("systemctl", "reset-failed", self.unit)
+        script = f"/run/{self.name}-build.sh"
+        with open(script, "w") as file:
+            file.write(self.wish["script"])
+        code, _, err = self.run(
+            "systemd-run",
+            "--quiet",
+            f"--unit={self.unit}",
+            "--remain-after-exit",
+            "--property=DynamicUser=yes",
+            f"--property=User={self.name}-build",
+            f"--property=CacheDirectory={self.name}-build",
+            "--property=PrivateNetwork=yes",
+            "--property=ProtectHome=yes",
+            "--property=NoNewPrivileges=yes",
+            # The picture goes on while this runs, and a board of 1 GB survives it.
+            "--property=Nice=19",
+            "--property=CPUWeight=20",
+            "--property=IOWeight=20",
+            "--property=MemoryMax=75%",
+            "--setenv=LC_ALL=C.UTF-8",
+            *(f"--setenv={key}={value}" for key, value in self.wish["environment"].items()),
+            "/bin/sh",
+            script,
+        )
+        if code:
+            self.fail(f"The build of {self.name} can't be started: {err.strip()}")
+
+    def state(self):
+        out = self.run(
+            "systemctl",
+            "show",
+            "--property=ActiveState,SubState,Result,InvocationID,LoadState",
+            self.unit,
+        )[1]
+        return dict(line.split("=", 1) for line in out.splitlines())
+
+    def log(self, state):
+        if not state["InvocationID"]:
+            return []
+        return self.run(
+            "journalctl",
+            "--output=cat",
+            "--lines=40",
+            f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}",
+        )[1].splitlines()
+
+    def finish(self):
+        """Whether the build is through, and its last line. Fails with a sentence when the build did."""
+        state = self.state()
+        log = self.log(state)
+        if state["ActiveState"] in ("activating", "active") and state["SubState"] != "exited":
+            return False, log[-1] if log else ""
+        if state["LoadState"] == "not-found":
+            self.fail(
+                f"The build of {self.name} was ended before it was through: run the play again."
+            )
+        if state["Result"] != "success":
+            self.explain(state, log)
+        self.keep()
+        self.run("systemctl", "stop", self.unit)
+        return True, log[-1] if log else ""
+
+    def explain(self, state, log):
+        self.run("systemctl", "reset-failed", self.unit)
+        text = "\n".join(log)
+        if "No space left on device" in text:
+            self.fail(
+                f"The disk ran full while {self.name} was compiled: make room on /var, then run the play again."
+            )
+        if state["Result"] in ("signal", "oom-kill") or "Killed" in text:
+            self.fail(
+                f"The build of {self.name} was killed ({state['Result']}), most likely for lack of memory: end other "
+                "programs on the device, then run the play again."
+            )
+        reason = next(
+            (line for line in log if re.search(r"\berror\b|\*\*\*", line)),
+            log[-1] if log else "no output",
+        )
+        self.fail(
+            f"{self.name} {self.wish['label']} can't be compiled ({reason.strip()}): `journalctl -u {self.unit}` has "
+            "the whole story.",
+            stdout_lines=log[-20:],
+        )
+
+    def keep(self):
+        """Puts the finished build beside the others, as root's, and makes it the wanted one."""
+        stage = os.path.join(self.cache, "stage")
+        stamp = {
+            "inputs": self.inputs(),
+            "compiler": self.compiler(),
+            "libraries": self.libraries(),
+        }
+        digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
+        build = os.path.join(self.builds, f"{self.wish['label']}-{digest[:8]}")
+        os.makedirs(self.builds, mode=0o755, exist_ok=True)
+        for left in (build + ".new", build + ".old"):
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            shutil.copytree(stage, build + ".new", symlinks=True)
+            for folder, _, files in os.walk(build + ".new"):
+                for path in (os.path.join(folder, name) for name in ["", *files]):
+                    if not os.path.islink(path):
+                        # Nothing of what its maker set but whether it can be executed: no setuid bit gets through.
+                        os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
+            with open(os.path.join(build + ".new", STAMP), "w") as file:
+                json.dump(stamp, file, indent=1, sort_keys=True)
+        except OSError as error:
+            shutil.rmtree(build + ".new", ignore_errors=True)
+            self.fail(
+                f"{self.name} can't be put into {self.builds} ({error.strerror}): make room or repair it."
+            )
+        defect = self.defect(build + ".new")
+        if defect:
+            shutil.rmtree(build + ".new", ignore_errors=True)
+            self.fail(f"{self.name} {self.wish['label']} was compiled, but {defect}.")
+        self.hold_libraries(build + ".new")
+        if os.path.exists(build):
+            os.rename(build, build + ".old")
+        os.rename(build + ".new", build)
+        shutil.rmtree(build + ".old", ignore_errors=True)
+        self.want(build)
+        for left in ("tree", "stage"):
+            shutil.rmtree(os.path.join(self.cache, left), ignore_errors=True)
+
+    def hold_libraries(self, build):
+        """Marks the packages of the libraries as wanted: apt sees no program that needs them, and would remove them
+        together with their headers."""
+        paths = set()
+        for name in self.wish["objects"]:
+            out = self.run_as_nobody("ldd", os.path.join(build, name))[1]
+            paths |= {os.path.realpath(path) for path in re.findall(r"=> (/\S+)", out)}
+        owners = self.run("dpkg-query", "--search", *sorted(paths))[1] if paths else ""
+        packages = sorted({line.rpartition(": ")[0] for line in owners.splitlines()})
+        if packages:
+            self.run("apt-mark", "manual", *packages)
+
+
+def main():
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    build, state = Build(module), module.params["state"]
+    if state == "inspected":
+        there, why = build.inspect()
+        changed = build.want(there) if there else False
+        module.exit_json(changed=changed, needed=not there, why=why)
+    if state == "begun":
+        if not module.check_mode:
+            build.begin()
+        module.exit_json(changed=True, needed=True)
+    if module.check_mode:
+        module.exit_json(changed=True, needed=False, done=True, progress="")
+    done, progress = build.finish()
+    module.exit_json(changed=done, needed=not done, done=done, progress=progress)
+
+
+if __name__ == "__main__":
+    main()
