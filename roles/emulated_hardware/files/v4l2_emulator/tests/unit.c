@@ -14,6 +14,7 @@
 #include <linux/videodev2.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <jpeglib.h>
@@ -177,9 +178,10 @@ static void test_desk_is_drawn(uint32_t width, uint32_t height, int luma_offset)
 
 static void test_a_desk_that_is_being_written_is_not_read(void) {
     static struct desk read;
-    char path[] = "/tmp/desk.XXXXXX";
-    int fd = mkstemp(path);
+    char path[64];
+    int fd = memfd_create("desk", MFD_CLOEXEC);
 
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     CHECK(fd >= 0 && !desk_read("/nowhere", &read) && !desk_read(path, &read));
     desk.sequence = 2;
     CHECK(write(fd, &desk, sizeof desk) == sizeof desk);
@@ -189,7 +191,6 @@ static void test_a_desk_that_is_being_written_is_not_read(void) {
     CHECK(pwrite(fd, &desk, sizeof desk, 0) == sizeof desk);
     CHECK(!desk_read(path, &read) && read.reports == desk.reports - 1);
     close(fd);
-    unlink(path);
 }
 
 // --------------------------------------------------------------------------------- Settings
