@@ -53,6 +53,7 @@ unit: $(VENV)/lock workbench | $(BUILD) ## tests without Docker: variables, page
 	@node --test roles/tinypilot/tests/*.test.mjs
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
+	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
 
 fuzz: workbench ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin

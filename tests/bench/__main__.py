@@ -15,6 +15,7 @@ from . import (
     comeback,
     document,
     first_picture,
+    keys,
     latency,
     load,
     machine,
@@ -25,6 +26,7 @@ from . import (
 
 PARTS = {
     "latency": latency.measure,
+    "keys": keys.measure,
     "rate": rate.measure,
     "first-picture": first_picture.measure,
     "comeback": comeback.measure,

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from .patience import NeverHappened, wait_until
 
-SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "nginx")
+SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-input", "nginx")
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
@@ -179,7 +179,7 @@ class Device:
             self.thaw()
         self.plug_in()
         self.control()
-        sockets = "tinypilot.socket tinypilot-relay.socket nginx.socket"
+        sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-input.socket nginx.socket"
         self.sh(
             f"systemctl start {sockets} {' '.join(f'{service}.service' for service in SERVICES)}"
         )

@@ -122,6 +122,8 @@ class RemoteScreen:
 
     def _note_socket(self, socket) -> None:
         self.requests.append(socket.url)
+        if not socket.url.endswith("/janus/ws"):
+            return
         socket.on("framesent", lambda text: self.sent.append(json.loads(text)))
         socket.on("framereceived", lambda text: self.received.append(json.loads(text)))
 

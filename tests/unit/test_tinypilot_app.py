@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The web app of the tinypilot role, without nginx."""
 
+import gzip
 import json
 import re
 from html.parser import HTMLParser
@@ -126,8 +127,9 @@ def test_state_is_announced(page):
 
 
 def test_first_load_stays_small():
-    # janus.js and the adapter add about 46 kB, compressed.
-    assert sum(path.stat().st_size for path in STATIC.rglob("*") if path.is_file()) < 60_000
+    # As nginx sends them. janus.js and the adapter add about 46 kB.
+    files = [path.read_bytes() for path in STATIC.rglob("*") if path.is_file()]
+    assert sum(len(gzip.compress(file)) for file in files) < 40_000
 
 
 def test_health_is_ok(client):

@@ -18,9 +18,11 @@ SERVICES = {
     "janus.service": ("janus", 1.2),
     "tinypilot.service": ("tinypilot", 0.5),
     "tinypilot-relay.service": ("tinypilot", 0.5),
+    "tinypilot-input.service": ("tinypilot", 0.5),
     "nginx.service": ("www-data", 0.5),
 }
-UNITS = [*SERVICES, "tinypilot.socket", "tinypilot-relay.socket", "nginx.socket"]
+SOCKETS = ["tinypilot.socket", "tinypilot-relay.socket", "tinypilot-input.socket", "nginx.socket"]
+UNITS = [*SERVICES, *SOCKETS]
 RTP_PORTS = range(20000, 20064)
 # Docker's own name server, in the network of each container.
 DOCKER_DNS = "127.0.0.11"
@@ -179,6 +181,7 @@ def test_from_outside_only_80_and_443_answer(host):
         ("/run/janus/ws.sock", "janus", "kvm-signalling", 0o660),
         ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/input.sock", "www-data", "www-data", 0o600),
         ("/run/ustreamer", "ustreamer", "www-data", 0o2750),
         ("/run/ustreamer/http.sock", "ustreamer", "www-data", 0o660),
         ("/etc/janus", "root", "janus", 0o750),
@@ -265,6 +268,19 @@ def test_a_set_up_code_is_not_kept(host):
     assert re.fullmatch("([2-9A-Z]{4}-){3}[2-9A-Z]{4}", code)
     assert host.run("grep --recursive --text -e %s /var/lib/tinypilot /etc/tinypilot", code).rc == 1
     assert code not in host.check_output("journalctl --no-pager")
+
+
+def test_only_the_input_service_may_open_the_gadget(host):
+    gid = str(host.group("tinypilot-usb").gid)
+    for unit in SERVICES:
+        has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
+        assert has_group == (unit == "tinypilot-input.service"), unit
+
+
+def test_a_host_without_usb_controller_has_no_gadget_and_no_failed_unit(host):
+    gadget = host.check_output("systemctl show -P ActiveState,SubState tinypilot-usb.service")
+    assert gadget.split() == ["inactive", "dead"]
+    assert not host.file("/dev/hidg0").exists
 
 
 def test_emulated_hardware_reaches_only_ustreamer(host):

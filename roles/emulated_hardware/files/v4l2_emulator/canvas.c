@@ -77,7 +77,7 @@ int canvas_text(struct canvas *canvas, struct font *font, int x, int y, struct c
     int advance = font_advance(font);
 
     for (; *text; text++, x += advance) {
-        const uint8_t *glyph = font_glyph(font, *text);
+        const uint8_t *glyph = font_glyph(font, (uint8_t)*text);
         for (int j = 0; glyph && j < font_height(font); j++)
             for (int i = 0; i < advance; i++)
                 canvas_blend(canvas, x + i, y - font_ascent(font) + j, colour,

@@ -5,6 +5,8 @@
 #include "code.h"
 #include "control.h"
 #include "convert.h"
+#include "desk_reader.h"
+#include "desk_view.h"
 #include "jpeg.h"
 #include "picture.h"
 #include "stats.h"
@@ -163,7 +165,10 @@ static int capture_control(struct device *device, unsigned long request, void *a
 struct studio {
     struct queue *queue;
     uint32_t fps;
-    struct picture *picture;
+    struct picture_format format;
+    struct picture *picture; // drawn when first asked for, as is the next
+    struct desk_view *desk_view;
+    struct desk desk;
     uint64_t number;  // of the picture, so that buffers know whether they hold its still parts
     uint8_t *scratch; // where a picture is drawn that will be compressed
 };
@@ -196,17 +201,29 @@ static bool can_capture(const struct capture *capture) {
 
 // Draws everything but the code. Takes the lock off meanwhile: the buffer is in no line.
 static void paint(struct capture *capture, struct studio *studio, struct buffer *buffer) {
-    uint32_t tick = capture->settings.moving ? frames : 0;
+    enum content content = capture->settings.content;
+    uint32_t tick = content == CONTENT_MOTION ? frames : 0;
     bool whole = buffer->painted != studio->number;
     uint8_t *pixels = studio->scratch ? studio->scratch : buffer->data;
 
     pthread_mutex_unlock(&capture->device.lock);
     uint64_t begin = clock_us(CLOCK_MONOTONIC);
     uint64_t due = clock_us(CLOCK_REALTIME) + 500000 / studio->fps; // half a frame from now
-    picture_paint(studio->picture, pixels, whole, tick, due);
+    if (content == CONTENT_COMPUTER) {
+        if (!studio->desk_view)
+            studio->desk_view = desk_view_create(&studio->format);
+        desk_read(config()->desk_path, &studio->desk); // else as it was
+        if (studio->desk_view)
+            desk_view_paint(studio->desk_view, pixels, &studio->desk);
+    } else {
+        if (!studio->picture)
+            studio->picture = picture_create(&studio->format);
+        if (studio->picture)
+            picture_paint(studio->picture, pixels, whole, tick, due);
+    }
     stats.paint_us += clock_us(CLOCK_MONOTONIC) - begin;
     pthread_mutex_lock(&capture->device.lock);
-    buffer->painted = studio->number;
+    buffer->painted = content == CONTENT_COMPUTER ? 0 : studio->number;
 }
 
 // The moment of capture: takes the time and hands the frame out.
@@ -216,7 +233,8 @@ static void expose(struct capture *capture, struct studio *studio, uint32_t inde
     uint64_t monotonic = clock_us(CLOCK_MONOTONIC);
 
     code_make(code, frames, clock_us(CLOCK_REALTIME));
-    picture_stamp(studio->picture, studio->scratch ? studio->scratch : buffer->data, code);
+    code_draw(&code_cells, code, studio->scratch ? studio->scratch : buffer->data,
+              (size_t)studio->format.width * 2, studio->format.luma_offset);
     buffer->used = studio->queue->size;
     if (studio->scratch) {
         pthread_mutex_unlock(&capture->device.lock);
@@ -246,20 +264,22 @@ static bool studio_open(struct studio *studio, struct capture *capture) {
         .queue = queue,
         .fps = capture->settings.mode.fps,
         .number = ++pictures,
-        .picture = picture_create(&(struct picture_format){
-            .width = queue->width,
-            .height = queue->height,
-            .fps = capture->settings.mode.fps,
-            .luma_offset = queue->pixelformat != V4L2_PIX_FMT_YUYV,
-        }),
+        .format =
+            {
+                .width = queue->width,
+                .height = queue->height,
+                .fps = capture->settings.mode.fps,
+                .luma_offset = queue->pixelformat != V4L2_PIX_FMT_YUYV,
+            },
     };
     if (compressed)
         studio->scratch = malloc((size_t)queue->width * queue->height * 2);
-    return studio->picture && (studio->scratch || !compressed);
+    return studio->scratch || !compressed;
 }
 
 static void studio_close(struct studio *studio) {
     picture_free(studio->picture);
+    desk_view_free(studio->desk_view);
     free(studio->scratch);
 }
 

@@ -9,6 +9,7 @@
 // A cell is as large as an H.264 macroblock and black or white, so it survives any bitrate.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -21,6 +22,17 @@ enum {
     CODE_LUMA_0 = 16,
     CODE_LUMA_1 = 235,
 };
+
+// A block of cells at the left edge of the picture.
+struct code_cells {
+    int top, cell; // pixels
+    int columns, rows;
+};
+static const struct code_cells code_cells = {0, CODE_CELL, CODE_COLUMNS, CODE_ROWS};
+
+// Draws columns * rows bits into a picture of YUYV (luma_offset 0) or UYVY (1).
+void code_draw(const struct code_cells *cells, const uint8_t *bits, uint8_t *pixels, size_t stride,
+               int luma_offset);
 
 void code_make(uint8_t code[CODE_BYTES], uint32_t counter, uint64_t realtime_us);
 

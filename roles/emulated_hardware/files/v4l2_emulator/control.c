@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include "clock.h"
+#include "desk_reader.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ static void config_read(void) {
         .encoder_path = environment("V4L2_EMULATOR_ENCODER", "/dev/video11"),
         .jpeg_encoder_path = environment("V4L2_EMULATOR_JPEG_ENCODER", "/dev/video31"),
         .control_path = environment("V4L2_EMULATOR_CONTROL", "/run/v4l2-emulator/control"),
+        .desk_path = environment("V4L2_EMULATOR_DESK", "/run/simulated-computer/desk"),
         .stats_path = environment("V4L2_EMULATOR_STATS", NULL),
         .trace = environment("V4L2_EMULATOR_TRACE", NULL) != NULL,
     };
@@ -66,6 +68,7 @@ static void settings_read(void) {
     apply_variable("V4L2_EMULATOR_MODE", "mode");
     apply_variable("V4L2_EMULATOR_FORMAT", "format");
     apply_variable("V4L2_EMULATOR_CONTENT", "content");
+    initial.mode_given = false; // only the control file is stronger than the computer
     current = initial;
 }
 
@@ -113,6 +116,20 @@ static void look(void) {
         fprintf(stderr, "v4l2_emulator: %s: %s.\n", config()->control_path, complaint);
 }
 
+// A computer that is off, or does not run, sends no signal.
+static void follow_computer(struct settings *settings) {
+    static struct desk desk; // the lock is held
+
+    if (!desk_read(config()->desk_path, &desk) || !desk.powered) {
+        settings->signal = false;
+        return;
+    }
+    if (settings->mode_given)
+        return;
+    settings->mode.width = desk.width;
+    settings->mode.height = desk.height;
+}
+
 struct settings control_settings(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -120,6 +137,8 @@ struct settings control_settings(void) {
     pthread_mutex_lock(&lock);
     look();
     struct settings settings = current;
+    if (settings.content == CONTENT_COMPUTER)
+        follow_computer(&settings);
     pthread_mutex_unlock(&lock);
     return settings;
 }

@@ -12,6 +12,7 @@ struct config {
     const char *encoder_path;      // V4L2_EMULATOR_ENCODER
     const char *jpeg_encoder_path; // V4L2_EMULATOR_JPEG_ENCODER
     const char *control_path;      // V4L2_EMULATOR_CONTROL
+    const char *desk_path;         // V4L2_EMULATOR_DESK
     const char *stats_path;        // V4L2_EMULATOR_STATS, NULL without
     bool trace;                    // V4L2_EMULATOR_TRACE
 };

@@ -2,6 +2,7 @@
 #include "picture.h"
 
 #include "canvas.h"
+#include "code.h"
 #include "film.h"
 
 #include <math.h>
@@ -407,19 +408,4 @@ void picture_paint(struct picture *picture, uint8_t *pixels, bool whole, uint32_
     paint_log(picture, pixels, seconds);
     paint_graph(picture, pixels, seconds);
     film_draw(picture->film, seconds, pixel_at(picture, pixels, film->x, film->y), picture->stride);
-}
-
-void picture_stamp(const struct picture *picture, uint8_t *pixels, const uint8_t code[CODE_BYTES]) {
-    uint8_t row[CODE_WIDTH * 2];
-
-    for (int y = 0; y < CODE_ROWS; y++) {
-        for (int x = 0; x < CODE_WIDTH; x++) {
-            int bit = y * CODE_COLUMNS + x / CODE_CELL;
-            bool one = code[bit / 8] >> (7 - bit % 8) & 1;
-            row[2 * x + picture->format.luma_offset] = one ? CODE_LUMA_1 : CODE_LUMA_0;
-            row[2 * x + 1 - picture->format.luma_offset] = 128; // no colour
-        }
-        for (int i = 0; i < CODE_CELL; i++)
-            memcpy(pixel_at(picture, pixels, 0, y * CODE_CELL + i), row, sizeof row);
-    }
 }

@@ -5,8 +5,6 @@
 // All that can be drawn once is: afterwards a frame costs no more than copying what moves.
 #pragma once
 
-#include "code.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,5 +24,3 @@ void picture_free(struct picture *picture);
 // the clock shows.
 void picture_paint(struct picture *picture, uint8_t *pixels, bool whole, uint32_t tick,
                    uint64_t realtime_us);
-
-void picture_stamp(const struct picture *picture, uint8_t *pixels, const uint8_t code[CODE_BYTES]);

@@ -18,7 +18,6 @@ static const struct {
 } switches[] = {
     {"signal", offsetof(struct settings, signal), "present", "lost"},
     {"device", offsetof(struct settings, present), "present", "gone"},
-    {"content", offsetof(struct settings, moving), "motion", "desktop"},
     {"encoder", offsetof(struct settings, encoding), "working", "hanging"},
     {"dmabuf", offsetof(struct settings, dmabuf), "on", "off"},
 };
@@ -30,6 +29,12 @@ static const struct {
     {"YUYV", V4L2_PIX_FMT_YUYV},
     {"MJPEG", V4L2_PIX_FMT_MJPEG},
 };
+static const char *const contents[] = {
+    [CONTENT_MOTION] = "motion",
+    [CONTENT_DESKTOP] = "desktop",
+    [CONTENT_COMPUTER] = "computer",
+};
+static const size_t content_count = sizeof contents / sizeof *contents;
 static const size_t format_count = sizeof formats / sizeof *formats;
 
 static const size_t switch_count = sizeof switches / sizeof *switches;
@@ -40,7 +45,6 @@ struct settings settings_default(void) {
         .pixelformat = V4L2_PIX_FMT_UYVY,
         .signal = true,
         .present = true,
-        .moving = true,
         .encoding = true,
         .dmabuf = true,
     };
@@ -71,13 +75,24 @@ static bool format_parse(const char *text, uint32_t *pixelformat) {
     return false;
 }
 
+static bool content_parse(const char *text, enum content *content) {
+    for (size_t i = 0; i < content_count; i++)
+        if (strcmp(text, contents[i]) == 0) {
+            *content = (enum content)i;
+            return true;
+        }
+    return false;
+}
+
 static bool apply_word(struct settings *settings, const char *word, char *complaint, size_t size) {
     const char *equals = strchr(word, '=');
     size_t length = equals ? (size_t)(equals - word) : 0;
 
     if (length == 4 && strncmp(word, "mode", length) == 0) {
-        if (mode_parse(equals + 1, &settings->mode))
+        if (mode_parse(equals + 1, &settings->mode)) {
+            settings->mode_given = true;
             return true;
+        }
         snprintf(complaint, size, "%s is not allowed: mode is %s", word, MODE_ALLOWED);
         return false;
     }
@@ -85,6 +100,13 @@ static bool apply_word(struct settings *settings, const char *word, char *compla
         if (format_parse(equals + 1, &settings->pixelformat))
             return true;
         snprintf(complaint, size, "%s is not allowed: format is UYVY, YUYV or MJPEG", word);
+        return false;
+    }
+    if (length == 7 && strncmp(word, "content", length) == 0) {
+        if (content_parse(equals + 1, &settings->content))
+            return true;
+        snprintf(complaint, size, "%s is not allowed: content is motion, desktop or computer",
+                 word);
         return false;
     }
     for (size_t i = 0; equals && i < switch_count; i++) {

@@ -13,12 +13,19 @@ struct mode {
     uint32_t fps;    // frames per second
 };
 
+enum content {
+    CONTENT_MOTION,
+    CONTENT_DESKTOP,  // only clock and code move
+    CONTENT_COMPUTER, // the desk of the simulated computer, in the size and state it has
+};
+
 struct settings {
     struct mode mode;
+    bool mode_given; // by a word: stronger than the simulated computer's
+    enum content content;
     uint32_t pixelformat; // the only one that the capture device has, as V4L2 numbers it
     bool signal;          // a computer drives the HDMI cable
     bool present;         // the capture device is there
-    bool moving;          // the picture moves (otherwise only its clock and code do)
     bool encoding;        // the encoder answers
     bool dmabuf;          // buffers can be exported for zero copy
 };

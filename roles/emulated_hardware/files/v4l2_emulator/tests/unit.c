@@ -3,6 +3,8 @@
 #include "check.h"
 #include "code.h"
 #include "convert.h"
+#include "desk_reader.h"
+#include "desk_view.h"
 #include "font.h"
 #include "jpeg.h"
 #include "picture.h"
@@ -12,6 +14,8 @@
 #include <linux/videodev2.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <jpeglib.h>
 
@@ -52,7 +56,7 @@ static void test_code_is_in_the_picture(uint32_t width, uint32_t height, int lum
     CHECK(picture && pixels);
     picture_paint(picture, pixels, true, 7, 1700000000123456);
     code_make(code, 4711, 1700000000123456);
-    picture_stamp(picture, pixels, code);
+    code_draw(&code_cells, code, pixels, (size_t)width * 2, luma_offset);
     read_code(pixels, width, luma_offset, seen);
     CHECK(memcmp(code, seen, CODE_BYTES) == 0);
     free(pixels);
@@ -87,6 +91,106 @@ static void test_font(void) {
     for (size_t i = 0; i < size; i++)
         CHECK(font_glyph(font, '\x01')[i] == 0);
     font_free(font);
+}
+
+static void test_letters_of_keyboards(void) {
+    static const uint16_t letters[] = u"\"\\^`{};éÄñçøÅłßæ€§µ«½ıůőğ";
+    struct font *font = font_create(20);
+    size_t size = (size_t)font_advance(font) * (size_t)font_height(font);
+    const uint8_t *unknown = font_glyph(font, 0x3042);
+
+    CHECK(memchr(unknown, 255, size));
+    for (size_t i = 0; letters[i]; i++) {
+        CHECK(memchr(font_glyph(font, letters[i]), 255, size));
+        for (size_t j = 0; j < i; j++)
+            CHECK(memcmp(font_glyph(font, letters[i]), font_glyph(font, letters[j]), size) != 0);
+        CHECK(memcmp(font_glyph(font, letters[i]), unknown, size) != 0);
+    }
+    font_free(font);
+}
+
+// ------------------------------------------------------------------------------------- Desk
+
+static struct desk desk; // large
+
+static void test_desk_code(void) {
+    static const uint8_t middle[] = {0x5A, 2, 0x12, 0x34, 0, 3};
+    static const uint8_t state[] = {1, 0x40, 2, 4, 0, 0, 0, 0, 0, 0xFF, 0xFE, 0, 5};
+    uint8_t code[DESK_CODE_BYTES];
+
+    desk = (struct desk){.version = DESK_VERSION,
+                         .powered = 1,
+                         .boots = 258,
+                         .reports = 0x71234,
+                         .typed = 3,
+                         .text_length = 3,
+                         .text = u"a€c",
+                         .keys = {4},
+                         .modifiers = 0x40,
+                         .leds = 2,
+                         .buttons = 1,
+                         .x = DESK_POINTER,
+                         .wheel = -2,
+                         .pan = 5};
+    desk_code_make(code, &desk, &(struct picture_format){1280, 720, 30, 0});
+    CHECK(memcmp(code, middle, sizeof middle) == 0);
+    CHECK((code[6] << 8 | code[7]) == code_crc16((const uint8_t *)"\0a\x20\xAC\0c", 6));
+    CHECK((code[8] << 8 | code[9]) == 1279 && code[10] == 0 && code[11] == 0);
+    CHECK(memcmp(code + 12, state, sizeof state) == 0);
+    CHECK(memcmp(code + 71, "\0a\x20\xAC\0c\0", 7) == 0 && code[69] == 0 && code[70] == 0);
+    CHECK((code[78] << 8 | code[79]) == code_crc16(code, 78));
+}
+
+static void test_desk_is_drawn(uint32_t width, uint32_t height, int luma_offset) {
+    struct picture_format format = {width, height, 30, luma_offset};
+    struct desk_view *view = desk_view_create(&format);
+    size_t size = (size_t)width * height * 2;
+    uint8_t *pixels = malloc(size), *other = malloc(size);
+    uint8_t code[DESK_CODE_BYTES], seen[DESK_CODE_BYTES] = {0};
+
+    CHECK(view && pixels && other);
+    desk.text_length = DESK_TEXT;
+    for (int i = 0; i < DESK_TEXT; i++)
+        desk.text[i] = (uint16_t)(i % 7 == 0 ? '\n' : 'a' + i % 26);
+    desk_view_paint(view, pixels, &desk);
+    desk_code_make(code, &desk, &format);
+    for (int bit = 0; bit < DESK_CODE_BYTES * 8; bit++) {
+        size_t x = (size_t)(bit % 80 * 8 + 4), y = (size_t)(48 + bit / 80 * 8 + 4);
+        uint8_t luma = pixels[(y * width + x) * 2 + (size_t)luma_offset];
+        seen[bit / 8] |= (uint8_t)((luma > 128) << (7 - bit % 8));
+    }
+    CHECK(memcmp(code, seen, sizeof code) == 0);
+
+    // The pointer goes to the corners, over everything, and leaves nothing behind.
+    for (int corner = 0; corner < 4; corner++) {
+        desk.x = corner & 1 ? DESK_POINTER : 0;
+        desk.y = corner & 2 ? DESK_POINTER : 0;
+        desk_view_paint(view, other, &desk);
+    }
+    desk_view_paint(view, pixels, &desk);
+    CHECK(memcmp(pixels, other, size) == 0);
+    desk.text_length = UINT32_MAX; // whatever is in the file
+    desk_view_paint(view, pixels, &desk);
+    free(pixels);
+    free(other);
+    desk_view_free(view);
+}
+
+static void test_a_desk_that_is_being_written_is_not_read(void) {
+    static struct desk read;
+    char path[64];
+    int fd = memfd_create("desk", MFD_CLOEXEC);
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    CHECK(fd >= 0 && !desk_read("/nowhere", &read) && !desk_read(path, &read));
+    desk.sequence = 2;
+    CHECK(write(fd, &desk, sizeof desk) == sizeof desk);
+    CHECK(desk_read(path, &read) && read.reports == desk.reports);
+    desk.sequence = 3;
+    desk.reports++;
+    CHECK(pwrite(fd, &desk, sizeof desk, 0) == sizeof desk);
+    CHECK(!desk_read(path, &read) && read.reports == desk.reports - 1);
+    close(fd);
 }
 
 // --------------------------------------------------------------------------------- Settings
@@ -127,15 +231,16 @@ static void test_words(void) {
                          "encoder=hanging dmabuf=off format=MJPEG\n",
                          complaint, sizeof complaint));
     CHECK(settings.mode.width == 800 && settings.mode.height == 600 && settings.mode.fps == 60);
-    CHECK(!settings.signal && !settings.present && !settings.moving && !settings.encoding &&
-          !settings.dmabuf && settings.pixelformat == V4L2_PIX_FMT_MJPEG);
+    CHECK(!settings.signal && !settings.present && settings.content == CONTENT_DESKTOP &&
+          !settings.encoding && !settings.dmabuf && settings.pixelformat == V4L2_PIX_FMT_MJPEG);
     CHECK(settings_apply(&settings, "signal=present", complaint, sizeof complaint));
     CHECK(settings.signal && !settings.present);
 }
 
 static void test_wrong_words_change_nothing(void) {
-    static const char *const wrong[] = {"signal=weak", "mode=1x1@1",   "signal",       "=lost",
-                                        "colour=red",  "format=RGB24", "signal=lost=", "sign=lost"};
+    static const char *const wrong[] = {"signal=weak",  "content=film", "mode=1x1@1",
+                                        "signal",       "=lost",        "colour=red",
+                                        "format=RGB24", "signal=lost=", "sign=lost"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct settings settings = settings_default();
@@ -143,7 +248,7 @@ static void test_wrong_words_change_nothing(void) {
         snprintf(words, sizeof words, "content=desktop %s", wrong[i]);
         CHECK(!settings_apply(&settings, words, complaint, sizeof complaint));
         CHECK(strstr(complaint, wrong[i]));
-        CHECK(settings.moving && settings.signal);
+        CHECK(settings.content == CONTENT_MOTION && settings.signal);
     }
 }
 
@@ -261,6 +366,12 @@ int main(void) {
     test_painting_what_moves_is_enough(1280, 720);
     test_painting_what_moves_is_enough(642, 1200);
     test_font();
+    test_letters_of_keyboards();
+    test_desk_code();
+    test_desk_is_drawn(640, 480, 1);
+    test_desk_is_drawn(1280, 720, 0);
+    test_desk_is_drawn(3840, 2160, 1);
+    test_a_desk_that_is_being_written_is_not_read();
     test_modes();
     test_words();
     test_wrong_words_change_nothing();

@@ -22,7 +22,8 @@ class ConfigError(ValueError):
 class Config:
     """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers; `door_file` is
     what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; a session
-    ends so many minutes after its last use, and after its beginning."""
+    ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
+    has not used them for so many seconds."""
 
     name: str
     ice_servers: tuple[Mapping[str, str], ...] = ()
@@ -31,6 +32,7 @@ class Config:
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
     idle_minutes: int = 60
     absolute_minutes: int = 1440
+    input_idle_seconds: int = 60
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -51,14 +53,14 @@ class Config:
         urls = values.get("ice_servers", [])
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
             raise ConfigError("ice_servers must be a list of URLs")
-        minutes = {}
-        for name in ("idle_minutes", "absolute_minutes"):
-            minutes[name] = values.get(name, getattr(cls, name))
-            if not isinstance(minutes[name], int) or minutes[name] < 1:
-                raise ConfigError(f"{name} must be a whole number of minutes")
+        times = {}
+        for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
+            times[name] = values.get(name, getattr(cls, name))
+            if not isinstance(times[name], int) or times[name] < 1:
+                raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")
         return cls(
             name=str(values.get("name") or socket.gethostname()),
             ice_servers=tuple({"urls": url} for url in urls),
             **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
-            **minutes,
+            **times,
         )

@@ -2,6 +2,7 @@
 // Wires the page together. janus.js and its adapter are classic scripts: they come as globals.
 
 import { Connection } from './connection.js';
+import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
@@ -41,18 +42,22 @@ if (!Janus || !('RTCPeerConnection' in globalThis)) {
     },
   });
 
+  const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen });
   connection.addEventListener('change', ({ detail }) => {
     statusBar.show(detail, detail.state === 'live' ? pictureFacts(screen) : '');
   });
   // The session has ended: nothing of the picture stays on the screen.
   connection.addEventListener('lockedout', () => location.replace('/login'));
-  addEventListener('pagehide', () => connection.stop());
-  addEventListener('pageshow', (event) => event.persisted && connection.start());
+  for (const part of [connection, controls]) {
+    addEventListener('pagehide', () => part.stop());
+    addEventListener('pageshow', (event) => event.persisted && part.start());
+    addEventListener('online', () => part.hurry());
+    document.addEventListener('visibilitychange', () => document.hidden || part.hurry());
+  }
   // Not pointerdown: browsers don't count that of a finger as a click.
   addEventListener('pointerup', () => screen.isBlocked && screen.play());
-  addEventListener('online', () => connection.hurry());
-  document.addEventListener('visibilitychange', () => document.hidden || connection.hurry());
   connection.start();
+  controls.start();
   if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
 }
 

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+#include "computer.h"
+
+#include "keyboard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOUSE_REPORT = 7, RELATIVE_MOUSE_REPORT = 5, BUTTONS = 8 };
+
+// The screen of a computer that starts, as firmware has it.
+static const struct stage {
+    const char *name;
+    uint32_t width, height; // pixels; 0: the system's own
+    uint64_t lasts_us;
+} stages[] = {
+    {"firmware", 640, 480, 1500000},
+    {"loader", 1024, 768, 1500000},
+    {"system", 0, 0, UINT64_MAX},
+};
+enum { STAGES = sizeof stages / sizeof *stages, SYSTEM = STAGES - 1 };
+
+static const char *const usb_names[] = {
+    [USB_CONNECTED] = "connected",       [USB_SLOW] = "slow", [USB_STUCK] = "stuck",
+    [USB_DISCONNECTED] = "disconnected", [USB_GONE] = "gone",
+};
+enum { USB_STATES = sizeof usb_names / sizeof *usb_names };
+
+struct computer {
+    struct desk desk;
+    struct keyboard *keyboard;
+    uint32_t width, height; // pixels, of the system
+    enum usb usb;
+    int stage;
+    uint64_t stage_ends_us;
+};
+
+// ----------------------------------------------------------------------------------- The desk
+
+static void typed(void *context, uint32_t character) {
+    struct desk *desk = &((struct computer *)context)->desk;
+
+    if (character == '\b') {
+        if (desk->text_length > 0)
+            desk->text_length--;
+        return;
+    }
+    if (desk->text_length == DESK_TEXT)
+        memmove(desk->text, desk->text + 1, --desk->text_length * sizeof *desk->text);
+    // No layout has characters beyond the first plane.
+    desk->text[desk->text_length++] = (uint16_t)character;
+    desk->typed++;
+}
+
+static void show_keyboard(struct computer *computer) {
+    struct desk *desk = &computer->desk;
+
+    memcpy(desk->keys, keyboard_keys(computer->keyboard), sizeof desk->keys);
+    desk->modifiers = keyboard_modifiers(computer->keyboard);
+    desk->leds = keyboard_leds(computer->keyboard);
+}
+
+static void log_report(struct desk *desk, enum device device, const uint8_t *report, size_t size) {
+    static const char *const names[] = {"keyboard", "mouse", "rel.mouse"};
+    char *line = desk->log[0];
+
+    memmove(desk->log[1], desk->log[0], sizeof desk->log - sizeof *desk->log);
+    int used = snprintf(line, DESK_LOG_LENGTH, "%-9s", names[device]);
+    for (size_t i = 0; i < size && used + 4 < DESK_LOG_LENGTH; i++)
+        used += snprintf(line + used, 4, " %02x", report[i]);
+}
+
+static void clear(struct desk *desk) {
+    desk->text_length = 0;
+    desk->typed = 0;
+    desk->wheel = desk->pan = 0;
+    memset(desk->log, 0, sizeof desk->log);
+}
+
+// -------------------------------------------------------------------------------------- Mouse
+
+static int32_t within(int32_t value, int32_t most) {
+    return value < 0 ? 0 : value > most ? most : value;
+}
+
+static void take_mouse(struct desk *desk, const uint8_t *report) {
+    desk->buttons = report[0];
+    desk->x = within(report[1] | report[2] << 8, DESK_POINTER);
+    desk->y = within(report[3] | report[4] << 8, DESK_POINTER);
+    desk->wheel += (int8_t)report[5];
+    desk->pan += (int8_t)report[6];
+}
+
+// One count is one pixel: a computer without acceleration. `place` is 0 to DESK_POINTER.
+static int32_t moved(int32_t place, int8_t counts, uint32_t pixels) {
+    int32_t most = (int32_t)pixels - 1;
+    int32_t pixel = (place * most + DESK_POINTER / 2) / DESK_POINTER;
+    return within(pixel + counts, most) * DESK_POINTER / most;
+}
+
+static void take_relative_mouse(struct desk *desk, const uint8_t *report) {
+    desk->buttons = report[0];
+    desk->x = moved(desk->x, (int8_t)report[1], desk->width);
+    desk->y = moved(desk->y, (int8_t)report[2], desk->height);
+    desk->wheel += (int8_t)report[3];
+    desk->pan += (int8_t)report[4];
+}
+
+void computer_take(struct computer *computer, enum device device, const uint8_t *report,
+                   size_t size, uint64_t now_us) {
+    struct desk *desk = &computer->desk;
+
+    desk->reports++;
+    log_report(desk, device, report, size);
+    if (device == DEVICE_KEYBOARD && keyboard_take(computer->keyboard, report, size, now_us))
+        show_keyboard(computer);
+    else if (device == DEVICE_MOUSE && size == MOUSE_REPORT)
+        take_mouse(desk, report);
+    else if (device == DEVICE_RELATIVE_MOUSE && size == RELATIVE_MOUSE_REPORT)
+        take_relative_mouse(desk, report);
+}
+
+// --------------------------------------------------------------------------------------- Boot
+
+static void enter(struct computer *computer, int stage, uint64_t now_us) {
+    const struct stage *entered = &stages[stage];
+    struct desk *desk = &computer->desk;
+
+    computer->stage = stage;
+    computer->stage_ends_us =
+        entered->lasts_us == UINT64_MAX ? UINT64_MAX : now_us + entered->lasts_us;
+    desk->width = entered->width ? entered->width : computer->width;
+    desk->height = entered->height ? entered->height : computer->height;
+    snprintf(desk->stage, sizeof desk->stage, "%s", entered->name);
+}
+
+static void power(struct computer *computer, bool on, uint64_t now_us) {
+    struct desk *desk = &computer->desk;
+
+    keyboard_reset(computer->keyboard);
+    show_keyboard(computer);
+    clear(desk);
+    desk->buttons = 0;
+    desk->x = desk->y = DESK_POINTER / 2;
+    desk->powered = on;
+    if (on)
+        desk->boots++;
+    enter(computer, on ? 0 : SYSTEM, now_us);
+}
+
+struct computer *computer_create(uint32_t width, uint32_t height) {
+    struct computer *computer = calloc(1, sizeof *computer);
+
+    if (!computer)
+        return NULL;
+    computer->keyboard = keyboard_create(typed, computer);
+    if (!computer->keyboard) {
+        fprintf(stderr, "simulated_computer: no keyboard layouts: are the packages xkb-data and "
+                        "libx11-data installed?\n");
+        free(computer);
+        return NULL;
+    }
+    computer->width = width;
+    computer->height = height;
+    computer->desk.version = DESK_VERSION;
+    strcpy(computer->desk.layout, "us");
+    // It is found running: a person who starts the virtual Pi wants to see the desk.
+    power(computer, true, 0);
+    enter(computer, SYSTEM, 0);
+    return computer;
+}
+
+void computer_free(struct computer *computer) {
+    keyboard_free(computer->keyboard);
+    free(computer);
+}
+
+uint64_t computer_tick(struct computer *computer, uint64_t now_us) {
+    while (computer->stage_ends_us <= now_us)
+        enter(computer, computer->stage + 1, computer->stage_ends_us);
+    uint64_t repeat_us = keyboard_repeat(computer->keyboard, now_us);
+    return repeat_us < computer->stage_ends_us ? repeat_us : computer->stage_ends_us;
+}
+
+const struct desk *computer_desk(const struct computer *computer) {
+    return &computer->desk;
+}
+
+enum usb computer_usb(const struct computer *computer) {
+    bool off = !computer->desk.powered && computer->usb != USB_GONE;
+    return off ? USB_DISCONNECTED : computer->usb;
+}
+
+// ----------------------------------------------------------------------------------- Commands
+
+static bool command_leds(struct computer *computer, const char *names) {
+    static const struct {
+        const char *name;
+        uint8_t led;
+    } known[] = {{"num", LED_NUM}, {"caps", LED_CAPS}, {"scroll", LED_SCROLL}};
+    uint8_t leds = 0;
+
+    while (*(names += strspn(names, " "))) {
+        size_t length = strcspn(names, " "), i = 0;
+        while (i < 3 &&
+               (strlen(known[i].name) != length || strncmp(names, known[i].name, length) != 0))
+            i++;
+        if (i == 3)
+            return false;
+        leds |= known[i].led;
+        names += length;
+    }
+    keyboard_set_leds(computer->keyboard, leds);
+    show_keyboard(computer);
+    return true;
+}
+
+static bool command_layout(struct computer *computer, const char *layout) {
+    if (!keyboard_set_layout(computer->keyboard, layout))
+        return false;
+    snprintf(computer->desk.layout, sizeof computer->desk.layout, "%s", layout);
+    show_keyboard(computer);
+    return true;
+}
+
+static bool command_mode(struct computer *computer, const char *mode) {
+    uint32_t width, height;
+    int end = 0;
+
+    if (strspn(mode, "0123456789x") != strlen(mode) ||
+        sscanf(mode, "%4ux%4u%n", &width, &height, &end) != 2 || mode[end] != '\0' || width % 2 ||
+        height % 2 || width < 640 || width > 3840 || height < 480 || height > 2160)
+        return false;
+    computer->width = width;
+    computer->height = height;
+    if (computer->stage == SYSTEM)
+        enter(computer, SYSTEM, 0);
+    return true;
+}
+
+static bool command_usb(struct computer *computer, const char *state) {
+    for (int i = 0; i < USB_STATES; i++)
+        if (strcmp(state, usb_names[i]) == 0) {
+            computer->usb = (enum usb)i;
+            return true;
+        }
+    return false;
+}
+
+bool computer_command(struct computer *computer, const char *line, uint64_t now_us, char *complaint,
+                      size_t complaint_size) {
+    char verb[16] = "";
+    int end = 0;
+
+    sscanf(line, "%15s %n", verb, &end);
+    const char *rest = line + end;
+    if (strcmp(line, "power on") == 0 || strcmp(line, "power off") == 0 ||
+        strcmp(line, "reboot") == 0) {
+        power(computer, strcmp(rest, "off") != 0, now_us);
+        return true;
+    }
+    if (strcmp(line, "clear") == 0) {
+        clear(&computer->desk);
+        return true;
+    }
+    if ((strcmp(verb, "leds") == 0 && command_leds(computer, rest)) ||
+        (strcmp(verb, "layout") == 0 && command_layout(computer, rest)) ||
+        (strcmp(verb, "mode") == 0 && command_mode(computer, rest)) ||
+        (strcmp(verb, "usb") == 0 && command_usb(computer, rest)))
+        return true;
+    snprintf(complaint, complaint_size,
+             "%.40s is no command: these are power on, power off, reboot, clear, mode "
+             "WIDTHxHEIGHT, layout NAME, leds [num] [caps] [scroll], and usb connected, slow, "
+             "stuck, disconnected or gone",
+             line);
+    return false;
+}

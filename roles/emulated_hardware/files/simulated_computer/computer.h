@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The simulated computer without its wires: what reports and commands do to its desk.
+#pragma once
+
+#include "desk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The functions of the USB gadget, in the order of its /dev/hidgN.
+enum device { DEVICE_KEYBOARD, DEVICE_MOUSE, DEVICE_RELATIVE_MOUSE, DEVICES };
+
+// How the computer's USB port behaves.
+enum usb {
+    USB_CONNECTED,
+    USB_SLOW,         // takes a report each 100 ms
+    USB_STUCK,        // takes none
+    USB_DISCONNECTED, // or asleep: writing fails
+    USB_GONE,         // the gadget's files are not there
+};
+
+struct computer;
+
+// NULL and a sentence on stderr if the keyboard layouts are not installed.
+struct computer *computer_create(uint32_t width, uint32_t height);
+void computer_free(struct computer *computer);
+
+// A report that came at this moment.
+void computer_take(struct computer *computer, enum device device, const uint8_t *report,
+                   size_t size, uint64_t now_us);
+
+// Does one line of the control file. False and a complaint, without a final full stop, if it is
+// none.
+bool computer_command(struct computer *computer, const char *line, uint64_t now_us, char *complaint,
+                      size_t complaint_size);
+
+// Does what is due: steps of a boot, repeated keys. Returns when it has to be called again.
+uint64_t computer_tick(struct computer *computer, uint64_t now_us);
+
+const struct desk *computer_desk(const struct computer *computer);
+enum usb computer_usb(const struct computer *computer); // a computer without power has none

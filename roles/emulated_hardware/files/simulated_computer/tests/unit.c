@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// The computer without its wires.
+#include "check.h"
+#include "computer.h"
+#include "keyboard.h"
+
+#include <string.h>
+
+enum { A = 0x04, E = 0x08, Q = 0x14, Z = 0x1D, GRAVE = 0x35, LEFT_SHIFT = 0x02, RIGHT_ALT = 0x40 };
+
+static struct computer *computer;
+static uint64_t now_us;
+
+static void command(const char *line) {
+    char complaint[320] = "";
+    CHECK(computer_command(computer, line, now_us, complaint, sizeof complaint));
+}
+
+static void start(const char *layout) {
+    char line[64];
+
+    computer = computer_create(1280, 720);
+    CHECK(computer);
+    snprintf(line, sizeof line, "layout %s", layout);
+    command(line);
+    now_us = 1000000;
+}
+
+static void stop(void) {
+    computer_free(computer);
+}
+
+static void report(uint8_t modifiers, uint8_t first, uint8_t second) {
+    uint8_t bytes[KEYBOARD_REPORT] = {modifiers, 0, first, second};
+    computer_take(computer, DEVICE_KEYBOARD, bytes, sizeof bytes, now_us);
+}
+
+static void press(uint8_t modifiers, uint8_t usage) {
+    report(modifiers, usage, 0);
+    report(0, 0, 0);
+}
+
+static bool shows(const uint16_t *text) {
+    const struct desk *desk = computer_desk(computer);
+    size_t length = 0;
+
+    while (text[length])
+        length++;
+    return desk->text_length == length && memcmp(desk->text, text, length * 2) == 0;
+}
+
+#define TEXT(literal) ((const uint16_t *)u##literal)
+
+// ----------------------------------------------------------------------------------- Keyboard
+
+static void test_layouts(void) {
+    start("us");
+    press(0, Z);
+    press(LEFT_SHIFT, Z);
+    CHECK(shows(TEXT("zZ")));
+    stop();
+    start("de");
+    press(0, Z);
+    press(RIGHT_ALT, E);
+    press(0, GRAVE); // a dead circumflex
+    press(0, E);
+    CHECK(shows(TEXT("y€ê")));
+    stop();
+    start("ch(fr)");
+    press(0, 0x2F);
+    CHECK(shows(TEXT("è")));
+    stop();
+}
+
+static void test_a_second_key_types_while_the_first_is_down(void) {
+    start("us");
+    report(0, A, 0);
+    report(0, A, Q);
+    report(0, Q, 0);
+    report(0, 0, 0);
+    CHECK(shows(TEXT("aq")));
+    stop();
+}
+
+static void test_shortcuts_type_nothing(void) {
+    start("us");
+    press(0x01, A);
+    press(0x08, A);
+    CHECK(shows(TEXT("")));
+    stop();
+}
+
+static void test_a_held_key_repeats_itself_until_it_is_up(void) {
+    start("us");
+    report(0, A, 0);
+    uint64_t due = computer_tick(computer, now_us);
+    CHECK(due > now_us && due < now_us + 1000000);
+    CHECK(shows(TEXT("a")));
+    now_us = due;
+    computer_tick(computer, now_us);
+    CHECK(shows(TEXT("aa")));
+    report(0, 0, 0);
+    CHECK(computer_tick(computer, now_us + 10000000) == UINT64_MAX);
+    CHECK(shows(TEXT("aa")));
+    stop();
+}
+
+static void test_too_many_keys_change_nothing(void) {
+    static const uint8_t overflow[KEYBOARD_REPORT] = {0, 0, 1, 1, 1, 1, 1, 1};
+
+    start("us");
+    report(0, A, 0);
+    computer_take(computer, DEVICE_KEYBOARD, overflow, sizeof overflow, now_us);
+    CHECK(computer_desk(computer)->keys[0] == A);
+    CHECK(shows(TEXT("a")));
+    stop();
+}
+
+static void test_locks(void) {
+    start("us");
+    press(0, 0x39);
+    CHECK(computer_desk(computer)->leds == LED_CAPS);
+    press(0, A);
+    CHECK(shows(TEXT("A")));
+    command("leds num scroll");
+    CHECK(computer_desk(computer)->leds == (LED_NUM | LED_SCROLL));
+    press(0, A);
+    CHECK(shows(TEXT("Aa")));
+    stop();
+}
+
+static void test_text_scrolls(void) {
+    start("us");
+    for (int i = 0; i < DESK_TEXT; i++)
+        press(0, A);
+    press(0, Q);
+    const struct desk *desk = computer_desk(computer);
+    CHECK(desk->typed == DESK_TEXT + 1 && desk->text_length == DESK_TEXT);
+    CHECK(desk->text[DESK_TEXT - 1] == 'q' && desk->text[DESK_TEXT - 2] == 'a');
+    stop();
+}
+
+// -------------------------------------------------------------------------------------- Mouse
+
+static void test_mouse(void) {
+    static const uint8_t corner[] = {1, 0xFF, 0x7F, 0, 0, 0xFF, 2};
+    static const uint8_t left[] = {2, 0x81, 5, 1, 0};
+
+    start("us");
+    const struct desk *desk = computer_desk(computer);
+    computer_take(computer, DEVICE_MOUSE, corner, sizeof corner, now_us);
+    CHECK(desk->x == DESK_POINTER && desk->y == 0 && desk->buttons == 1);
+    CHECK(desk->wheel == -1 && desk->pan == 2);
+    computer_take(computer, DEVICE_RELATIVE_MOUSE, left, sizeof left, now_us);
+    CHECK(desk->x == (1279 - 127) * DESK_POINTER / 1279 && desk->y == 5 * DESK_POINTER / 719);
+    CHECK(desk->buttons == 2 && desk->wheel == 0);
+    stop();
+}
+
+static void test_a_report_of_another_size_is_only_noted(void) {
+    static const uint8_t bytes[] = {1, 2, 3};
+
+    start("us");
+    const struct desk *desk = computer_desk(computer);
+    for (int device = 0; device < DEVICES; device++)
+        computer_take(computer, (enum device)device, bytes, sizeof bytes, now_us);
+    CHECK(desk->reports == 3 && desk->buttons == 0 && desk->modifiers == 0);
+    CHECK(strcmp(desk->log[0], "rel.mouse 01 02 03") == 0);
+    stop();
+}
+
+// ------------------------------------------------------------------------------ Power, orders
+
+static void test_a_reboot_goes_through_the_firmware(void) {
+    start("us");
+    const struct desk *desk = computer_desk(computer);
+    press(0, A);
+    command("mode 1920x1080");
+    CHECK(desk->width == 1920 && desk->height == 1080);
+    command("reboot");
+    CHECK(desk->width == 640 && desk->height == 480 && desk->text_length == 0);
+    computer_tick(computer, computer_tick(computer, now_us));
+    CHECK(desk->width == 1024 && desk->height == 768);
+    CHECK(computer_tick(computer, now_us + 10000000) == UINT64_MAX);
+    CHECK(desk->width == 1920 && desk->height == 1080 && desk->boots == 2);
+    stop();
+}
+
+static void test_a_computer_that_is_off_has_no_usb(void) {
+    start("us");
+    CHECK(computer_usb(computer) == USB_CONNECTED);
+    report(LEFT_SHIFT, A, 0);
+    command("power off");
+    CHECK(computer_usb(computer) == USB_DISCONNECTED);
+    CHECK(!computer_desk(computer)->powered);
+    CHECK(computer_desk(computer)->modifiers == 0 && computer_desk(computer)->keys[0] == 0);
+    command("power on");
+    command("usb stuck");
+    CHECK(computer_usb(computer) == USB_STUCK);
+    stop();
+}
+
+static void test_wrong_commands_are_explained(void) {
+    static const char *const wrong[] = {"dance",       "power",      "power maybe", "leds blue",
+                                        "mode 1x1",    "mode 800",   "layout",      "layout xx",
+                                        "usb perhaps", "reboot now", "mode 641x480"};
+    start("us");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char complaint[320] = "";
+        CHECK(!computer_command(computer, wrong[i], now_us, complaint, sizeof complaint));
+        CHECK(strstr(complaint, wrong[i]));
+    }
+    stop();
+}
+
+int main(void) {
+    test_layouts();
+    test_a_second_key_types_while_the_first_is_down();
+    test_shortcuts_type_nothing();
+    test_a_held_key_repeats_itself_until_it_is_up();
+    test_too_many_keys_change_nothing();
+    test_locks();
+    test_text_scrolls();
+    test_mouse();
+    test_a_report_of_another_size_is_only_noted();
+    test_a_reboot_goes_through_the_firmware();
+    test_a_computer_that_is_off_has_no_usb();
+    test_wrong_commands_are_explained();
+    puts("unit tests passed");
+    return 0;
+}

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""Runs the server on the socket that systemd has opened, so nobody is refused while it restarts."""
+
+import socket
+
+from aiohttp import web
+
+from tinypilot.config import Config
+from tinypilot.door import SESSION_COOKIE, Door
+from tinypilot.input.gatekeeper import DoorGatekeeper
+from tinypilot.input.server import Server
+
+SYSTEMD_SOCKET = 3
+PATHS = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
+
+
+def main() -> None:
+    config = Config.from_environment()
+    gatekeeper = DoorGatekeeper(Door.from_config(config))
+    server = Server(gatekeeper, SESSION_COOKIE, PATHS, config.input_idle_seconds)
+    web.run_app(
+        server.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""Writes reports into one file of the USB gadget, /dev/hidgN, without ever waiting for it.
+
+    open()   ENOENT while there is no gadget
+    write()  EAGAIN while the attached computer has not fetched what was written before; ESHUTDOWN while it is
+             off, asleep or not connected
+    read()   what the computer sends: the keyboard's LEDs
+
+Linux does not say by itself that a computer has gone. So the keyboard's present state, which changes nothing,
+is written each second, and the answer tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+AGAIN_SECONDS = 0.25
+PROBE_SECONDS = 1.0
+SILENCE_SECONDS = 1.0
+_LED_REPORT = 8  # bytes, more than it has
+_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Line(Protocol):
+    """Reports that wait (see reports.py)."""
+
+    def next_report(self) -> bytes | None: ...
+
+    def written(self) -> None: ...
+
+    def forget(self) -> None: ...
+
+
+class Port(StrEnum):
+    """What the page says of the USB side."""
+
+    CONNECTED = "connected"
+    SILENT = "silent"  # connected, and the computer does not fetch reports
+    DISCONNECTED = "disconnected"
+    MISSING = "missing"  # there is no gadget
+
+
+class Device:
+    """`probe` gives the report that tells whether the computer is there; without one only use does."""
+
+    def __init__(
+        self,
+        path: str,
+        line: Line,
+        *,
+        probe: Callable[[], bytes] | None = None,
+        on_port: Callable[[Port], None] = lambda port: None,
+        on_leds: Callable[[int], None] = lambda leds: None,
+    ):
+        self.port = Port.MISSING
+        self._path = path
+        self._line = line
+        self._probe = probe
+        self._on_port = on_port
+        self._on_leds = on_leds
+        self._fd: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._stalled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def open(self) -> None:
+        try:
+            self._fd = os.open(self._path, _FLAGS)
+        except OSError:
+            self._say(Port.MISSING)
+            self._later(AGAIN_SECONDS, self.open)
+            return
+        if self._probe:
+            self._loop.add_reader(self._fd, self._read)
+            self._look()
+        else:
+            self.kick()
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._drop_file()
+
+    def kick(self) -> None:
+        """Writes what the line holds, or as much as the computer takes now."""
+        if self._fd is None:
+            self._line.forget()
+        while self._fd is not None and not self._stalled:
+            report = self._line.next_report()
+            if report is None:
+                break
+            if not self._write(report):
+                return
+            self._line.written()
+        if self._line.next_report() is None:
+            self._empty.set()
+        else:
+            self._empty.clear()
+
+    async def drained(self) -> None:
+        """Until the line is empty, by writing or because the computer went away."""
+        await self._empty.wait()
+
+    def _write(self, report: bytes) -> bool:
+        try:
+            self._write_or_reopen(report)
+        except BlockingIOError:
+            self._wait()
+            return False
+        except OSError as error:
+            self._lose(error)
+            return False
+        self._say(Port.CONNECTED)
+        return True
+
+    def _write_or_reopen(self, report: bytes) -> None:
+        """A file that was open while the computer or the gadget went and came back may be dead for good."""
+        try:
+            os.write(self._fd, report)
+        except BlockingIOError:
+            raise
+        except OSError:
+            if self._probe:
+                raise  # it is opened anew all the time
+            os.close(self._fd)
+            self._fd = None
+            self._fd = os.open(self._path, _FLAGS)
+            os.write(self._fd, report)
+
+    def _wait(self) -> None:
+        self._stalled = True
+        self._empty.clear()
+        self._loop.add_writer(self._fd, self._go_on)
+        if not self._silence:
+            self._silence = self._loop.call_later(SILENCE_SECONDS, self._say, Port.SILENT)
+
+    def _go_on(self) -> None:
+        self._loop.remove_writer(self._fd)
+        self._stalled = False
+        if self._silence:
+            self._silence.cancel()
+            self._silence = None
+        self.kick()
+
+    def _look(self) -> None:
+        if self._fd is None:
+            return
+        if not self._stalled and self._line.next_report() is None:
+            self._write(self._probe())
+        if self._fd is not None:
+            self._later(PROBE_SECONDS, self._look)
+
+    def _read(self) -> None:
+        try:
+            leds = os.read(self._fd, _LED_REPORT)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if leds:
+            self._on_leds(leds[-1])
+
+    def _lose(self, error: OSError) -> None:
+        self._drop_file()
+        gone = error.errno in (errno.ENODEV, errno.ENXIO)
+        self._say(Port.MISSING if gone else Port.DISCONNECTED)
+        self._later(AGAIN_SECONDS, self.open)
+
+    def _drop_file(self) -> None:
+        if self._fd is not None:
+            self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
+            os.close(self._fd)
+        self._fd = None
+        self._stalled = False
+        if self._silence:
+            self._silence.cancel()
+            self._silence = None
+        # A computer that comes back must not get what was meant for it before.
+        self._line.forget()
+        self._empty.set()
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, action)
+
+    def _say(self, port: Port) -> None:
+        if port is not self.port:
+            self.port = port
+            self._on_port(port)

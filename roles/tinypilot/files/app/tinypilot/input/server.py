@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""One WebSocket a person: keys and mouse of the one who has the controls, and the news for all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from tinypilot.input import layouts, messages
+from tinypilot.input.computer import Computer
+from tinypilot.input.control import Control, Person
+
+PING_SECONDS = 5
+# Pages say each half second that they live while something is down.
+SILENCE_SECONDS = 2.0
+LOOK_SECONDS = 0.25
+PROGRESS_SECONDS = 0.2
+# One person has one page, or a few; more sockets than this are no people.
+PEOPLE_MAX = 64
+# A page that takes no news for so long is gone.
+SEND_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Visitor:
+    name: str
+    may_control: bool
+
+
+class Gatekeeper(Protocol):
+    """Who somebody is, and whether that still holds."""
+
+    async def find(self, token: str) -> Visitor | None: ...
+
+    async def no_longer_valid(self, tokens: set[str]) -> set[str]: ...
+
+
+class Connection:
+    def __init__(self, socket: web.WebSocketResponse, person: Person, token: str):
+        self.socket = socket
+        self.person = person
+        self.token = token
+        self.heard_at = time.monotonic()
+        self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
+
+    def tell(self, message: dict) -> None:
+        """Never waits: whoever does not listen must not hold up the others."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._news.put_nowait(message)
+
+    async def speak(self) -> None:
+        """Ends when the page has gone, or has been told that it must."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while True:
+                message = await self._news.get()
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self.socket.send_json(message)
+                if message["type"] == "ended":
+                    break
+        await self.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+
+
+class Server:
+    def __init__(
+        self, gatekeeper: Gatekeeper, cookie: str, paths: Sequence[str], idle_seconds: float
+    ):
+        self._gatekeeper = gatekeeper
+        self._cookie = cookie
+        self._paths = paths
+        self._control = Control(idle_seconds)
+        self._connections: dict[int, Connection] = {}
+        self._computer: Computer | None = None
+        self._paste: asyncio.Task | None = None
+        self._told: dict | None = None
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/api/input", self.serve)
+        application.cleanup_ctx.append(self._run)
+        return application
+
+    async def _run(self, _: web.Application) -> AsyncIterator[None]:
+        self._computer = Computer(self._paths, self._tell_all)
+        self._computer.open()
+        watches = [asyncio.create_task(watch()) for watch in (self._watch_down, self._watch_people)]
+        yield
+        for watch in watches:
+            watch.cancel()
+        self._stop_paste()
+        self._computer.close()
+
+    # --- One person ---
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        token = request.cookies.get(self._cookie, "")
+        visitor = await self._gatekeeper.find(token)
+        if visitor is None:
+            return web.Response(status=401)
+        if len(self._connections) >= PEOPLE_MAX:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=messages.MESSAGE_MAX)
+        await socket.prepare(request)
+        person = self._control.join(visitor.name, visitor.may_control)
+        connection = self._connections[person.number] = Connection(socket, person, token)
+        names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
+        connection.tell({"type": "welcome", "person": person.number, "layouts": names})
+        self._told = None
+        self._tell_all()
+        speaking = asyncio.create_task(connection.speak())
+        try:
+            await self._listen(connection)
+        finally:
+            self._remove(connection)
+            if socket.closed:  # it was closed from here, and perhaps still is being
+                await asyncio.wait({speaking}, timeout=SEND_SECONDS)
+            speaking.cancel()
+        return socket
+
+    async def _listen(self, connection: Connection) -> None:
+        async for packet in connection.socket:
+            if packet.type is not WSMsgType.TEXT:
+                return
+            connection.heard_at = time.monotonic()
+            try:
+                message = messages.parse(packet.data)
+            except messages.Refused as error:
+                reason = str(error).encode()[:120]
+                await connection.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=reason)
+                return
+            if connection.person.number not in self._connections:
+                return
+            self._do(connection, message)
+
+    def _remove(self, connection: Connection) -> None:
+        if self._connections.pop(connection.person.number, None):
+            self._change_control(lambda: self._control.leave(connection.person))
+
+    # --- What a person says ---
+
+    def _do(self, connection: Connection, message: dict) -> None:
+        person = connection.person
+        match message:
+            case {"type": "ask"}:
+                self._change_control(lambda: self._control.ask(person))
+            case {"type": "give-up"}:
+                self._change_control(lambda: self._control.give_up(person))
+            case {"type": "answer", "person": number, "yes": yes}:
+                self._change_control(lambda: self._control.answer(person, number, yes))
+            case {"type": "check", "layout": layout, "text": text}:
+                missing = layouts.load_all()[layout].untypable(layouts.normalized(text))
+                connection.tell({"type": "checked", "untypable": missing})
+            case {"type": "alive"}:
+                pass
+            case _ if self._control.use(person):
+                self._put_in(connection, message)
+
+    def _put_in(self, connection: Connection, message: dict) -> None:
+        computer = self._computer
+        match message:
+            case {"type": "release"}:
+                computer.release_all()
+                return
+            case {"type": "cancel"}:
+                self._stop_paste()
+                return
+            case {"type": "move", "x": x, "y": y}:
+                computer.pointer.move(x, y)
+            case {"type": "step", "x": x, "y": y}:
+                computer.relative_mouse.move(x, y)
+            case {"type": "button", "button": button, "down": down, "relative": relative}:
+                mouse = computer.relative_mouse if relative else computer.pointer
+                mouse.press(button, down)
+            case {"type": "wheel", "wheel": wheel, "pan": pan, "relative": relative}:
+                mouse = computer.relative_mouse if relative else computer.pointer
+                mouse.turn(wheel, pan)
+            case {"type": _} if self._paste:
+                return  # keys would get into the text
+            case {"type": "key", "code": code, "down": down}:
+                computer.keyboard.change(code, down)
+            case {"type": "combination", "codes": codes}:
+                computer.combine(codes)
+                return
+            case {"type": "paste", "layout": layout, "text": text}:
+                self._start_paste(connection, layouts.load_all()[layout], layouts.normalized(text))
+                return
+        computer.send()
+
+    # --- Paste ---
+
+    def _start_paste(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
+        missing = layout.untypable(text)
+        if missing:
+            connection.tell({"type": "paste", "state": "refused", "untypable": missing})
+            return
+        self._paste = asyncio.create_task(self._type(connection, layout, text))
+
+    async def _type(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
+        told_at = 0.0
+
+        def tell(state: str, done: int) -> None:
+            connection.tell({"type": "paste", "state": state, "done": done, "total": len(text)})
+
+        def on_progress(count: int) -> None:
+            nonlocal told_at, done
+            done = count
+            self._control.use(connection.person)
+            if time.monotonic() - told_at >= PROGRESS_SECONDS:
+                told_at = time.monotonic()
+                tell("typing", count)
+
+        done = 0
+        state = "cancelled"
+        try:
+            arrived = await self._computer.type(text, layout, on_progress)
+            state = "done" if arrived else "disconnected"
+        finally:
+            if self._paste is asyncio.current_task():
+                self._paste = None
+            tell(state, done)
+
+    def _stop_paste(self) -> None:
+        if self._paste:
+            self._paste.cancel()
+            self._paste = None
+
+    # --- All people ---
+
+    def _change_control(self, change: Callable[[], None]) -> None:
+        before = self._control.owner
+        change()
+        if self._control.owner is not before:
+            self._let_go()
+        self._tell_all()
+
+    def _let_go(self) -> None:
+        """Nothing stays down, and nothing more is typed, when somebody else takes over or nobody does."""
+        self._stop_paste()
+        self._computer.release_all()
+
+    def _tell_all(self) -> None:
+        owner = self._control.owner
+        news = {
+            "type": "state",
+            "usb": str(self._computer.port) if self._computer else "missing",
+            "leds": self._computer.leds if self._computer else 0,
+            "owner": owner.number if owner else None,
+            "idle": bool(owner) and self._control.is_idle,
+            "people": [
+                {
+                    "number": each.number,
+                    "name": each.name,
+                    "mayControl": each.may_control,
+                    "asks": each.asked_at is not None,
+                }
+                for each in self._control.people.values()
+            ],
+        }
+        if news != self._told:
+            self._told = news
+            for connection in self._connections.values():
+                connection.tell(news)
+
+    async def _watch_down(self) -> None:
+        """A page that hangs, or whose network is gone, holds nothing down."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            owner = self._control.owner
+            if not owner or not self._computer.anything_down:
+                continue
+            if time.monotonic() - self._connections[owner.number].heard_at > SILENCE_SECONDS:
+                self._computer.release_all()
+
+    async def _watch_people(self) -> None:
+        """Ends what belongs to sessions that no longer hold, and says who has become idle."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            tokens = {each.token for each in self._connections.values()}
+            gone = await self._gatekeeper.no_longer_valid(tokens)
+            for connection in list(self._connections.values()):
+                if connection.token in gone:
+                    self._remove(connection)
+                    connection.tell({"type": "ended"})
+            self._tell_all()

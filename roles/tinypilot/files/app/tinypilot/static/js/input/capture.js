@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// Keyboard, mouse and fingers over the picture, as long as this page has the controls.
+// Keys are captured while the picture has the focus; everything is let go when it loses it.
+
+import { HeldKeys } from './held-keys.js';
+import { placeOf } from './picture-map.js';
+import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
+import { WheelSteps } from './wheel-steps.js';
+
+// MouseEvent.button: left, middle, right, back, forward. USB: left, right, middle, back, forward.
+const USB_BUTTONS = [0, 2, 1, 3, 4];
+const RELATIVE_STEP_MAX = 4096;
+
+export class Capture extends EventTarget {
+  #stage;
+  #screen;
+  #socket;
+  #keys = new HeldKeys();
+  #buttons = new Set();
+  #wheel = new WheelSteps();
+  #touch = new TouchGestures();
+  #enabled = false;
+
+  // stage: the element that takes the focus; screen: {width, height} of the picture
+  constructor({ stage, screen, socket }) {
+    super();
+    this.#stage = stage;
+    this.#screen = screen;
+    this.#socket = socket;
+    this.#listen();
+  }
+
+  set enabled(enabled) {
+    if (this.#enabled && !enabled) this.letGo();
+    this.#enabled = enabled;
+    if (!enabled && this.isRelative) document.exitPointerLock();
+    this.#report();
+  }
+
+  get isCapturing() {
+    return this.#enabled && document.activeElement === this.#stage && document.hasFocus();
+  }
+
+  get isRelative() {
+    return document.pointerLockElement === this.#stage;
+  }
+
+  letGo() {
+    const keys = this.#keys.clear();
+    const buttons = this.#buttons.size > 0;
+    this.#buttons.clear();
+    this.#touch.cancel();
+    if (keys || buttons) this.#socket.say('release');
+    this.#note();
+  }
+
+  leave() {
+    this.letGo();
+    if (this.isRelative) document.exitPointerLock();
+    this.#stage.blur();
+    this.dispatchEvent(new Event('leave'));
+  }
+
+  #listen() {
+    const stage = this.#stage;
+    const on = (target, name, action, options) => target.addEventListener(name, action, options);
+    on(stage, 'keydown', (event) => this.#keyDown(event));
+    on(stage, 'keyup', (event) => this.#keyUp(event));
+    on(stage, 'focus', () => this.#report());
+    on(stage, 'blur', () => {
+      this.letGo();
+      this.#report();
+    });
+    on(globalThis, 'blur', () => {
+      this.letGo();
+      this.#report();
+    });
+    on(globalThis, 'focus', () => this.#report());
+    on(globalThis, 'pagehide', () => this.letGo());
+    on(document, 'visibilitychange', () => document.hidden && this.letGo());
+    on(document, 'pointerlockchange', () => {
+      this.letGo();
+      this.#report();
+    });
+    on(stage, 'pointerdown', (event) => this.#pointerDown(event));
+    on(stage, 'pointermove', (event) => this.#pointerMove(event));
+    on(stage, 'pointerup', (event) => this.#pointerUp(event));
+    on(stage, 'pointercancel', () => this.letGo());
+    on(stage, 'wheel', (event) => this.#turn(event), { passive: false });
+    on(stage, 'contextmenu', (event) => event.preventDefault());
+    on(stage, 'auxclick', (event) => event.preventDefault());
+  }
+
+  #keyDown(event) {
+    if (!this.isCapturing) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.#send(this.#keys.press(event));
+  }
+
+  #keyUp(event) {
+    if (!this.isCapturing) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { changes, leave } = this.#keys.release(event);
+    this.#send(changes);
+    if (leave) this.leave();
+  }
+
+  #send(changes) {
+    for (const change of changes) this.#socket.say('key', change);
+    this.#note();
+  }
+
+  #note() {
+    this.#socket.held = this.#keys.any || this.#buttons.size > 0;
+  }
+
+  // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared.
+  #pointerDown(event) {
+    if (event.pointerType === 'touch') {
+      this.#finger(this.#touch.down(event.pointerId, this.#point(event), event.timeStamp));
+      setTimeout(() => this.#finger(this.#touch.wait(performance.now())), LONG_PRESS_MS);
+      return;
+    }
+    this.#stage.setPointerCapture(event.pointerId);
+    this.#mouse(event);
+  }
+
+  #pointerMove(event) {
+    if (event.pointerType === 'touch') this.#finger(this.#touch.move(event.pointerId, this.#point(event)));
+    else this.#mouse(event);
+  }
+
+  #pointerUp(event) {
+    if (event.pointerType === 'touch') this.#finger(this.#touch.up(event.pointerId));
+    else this.#mouse(event);
+  }
+
+  #mouse(event) {
+    if (!this.#enabled) return;
+    const relative = this.isRelative;
+    if (!relative) this.#moveTo(this.#point(event));
+    else if (event.type === 'pointermove') {
+      const step = (value) => Math.max(-RELATIVE_STEP_MAX, Math.min(RELATIVE_STEP_MAX, Math.round(value)));
+      if (event.movementX || event.movementY) {
+        this.#socket.say('step', { x: step(event.movementX), y: step(event.movementY) });
+      }
+    }
+    for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
+  }
+
+  // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
+  #button(button, down, relative) {
+    if (down === this.#buttons.has(button)) return;
+    if (down) this.#buttons.add(button);
+    else this.#buttons.delete(button);
+    this.#socket.say('button', { button, down, relative });
+    this.#note();
+  }
+
+  #moveTo(point) {
+    const place = placeOf(point, this.#stage.getBoundingClientRect(), this.#screen.width, this.#screen.height);
+    if (place) this.#socket.say('move', place);
+  }
+
+  #finger(actions) {
+    if (!this.#enabled) return;
+    for (const { move, click, scroll } of actions) {
+      if (move) this.#moveTo(move);
+      if (scroll) this.#turnBy(scroll);
+      if (click !== undefined) {
+        for (const down of [true, false]) this.#button(USB_BUTTONS[click], down, false);
+      }
+    }
+  }
+
+  #turn(event) {
+    if (!this.#enabled) return;
+    event.preventDefault();
+    this.#turnBy(event);
+  }
+
+  #turnBy(delta) {
+    const steps = this.#wheel.turn(delta);
+    if (steps.wheel || steps.pan) this.#socket.say('wheel', { ...steps, relative: this.isRelative });
+  }
+
+  #point({ clientX, clientY }) {
+    return { x: clientX, y: clientY };
+  }
+
+  #report() {
+    this.dispatchEvent(new Event('change'));
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Combinations of keys that a browser or its computer keeps for itself, and the person's own.
+
+import { HeldKeys } from './held-keys.js';
+import { keyLabel } from './on-screen-keyboard.js';
+
+export const BUILT_IN = [
+  ['ControlLeft', 'AltLeft', 'Delete'],
+  ['AltLeft', 'Tab'],
+  ['AltLeft', 'F4'],
+  ['MetaLeft'],
+  ['MetaLeft', 'KeyL'],
+  ['ControlLeft', 'ShiftLeft', 'Escape'],
+  ['ControlLeft', 'KeyW'],
+  ['ControlLeft', 'AltLeft', 'F1'],
+  ['ControlLeft', 'AltLeft', 'F2'],
+  ['PrintScreen'],
+];
+const STORED = 'combinations';
+const KEYS_MAX = 6; // the device takes no more
+
+export const describe = (codes) => codes.map(keyLabel).join(' + ');
+
+export function isCombination(value) {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= KEYS_MAX &&
+    value.every((code) => typeof code === 'string' && /^\w+$/.test(code))
+  );
+}
+
+// What is stored may be anything: another version of the page wrote it.
+export function loadOwn(storage) {
+  try {
+    const value = JSON.parse(storage.getItem(STORED) ?? '[]');
+    return Array.isArray(value) ? value.filter(isCombination) : [];
+  } catch {
+    return [];
+  }
+}
+
+export function saveOwn(storage, combinations) {
+  storage.setItem(STORED, JSON.stringify(combinations));
+}
+
+// Learns a combination: all keys that are pressed until none is down.
+export class Recorder {
+  #keys = new HeldKeys();
+  #codes = [];
+
+  press(event) {
+    for (const { code, down } of this.#keys.press(event)) {
+      if (down) this.#codes.push(code);
+      else this.#codes = this.#codes.filter((each) => each !== code);
+    }
+  }
+
+  // The combination, once it is complete; else null.
+  release(event) {
+    this.#keys.release(event);
+    return this.#keys.any || !isCombination(this.#codes) ? null : this.#codes;
+  }
+}

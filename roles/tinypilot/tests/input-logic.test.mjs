@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+// Keyboard and mouse: what is decided without a browser.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+const BASE = new URL('../files/app/tinypilot/static/js/input/', import.meta.url);
+const { HeldKeys } = await import(new URL('held-keys.js', BASE));
+const { pictureIn, placeOf } = await import(new URL('picture-map.js', BASE));
+const { WheelSteps } = await import(new URL('wheel-steps.js', BASE));
+const { LONG_PRESS_MS, TouchGestures } = await import(new URL('touch-gestures.js', BASE));
+const { describeControls } = await import(new URL('controls-state.js', BASE));
+const { BUILT_IN, isCombination, loadOwn, Recorder } = await import(new URL('combinations.js', BASE));
+const { guessLayout, showCharacter } = await import(new URL('paste-dialog.js', BASE));
+
+const down = (code) => ({ code, down: true });
+const up = (code) => ({ code, down: false });
+
+// --- Keys ---
+
+test('a held key is sent once, and let go once', () => {
+  const keys = new HeldKeys();
+  assert.deepEqual(keys.press({ code: 'KeyA' }), [down('KeyA')]);
+  assert.deepEqual(keys.press({ code: 'KeyA', repeat: true }), []);
+  assert.deepEqual(keys.press({ code: 'KeyA' }), []);
+  assert.deepEqual(keys.release({ code: 'KeyA' }).changes, [up('KeyA')]);
+  assert.deepEqual(keys.release({ code: 'KeyA' }).changes, []);
+  assert.deepEqual(keys.press({ code: '' }), []);
+});
+
+test('the Control that Windows puts before AltGr is taken back', () => {
+  const keys = new HeldKeys();
+  keys.press({ code: 'ControlLeft', key: 'Control', timeStamp: 100 });
+  const changes = keys.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 101 });
+  assert.deepEqual(changes, [up('ControlLeft'), down('AltRight')]);
+  assert.deepEqual(keys.release({ code: 'ControlLeft' }).changes, []);
+});
+
+test('Control and then AltGr stay both', () => {
+  const keys = new HeldKeys();
+  keys.press({ code: 'ControlLeft', key: 'Control', timeStamp: 100 });
+  assert.deepEqual(keys.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 300 }), [down('AltRight')]);
+});
+
+test('keys that macOS forgets are let go with Command', () => {
+  const keys = new HeldKeys();
+  for (const code of ['ShiftLeft', 'MetaLeft', 'KeyC']) keys.press({ code });
+  assert.deepEqual(keys.release({ code: 'MetaLeft' }).changes, [up('MetaLeft'), up('KeyC')]);
+});
+
+test('Ctrl, Alt and Shift alone give the keyboard back, in any order, when one is let go', () => {
+  const keys = new HeldKeys();
+  for (const code of ['ShiftLeft', 'ControlLeft', 'AltLeft']) keys.press({ code });
+  assert.equal(keys.release({ code: 'ControlLeft' }).leave, true);
+  assert.equal(keys.release({ code: 'AltLeft' }).leave, false);
+});
+
+test('with another key they are an ordinary combination', () => {
+  const keys = new HeldKeys();
+  for (const code of ['ControlLeft', 'AltLeft', 'ShiftLeft', 'KeyT']) keys.press({ code });
+  assert.equal(keys.release({ code: 'KeyT' }).leave, false);
+  assert.equal(keys.release({ code: 'ShiftLeft' }).leave, false);
+});
+
+// --- Places ---
+
+test('bars at the sides or above and below belong to nothing', () => {
+  assert.deepEqual(pictureIn({ left: 10, top: 20, width: 2000, height: 720 }, 1280, 720), {
+    left: 370, top: 20, scale: 1, width: 1280, height: 720,
+  });
+  assert.equal(pictureIn({ left: 0, top: 0, width: 640, height: 1000 }, 1280, 720).top, 320);
+});
+
+test('each pixel of the picture is met, at any zoom and resolution', () => {
+  for (const [width, height] of [[640, 480], [1024, 768], [1280, 720], [1920, 1080], [3840, 2160]]) {
+    for (const scale of [0.33, 0.5, 1, 1.25, 2.5]) {
+      const box = { left: 7.5, top: 31.25, width: width * scale + 100, height: height * scale };
+      for (const pixel of [0, 1, Math.floor(width / 3), width - 2, width - 1]) {
+        const point = { x: 7.5 + 50 + (pixel + 0.5) * scale, y: 31.25 };
+        const { x } = placeOf(point, box, width, height);
+        assert.equal(Math.floor((x * width) / 32768), pixel, `${pixel} of ${width} at ${scale}`);
+      }
+    }
+  }
+});
+
+test('places outside are those at the edge, and stay in range', () => {
+  const box = { left: 0, top: 0, width: 1280, height: 720 };
+  for (const point of [{ x: -50, y: -1 }, { x: 5000, y: 9000 }]) {
+    const { x, y } = placeOf(point, box, 1280, 720);
+    assert.ok(x >= 0 && x <= 32767 && y >= 0 && y <= 32767);
+  }
+  assert.equal(placeOf({ x: 1, y: 1 }, box, 0, 0), null);
+});
+
+// --- Wheel ---
+
+test('a notch is a step, and fractions add up', () => {
+  const wheel = new WheelSteps();
+  assert.deepEqual(wheel.turn({ deltaX: 0, deltaY: 100 }), { wheel: -1, pan: 0 });
+  assert.deepEqual(wheel.turn({ deltaX: 0, deltaY: -3, deltaMode: 1 }), { wheel: 0, pan: 0 });
+  let steps = 0;
+  for (let i = 0; i < 99; i++) steps += wheel.turn({ deltaX: 10, deltaY: 0 }).pan;
+  assert.equal(steps, 9);
+});
+
+test('another direction begins anew', () => {
+  const wheel = new WheelSteps();
+  wheel.turn({ deltaX: 0, deltaY: 90 });
+  assert.equal(wheel.turn({ deltaX: 0, deltaY: -90 }).wheel, 0);
+  assert.equal(wheel.turn({ deltaX: 0, deltaY: -10 }).wheel, 1);
+});
+
+// --- Fingers ---
+
+const at = (x, y) => ({ x, y });
+
+test('a tap moves and clicks', () => {
+  const touch = new TouchGestures();
+  assert.deepEqual(touch.down(1, at(5, 5), 0), [{ move: at(5, 5) }]);
+  assert.deepEqual(touch.move(1, at(7, 7)), []);
+  assert.deepEqual(touch.up(1), [{ click: 0 }]);
+});
+
+test('a long press is the right button, once', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(5, 5), 0);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS - 1), []);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS), [{ click: 2 }]);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS * 2), []);
+  assert.deepEqual(touch.up(1), []);
+});
+
+test('a finger that wanders moves the pointer and clicks nothing', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(0, 0), 0);
+  assert.deepEqual(touch.move(1, at(50, 0)), [{ move: at(50, 0) }]);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS), []);
+  assert.deepEqual(touch.up(1), []);
+});
+
+test('two fingers scroll, and the one that stays longer does nothing', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(0, 100), 0);
+  assert.deepEqual(touch.down(2, at(50, 100), 10), []);
+  assert.deepEqual(touch.move(1, at(0, 80)), [{ scroll: { deltaX: 0, deltaY: 10 } }]);
+  assert.deepEqual(touch.up(1), []);
+  assert.deepEqual(touch.move(2, at(90, 90)), []);
+  assert.deepEqual(touch.up(2), []);
+  touch.down(3, at(0, 0), 20);
+  assert.deepEqual(touch.up(3), [{ click: 0 }]);
+});
+
+// --- Who has the controls ---
+
+const person = (number, name, more = {}) => ({ number, name, mayControl: true, asks: false, ...more });
+
+test('who has the controls is said in words', () => {
+  const people = [person(1, 'ann'), person(2, 'bob', { asks: true }), person(3, 'eve', { mayControl: false })];
+  const state = { owner: 1, idle: false, usb: 'connected', people };
+  assert.equal(describeControls(null, 1).control, 'offline');
+  assert.equal(describeControls(state, 1).control, 'mine');
+  assert.deepEqual(describeControls(state, 1).asking.map(({ name }) => name), ['bob']);
+  assert.equal(describeControls(state, 2).control, 'theirs');
+  assert.equal(describeControls(state, 2).text, 'You asked ann for the controls');
+  assert.deepEqual(describeControls(state, 2).asking, []);
+  assert.equal(describeControls({ ...state, idle: true }, 3).text, 'ann has the controls, and is idle');
+  assert.equal(describeControls(state, 3).control, 'watching');
+  assert.equal(describeControls({ ...state, owner: null }, 2).control, 'free');
+});
+
+test('a USB side that is not there is said', () => {
+  const state = { owner: null, idle: false, people: [] };
+  assert.equal(describeControls({ ...state, usb: 'connected' }, 1).problem, '');
+  for (const usb of ['silent', 'disconnected', 'missing']) {
+    assert.match(describeControls({ ...state, usb }, 1).problem, /\.$/);
+  }
+});
+
+// --- Combinations ---
+
+const storage = (text) => ({ getItem: () => text });
+
+test('whatever is stored, only combinations come back', () => {
+  assert.ok(BUILT_IN.every(isCombination));
+  assert.deepEqual(loadOwn(storage(null)), []);
+  for (const bad of ['{', '3', '[[]]', '[["a b"]]', '[[1]]', '["KeyA"]', '[["a","b","c","d","e","f","g"]]']) {
+    assert.deepEqual(loadOwn(storage(bad)), [], bad);
+  }
+  assert.deepEqual(loadOwn(storage('[["AltLeft","KeyX"], 7]')), [['AltLeft', 'KeyX']]);
+});
+
+test('a combination is recorded when all is let go', () => {
+  const recorder = new Recorder();
+  for (const code of ['ControlLeft', 'AltLeft', 'KeyX']) recorder.press({ code });
+  assert.equal(recorder.release({ code: 'KeyX' }), null);
+  assert.equal(recorder.release({ code: 'ControlLeft' }), null);
+  assert.deepEqual(recorder.release({ code: 'AltLeft' }), ['ControlLeft', 'AltLeft', 'KeyX']);
+});
+
+// --- Paste ---
+
+test('the layout is guessed from what the person reads', () => {
+  const layouts = ['de', 'de-ch', 'en-gb', 'en-us', 'fr-be', 'pt-br'].map((id) => ({ id }));
+  assert.equal(guessLayout(layouts, ['de-CH', 'en']), 'de-ch');
+  assert.equal(guessLayout(layouts, ['de-AT']), 'de');
+  assert.equal(guessLayout(layouts, ['en']), 'en-us');
+  assert.equal(guessLayout(layouts, ['pt']), 'pt-br');
+  assert.equal(guessLayout(layouts, ['xx']), 'en-us');
+});
+
+test('characters without a picture are named', () => {
+  assert.equal(showCharacter('€'), '€');
+  assert.equal(showCharacter('\u0007'), 'U+0007');
+  assert.equal(showCharacter('\u200b'), 'U+200B');
+});

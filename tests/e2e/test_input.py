@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""Keyboard and mouse: what is done in a browser is read out of the decoded picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .desk import Computer, read_desk, text_crc, wait_for_desk
+from .device import Device
+from .patience import PATIENCE_SECONDS
+from .remote_screen import RemoteScreen
+
+FOX = "The quick brown fox"
+NOTHING = bytes(8)
+
+
+@pytest.fixture
+def computer(device: Device) -> Iterator[Computer]:
+    """The attached computer, on whose desk nothing is; its screen is the picture."""
+    computer = Computer(device)
+    computer.restore()
+    device.control(content="computer")
+    yield computer
+    computer.restore()
+
+
+@pytest.fixture
+def new_person(computer, new_screen) -> Callable[[str], RemoteScreen]:
+    """Opens the page as somebody of this role, who sees the desk."""
+
+    def make(role: str = "operator") -> RemoteScreen:
+        screen = new_screen(role=role)
+        screen.open().wait_until_live()
+        wait_for_desk(screen, lambda desk: True, "there is a desk")
+        return screen
+
+    return make
+
+
+@pytest.fixture
+def owner(new_person) -> RemoteScreen:
+    """Somebody who has the controls, and whose keys go to the computer."""
+    screen = new_person()
+    screen.page.locator("#control-ask").click()
+    wait_for_control(screen, "mine")
+    screen.page.locator("#stage").focus()
+    wait_for(screen, "html[data-captured=true]")
+    return screen
+
+
+def wait_for(screen: RemoteScreen, selector: str) -> None:
+    screen.page.locator(selector).wait_for(state="attached", timeout=PATIENCE_SECONDS * 1000)
+
+
+def wait_for_control(screen: RemoteScreen, control: str) -> None:
+    wait_for(screen, f"html[data-control={control}]")
+
+
+def press(screen: RemoteScreen, *codes: str) -> None:
+    for code in codes:
+        screen.page.keyboard.down(code)
+    for code in reversed(codes):
+        screen.page.keyboard.up(code)
+
+
+def type_keys(screen: RemoteScreen, text: str) -> None:
+    """Letters and spaces, by their positions on a US keyboard."""
+    for letter in text:
+        code = "Space" if letter == " " else f"Key{letter.upper()}"
+        press(screen, *(["ShiftLeft"] if letter.isupper() else []), code)
+
+
+@pytest.mark.parametrize(
+    ("layout", "shown"),
+    [("us", FOX), ("de", FOX), ("fr", "The auick brozn fox"), ("gb", FOX), ("cz", FOX)],
+)
+def test_what_is_typed_is_shown_as_the_computers_layout_has_it(owner, computer, layout, shown):
+    computer.tell(f"layout {layout}")
+    type_keys(owner, FOX)
+    desk = wait_for_desk(owner, lambda desk: desk.typed == len(FOX), "all is typed")
+    assert desk.tail == shown
+    assert desk.modifiers == 0 and desk.keys == bytes(6)
+
+
+def test_modifiers_are_physical_and_shown(owner):
+    bits = ["ControlLeft", "ShiftLeft", "AltLeft", "MetaLeft"]
+    bits += [code.replace("Left", "Right") for code in bits]
+    for bit, code in enumerate(bits):
+        owner.page.keyboard.down(code)
+        wait_for_desk(owner, lambda desk, bit=bit: desk.modifiers == 1 << bit, f"{code} is down")
+        owner.page.keyboard.up(code)
+    wait_for_desk(owner, lambda desk: desk.modifiers == 0, "nothing is down")
+
+
+def test_leds_come_back_to_the_page(owner, computer):
+    press(owner, "CapsLock")
+    wait_for_desk(owner, lambda desk: desk.leds == 2, "Caps Lock is lit")
+    owner.page.locator("#led-caps").wait_for(state="visible")
+    computer.tell("leds num scroll")
+    owner.page.locator("#led-caps").wait_for(state="hidden")
+    owner.page.locator("#led-num").wait_for(state="visible")
+    owner.page.locator("#led-scroll").wait_for(state="visible")
+
+
+@pytest.mark.parametrize("viewport", [(1280, 800), (900, 1000), (1920, 600)])
+@pytest.mark.parametrize("mode", ["1280x720", "1024x768", "640x480"])
+def test_the_pointer_is_where_the_mouse_is(owner, computer, viewport, mode):
+    width, height = map(int, mode.split("x"))
+    computer.tell(f"mode {mode}")
+    owner.page.set_viewport_size({"width": viewport[0], "height": viewport[1]})
+    owner.wait_until(
+        lambda: owner.newest and (owner.newest.width, owner.newest.height) == (width, height),
+        "the picture has the new size",
+    )
+    wait_for_desk(owner, lambda desk: True, "there is a desk")
+    box = owner.page.locator("#stage").bounding_box()
+    scale = min(box["width"] / width, box["height"] / height)
+    left = box["x"] + (box["width"] - width * scale) / 2
+    top = box["y"] + (box["height"] - height * scale) / 2
+    for x, y in [(3, 200), (width // 2, height // 2), (width - 4, height - 4)]:
+        owner.page.mouse.move(left + (x + 0.5) * scale, top + (y + 0.5) * scale)
+        owner.page.mouse.down()
+        desk = wait_for_desk(owner, lambda desk: desk.buttons == 1, "the button is down")
+        assert abs(desk.pointer[0] - x) <= 2 and abs(desk.pointer[1] - y) <= 2
+        owner.page.mouse.up()
+        wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
+
+
+def test_the_wheel_turns_both_ways_and_sideways(owner):
+    owner.page.locator("#stage").hover()
+    owner.page.mouse.wheel(0, 300)
+    wait_for_desk(owner, lambda desk: desk.wheel == -3, "the wheel turned down")
+    owner.page.mouse.wheel(0, -500)
+    wait_for_desk(owner, lambda desk: desk.wheel == 2, "the wheel turned up")
+    owner.page.mouse.wheel(200, 0)
+    wait_for_desk(owner, lambda desk: desk.pan == 2, "the wheel was tilted")
+
+
+def test_paste_of_2000_characters(owner, computer):
+    computer.tell("layout de")
+    line = "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich: @[{€}]~ ê! "
+    text = (line * 40)[:2000]
+    owner.page.locator("#open-paste").click()
+    owner.page.locator("#paste-layout").select_option("de")
+    owner.page.locator("#paste-text").fill(text)
+    owner.page.locator("#paste-start").click()
+    owner.page.locator("#paste-progress").wait_for(state="visible")
+    owner.wait_until(
+        lambda: owner.page.locator("#paste-result").inner_text() == "Done.", "it is done", 120
+    )
+    desk = wait_for_desk(owner, lambda desk: desk.typed == len(text), "all is typed")
+    assert desk.text_crc == text_crc(text)
+
+
+def test_what_cannot_be_typed_is_listed_and_nothing_is_typed(owner):
+    owner.page.locator("#open-paste").click()
+    owner.page.locator("#paste-layout").select_option("en-us")
+    owner.page.locator("#paste-text").fill("10 € für日")
+    missing = owner.page.locator("#paste-missing")
+    owner.wait_until(lambda: missing.inner_text(), "the characters are listed")
+    assert missing.inner_text() == "This layout can't type: € ü 日"
+    assert owner.page.locator("#paste-start").is_disabled()
+    assert read_desk(owner).typed == 0
+
+
+@pytest.mark.parametrize("way", ["blur", "window", "leave", "crash", "chord", "killed"])
+def test_no_key_stays_down(owner, new_person, device, way):
+    watcher = new_person("viewer")
+    owner.page.bring_to_front()
+    owner.page.locator("#stage").focus()
+    wait_for(owner, "html[data-captured=true]")
+    owner.page.keyboard.down("ShiftLeft")
+    owner.page.keyboard.down("KeyA")
+    wait_for_desk(watcher, lambda desk: desk.modifiers == 2 and desk.keys[0] == 4, "keys are down")
+    match way:
+        case "blur":
+            owner.page.locator("#open-keyboard").focus()
+        case "window":
+            owner.page.evaluate("dispatchEvent(new Event('blur'))")
+        case "leave":
+            owner.leave()
+        case "crash":
+            owner.page.context.close()
+        case "chord":
+            owner.page.keyboard.up("KeyA")
+            owner.page.keyboard.down("ControlLeft")
+            owner.page.keyboard.down("AltLeft")
+            owner.page.keyboard.up("AltLeft")
+            wait_for(owner, "html[data-captured=false]")
+        case "killed":
+            device.kill("tinypilot-input")
+    wait_for_desk(
+        watcher, lambda desk: desk.modifiers == 0 and desk.keys == bytes(6), "nothing is down"
+    )
+
+
+def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
+    other = new_person()
+    wait_for_control(other, "theirs")
+    other.page.locator("#stage").click()
+    press(other, "KeyX")
+    other.page.locator("#control-ask").click()
+    give = owner.page.get_by_role("button", name="Give", exact=True)
+    give.wait_for(state="visible")
+    assert read_desk(other).typed == 0
+    owner.page.locator("#stage").focus()
+    owner.page.keyboard.down("KeyA")
+    wait_for_desk(other, lambda desk: desk.tail == "a", "the owner types")
+    give.click()
+    wait_for_control(other, "mine")
+    wait_for_control(owner, "theirs")
+    wait_for_desk(other, lambda desk: desk.keys == bytes(6), "nothing is down")
+    before = read_desk(other).typed
+    other.page.locator("#stage").focus()
+    press(other, "KeyB")
+    owner.page.locator("#stage").focus()
+    press(owner, "KeyC")
+    desk = wait_for_desk(other, lambda desk: desk.typed == before + 1, "the new owner types")
+    assert desk.tail.endswith("b")
+
+
+def test_a_viewer_only_watches(new_person):
+    viewer = new_person("viewer")
+    wait_for_control(viewer, "watching")
+    assert viewer.page.locator("#control-ask").is_hidden()
+    viewer.page.locator("#stage").click()
+    press(viewer, "KeyA")
+    assert viewer.page.evaluate(
+        """() => new Promise((resolve) => {
+          const socket = new WebSocket(`wss://${location.host}/api/input`);
+          socket.onopen = () => {
+            socket.send(JSON.stringify({ type: 'ask' }));
+            socket.send(JSON.stringify({ type: 'key', code: 'KeyA', down: true }));
+            socket.send(JSON.stringify({ type: 'check', layout: 'de', text: 'x' }));
+          };
+          socket.onmessage = ({ data }) => JSON.parse(data).type === 'checked' && resolve(true);
+        })"""
+    )
+    assert read_desk(viewer).typed == 0 and read_desk(viewer).keys == bytes(6)
+
+
+def test_a_combination_and_the_on_screen_keyboard(owner, computer):
+    owner.page.get_by_text("Combinations").click()
+    owner.page.get_by_role("button", name="Ctrl + Alt + Del", exact=True).click()
+    keyboard = [bytes([5, 0, 0x4C]).ljust(8, b"\0"), bytes([5]).ljust(8, b"\0")]
+    owner.wait_until(
+        lambda: all(
+            report in [r for _, n, r in computer.reports() if n == 0] for report in keyboard
+        ),
+        "Ctrl, Alt and Del arrive",
+    )
+    owner.page.get_by_text("Combinations").click()
+    owner.page.locator("#open-keyboard").click()
+    owner.page.get_by_role("button", name="Left Shift").click()
+    owner.page.locator(".keyboard-key[data-code=KeyQ]").click()
+    owner.page.locator(".keyboard-key[data-code=KeyQ]").click()
+    wait_for_desk(owner, lambda desk: desk.tail == "Qq", "Q and q are typed")
+
+
+def test_the_page_says_when_the_computer_is_gone(owner, computer):
+    computer.tell("usb disconnected")
+    wait_for(owner, "html[data-usb=disconnected]")
+    assert "not connected by USB" in owner.page.locator("#control-problem").inner_text()
+    computer.tell("usb connected")
+    wait_for(owner, "html[data-usb=connected]")
+    owner.page.locator("#stage").focus()
+    press(owner, "KeyA")
+    wait_for_desk(owner, lambda desk: desk.tail == "a", "keys arrive again")
+    computer.tell("usb stuck")
+    wait_for(owner, "html[data-usb=silent]")
+
+
+def test_a_reboot_is_followed_through_the_firmwares_resolutions(owner, computer):
+    before = read_desk(owner).starts
+    computer.tell("reboot")
+    desk = wait_for_desk(owner, lambda desk: desk.starts == before + 1, "it starts")
+    assert desk.typed == 0
+    owner.wait_until(
+        lambda: owner.newest and (owner.newest.width, owner.newest.height) == (1280, 720),
+        "the system's resolution is shown",
+    )
+    owner.page.locator("#stage").focus()
+    press(owner, "KeyA")
+    wait_for_desk(owner, lambda desk: desk.tail == "a", "keys arrive")
