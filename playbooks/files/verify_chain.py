@@ -131,14 +131,7 @@ def check_capture(wiring):
         raise BrokenLink(
             f"There is no capture device {device}: is it plugged in? `ls -l /dev/video* /dev/kvm-video` shows what is."
         )
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (state := ask_ustreamer(wiring)).get("h264", {"online": True})["online"]:
-        if time.monotonic() > deadline:
-            raise BrokenLink(
-                "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
-                "`journalctl -u ustreamer` tells why; a hung encoder needs a reboot."
-            )
-        time.sleep(0.25)
+    state = ask_ustreamer(wiring)
     if "h264" not in state:
         raise BrokenLink(
             "uStreamer encodes no H.264, as if it had not been told of a sink: is it another build than "
@@ -149,6 +142,18 @@ def check_capture(wiring):
             "uStreamer says that the attached computer sends no picture, and a moment ago it did: was it switched off?"
         )
     return state["source"]
+
+
+def check_encoder(wiring, patience_seconds):
+    """Newer uStreamers open their encoder for a viewer only: somebody has to watch meanwhile."""
+    deadline = time.monotonic() + patience_seconds
+    while not ask_ustreamer(wiring)["h264"]["online"]:
+        if time.monotonic() > deadline:
+            raise BrokenLink(
+                "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
+                "`journalctl -u ustreamer` tells why; a hung encoder needs a reboot."
+            )
+        time.sleep(0.25)
 
 
 def check_sink(wiring):
@@ -229,7 +234,10 @@ def watch(wiring):
             if "jsep" in answer:
                 return janus
             refusal = answer.get("plugindata", {}).get("data") or answer.get("error")
-            if refusal.get("error_code") != NO_PICTURE_YET or time.monotonic() > deadline:
+            has_no_picture = refusal.get("error_code") == NO_PICTURE_YET
+            if not has_no_picture or time.monotonic() > deadline:
+                if has_no_picture:
+                    check_encoder(wiring, 0)
                 raise BrokenLink(
                     f"The uStreamer plugin makes no offer ({refusal.get('error') or refusal}): "
                     "`journalctl -u janus -u ustreamer` tells why."
@@ -286,6 +294,7 @@ def follow(wiring):
         result.update(signal=source["online"], **source["resolution"])
         path = check_sink(wiring)
         janus = watch(wiring)
+        check_encoder(wiring, PATIENCE_SECONDS)
         if result["signal"]:
             check_sink_advances(wiring, path)
         janus.socket.close()
