@@ -258,6 +258,7 @@ class Build:
         # One that an interrupted play left behind.
         self.run("systemctl", "stop", self.unit)
         self.run("systemctl", "reset-failed", self.unit)
+        self.clear()
         script = f"/run/{self.name}-build.sh"
         with open(script, "w") as file:
             file.write(self.wish["script"])
@@ -315,7 +316,9 @@ class Build:
                 f"The build of {self.name} was ended before it was through: run the play again."
             )
         if state["Result"] != "success":
-            self.explain(state, log)
+            # Its last words may be on their way still.
+            self.run("journalctl", "--sync")
+            self.explain(state, self.log(state))
         try:
             self.keep()
         finally:

@@ -316,7 +316,7 @@ def test_an_upgrade_begins_cleanly_and_keeps_the_old_build(device: Device, live:
 def assert_returned(code, output, version):
     assert code != 0
     assert re.search(
-        rf"No picture within \d+ s, so {re.escape(version[1:])}-bundled-\w+ was left again: the build that worked "
+        rf"[Ss]o {re.escape(version[1:])}-bundled-\w+ was left again: the build that worked "
         r"before runs and shows its picture\.",
         output,
     ), output
@@ -325,11 +325,14 @@ def assert_returned(code, output, version):
 @pytest.mark.parametrize(
     ("version", "patience", "sentence"),
     [
-        pytest.param("v5.4.2", {}, "No picture within 60 s", id="crashes"),
+        pytest.param("v5.4.2", {}, "ustreamer", id="crashes"),
         # Returned from once more: nobody said that it is not wanted any more.
         pytest.param("v5.4.2", IMPATIENT, "ustreamer", id="crashes again"),
         pytest.param(
-            "v5.4.4", IMPATIENT, "No new frame came into the sink", id="never writes a frame"
+            "v5.4.4",
+            {},
+            "somebody watches: `journalctl -u ustreamer` tells why. No picture within 60 s, so 5.4.4",
+            id="never writes a frame",
         ),
         pytest.param("v5.4.5", IMPATIENT, "uStreamer encodes no H.264", id="knows no sink"),
         pytest.param("v5.4.6", IMPATIENT, "and a moment ago it did", id="claims no signal"),
