@@ -243,7 +243,7 @@ class Door:
     def _use_code(self, user, typed: str) -> bool:
         """The app's code, or one of the recovery codes; each once."""
         typed = typed.replace(" ", "").upper()
-        step = totp.step_of(user["totp_key"], typed, user["totp_step"])
+        step = totp.step_of(user["totp_key"], typed)
         with self.store.transaction() as database:
             if step is not None:
                 used = database.execute(
@@ -398,7 +398,7 @@ class Door:
     ) -> list[str]:
         """Once the app has shown that it knows the key. Returns the recovery codes, which are shown once."""
         user = self._prove(session, password, visitor)
-        step = totp.step_of(key, code.replace(" ", ""), 0)
+        step = totp.step_of(key, code.replace(" ", ""))
         if step is None:
             raise Refused(
                 400, "The code is wrong: is the key in the app, and are the clocks of both right?"

@@ -34,10 +34,10 @@ def code(key: bytes, step: int) -> str:
     return f"{number % 1_000_000:06}"
 
 
-def step_of(key: bytes, typed: str, last_step: int) -> int | None:
-    """The step that `typed` is the code of, if it is later than the last one used."""
+def step_of(key: bytes, typed: str) -> int | None:
+    """The step that `typed` is the code of, if it is now."""
     now = int(time.time()) // STEP_SECONDS
     for step in range(now - STEPS_APART, now + STEPS_APART + 1):
-        if step > last_step and hmac.compare_digest(code(key, step).encode(), typed.encode()):
+        if hmac.compare_digest(code(key, step).encode(), typed.encode()):
             return step
     return None
