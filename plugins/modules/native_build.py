@@ -358,10 +358,7 @@ class Build:
             "compiler": self.compiler(),
             "libraries": self.libraries(),
         }
-        # Named by its content as well: what was linked anew against another library stands beside the old one, and has
-        # to prove itself.
-        named_by = json.dumps(stamp, sort_keys=True) + tree_checksum(stage)
-        digest = hashlib.sha256(named_by.encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
         build = os.path.join(self.builds, f"{self.wish['label']}-{digest[:8]}")
         for left in (build + ".new", build + ".old"):
             shutil.rmtree(left, ignore_errors=True)
@@ -388,6 +385,10 @@ class Build:
             self.fail(f"{self.name} {self.wish['label']} was compiled, but {defect}.")
         self.hold_libraries(build + ".new")
         if os.path.exists(build):
+            # It could not run any more. What takes its place has to prove itself anew.
+            shutil.rmtree(
+                os.path.join(self.builds, "proven", os.path.basename(build)), ignore_errors=True
+            )
             os.rename(build, build + ".old")
         os.rename(build + ".new", build)
         shutil.rmtree(build + ".old", ignore_errors=True)

@@ -397,7 +397,6 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
     code, output = play("v5.4.11")
     assert code == 0, output
     assert "libstandin.so.1" in device.sh(f"ldd {LINK}/bin/ustreamer")
-    before = active(device)
 
     with live.by_itself():
         install_library(device, 2)
@@ -406,7 +405,6 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
         assert "bin/ustreamer needs libstandin.so.1, which is gone" in output
         live.wait_until_live(captured_after=time.time())
     assert "libstandin.so.2 => /" in device.sh(f"ldd {LINK}/bin/ustreamer")
-    assert active(device) != before
 
     # The way back to a build that is there compiles nothing.
     compiled = device.sh(f"stat --format=%Z {BUILDS}/5.4.1-bundled-*/built-from")
