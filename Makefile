@@ -1,14 +1,14 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test bench workbench lock docs
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream bench bench-side-by-side workbench lock docs
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BUILD  := build
 # The Docker engine and apt belong to root.
-SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI)
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
 PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10
 HOST   ?=
@@ -18,7 +18,7 @@ LOGIN   = $(if $(findstring @,$(HOST)),$(firstword $(subst @, ,$(HOST))))
 ARGS   ?=
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-11s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-19s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
 	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json
@@ -60,8 +60,14 @@ fuzz: workbench ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 test: $(VENV)/lock workbench ## everything: check, refusals, the whole product in a virtual Pi, browsers
 	@$(SUDO) tools/test.sh
 
+test-upstream: $(VENV)/lock workbench ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
+	@$(SUDO) tools/test_upstream.sh
+
 bench: $(VENV)/lock workbench ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
 	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi
+
+bench-side-by-side: $(VENV)/lock workbench ## measure this project's plugin beside upstream's, into docs/performance.md
+	@$(SUDO) $(BIN)/python -m tests.bench --side-by-side
 
 # What the tests need beyond the appliance: programs and header files, with the packages they come from.
 workbench: $(VENV)/lock | $(BUILD)

@@ -138,7 +138,12 @@ class Viewer:
         http = await self._stack.enter_async_context(aiohttp.ClientSession())
         try:
             self._socket = await self._stack.enter_async_context(
-                http.ws_connect(self.url, protocols=["janus-protocol"], ssl=tls, timeout=5)
+                http.ws_connect(
+                    self.url,
+                    protocols=["janus-protocol"],
+                    ssl=tls,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=5),
+                )
             )
         except aiohttp.ServerFingerprintMismatch as error:
             raise ChainError(

@@ -2,6 +2,7 @@
 """Measures, prints tables and writes them into docs/performance.md.
 
 python -m tests.bench --device NAME [--only PART]... [--provision]
+python -m tests.bench --side-by-side
 """
 
 from __future__ import annotations
@@ -10,7 +11,17 @@ import argparse
 
 from ..e2e.device import Device
 from ..e2e.remote_screen import launch_browser
-from . import comeback, document, first_picture, latency, load, machine, provisioning, rate
+from . import (
+    comeback,
+    document,
+    first_picture,
+    latency,
+    load,
+    machine,
+    provisioning,
+    rate,
+    side_by_side,
+)
 
 PARTS = {
     "latency": latency.measure,
@@ -28,11 +39,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--provision", action="store_true", help="make a container of its own and time that, too"
     )
+    parser.add_argument(
+        "--side-by-side",
+        action="store_true",
+        help="compare this project's plugin with upstream's, in a container of its own",
+    )
     arguments = parser.parse_args()
     arguments.parts = list(PARTS) if arguments.only is None else arguments.only
     if not arguments.device:
-        if not arguments.provision or arguments.only:
-            parser.error("--device NAME is needed for all but --provision")
+        if not (arguments.provision or arguments.side_by_side) or arguments.only:
+            parser.error("--device NAME is needed for all but --provision and --side-by-side")
         arguments.parts = []
     return arguments
 
@@ -60,6 +76,10 @@ def main() -> None:
                     publish(part, where, PARTS[part](browser, device))
                 finally:
                     device.restore()
+    if arguments.side_by_side:
+        where = machine.describe()
+        with launch_browser() as browser:
+            publish("side-by-side", where, side_by_side.measure(browser))
     if arguments.provision:
         where = machine.describe()
         publish("provisioning", where, provisioning.measure())

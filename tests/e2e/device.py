@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from dataclasses import dataclass
@@ -15,15 +16,15 @@ SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
 _ASK_USTREAMER = """
-import socket
+import base64, socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.settimeout(5)
 s.connect("/run/ustreamer/http.sock")
-s.sendall(b"GET /state HTTP/1.0\\r\\n\\r\\n")
+s.sendall(f"GET /{sys.argv[1]} HTTP/1.0\\r\\n\\r\\n".encode())
 answer = b""
 while part := s.recv(65536):
     answer += part
-print(answer.split(b"\\r\\n\\r\\n", 1)[1].decode())
+print(base64.b64encode(answer.split(b"\\r\\n\\r\\n", 1)[1]).decode())
 """
 
 
@@ -76,10 +77,23 @@ class Device:
         """Runs a Python program as root on the device and returns its output."""
         return docker("exec", self.name, "python3", "-c", program, *arguments, check=check)
 
+    @property
+    def has_upstreams_plugin(self) -> bool:
+        """Whether Janus shows uStreamer's own plugin, not this project's. It answers differently here and there."""
+        build = json.loads(self.sh("cat /opt/ustreamer/built-from"))
+        return build["inputs"]["plugin"] == "upstream"
+
     def state(self) -> dict:
         """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
-        answer = self.python(_ASK_USTREAMER, check=False)
+        answer = self._ask_ustreamer("state")
         return json.loads(answer)["result"] if answer else {}
+
+    def snapshot(self) -> bytes:
+        """uStreamer's newest JPEG; empty while it does not answer."""
+        return self._ask_ustreamer("snapshot")
+
+    def _ask_ustreamer(self, path: str) -> bytes:
+        return base64.b64decode(self.python(_ASK_USTREAMER, path, check=False))
 
     def is_active(self, *services: str) -> bool:
         states = self.sh(f"systemctl is-active {' '.join(services)}", check=False).split()

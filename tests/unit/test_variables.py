@@ -18,6 +18,16 @@ def load(path):
     return yaml.safe_load((ROOT / path).read_text())
 
 
+def texts(role):
+    """The content of every file of the role that reads variables, by path."""
+    return {
+        path: path.read_text()
+        for folder in ("tasks", "templates", "vars", "defaults")
+        for path in (ROOT / "roles" / role / folder).rglob("*")
+        if path.is_file()
+    }
+
+
 def options(role):
     return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 
@@ -44,19 +54,13 @@ def test_every_default_is_specified_with_the_same_value(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_public_names_have_the_role_as_prefix_and_private_ones_two_underscores(role):
     assert all(name.startswith(f"{role}_") for name in load(f"roles/{role}/defaults/main.yml"))
-    private = ROOT / "roles" / role / "vars" / "main.yml"
-    if private.exists():
+    for private in (ROOT / "roles" / role / "vars").rglob("*.yml"):
         assert all(name.startswith(f"__{role}_") for name in load(private.relative_to(ROOT)))
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_is_used(role):
-    texts = [
-        path.read_text()
-        for folder in ("tasks", "templates", "vars", "defaults")
-        for path in (ROOT / "roles" / role / folder).glob("*")
-    ]
-    everything = "\n".join(texts)
+    everything = "\n".join(texts(role).values())
     for name in options(role):
         uses = re.findall(rf"\b{name}\b(?!:)", everything)
         assert uses, f"{name} is declared but nothing uses it"
@@ -65,10 +69,9 @@ def test_every_variable_is_used(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_no_variable_of_another(role):
     others = {name for other in ROLES if other != role for name in options(other)}
-    for folder in ("tasks", "templates", "vars", "defaults"):
-        for path in (ROOT / "roles" / role / folder).glob("*"):
-            strangers = others & set(re.findall(r"\b[a-z]\w+\b", path.read_text()))
-            assert not strangers, f"{path.relative_to(ROOT)} reads {strangers}"
+    for path, text in texts(role).items():
+        strangers = others & set(re.findall(r"\b[a-z]\w+\b", text))
+        assert not strangers, f"{path.relative_to(ROOT)} reads {strangers}"
 
 
 def test_the_wiring_file_sets_only_what_exists():

@@ -194,11 +194,31 @@ def test_a_wrong_variable(variables, sentence):
     assert_refused(BARE, variables, sentence)
 
 
-def test_no_capture_device():
-    # /dev/null stands for the encoder: a character device is all that can be asked of a path before use.
+# /dev/null stands for an encoder: a character device is all that can be asked of a path before use.
+H264_ENCODER_ALONE = {"ustreamer_hardware_required": True, "ustreamer_encoder_device": "/dev/null"}
+
+
+def test_no_jpeg_encoder():
     assert_refused(
         BARE,
-        {"ustreamer_hardware_required": True, "ustreamer_encoder_device": "/dev/null"},
+        H264_ENCODER_ALONE,
+        "kvm-bare has no JPEG encoder at /dev/video31: name the device in ustreamer_jpeg_encoder_device, or set "
+        "ustreamer_jpeg_encoder to cpu",
+    )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({"ustreamer_jpeg_encoder": "cpu"}, id="cpu"),
+        pytest.param({"ustreamer_format": "MJPEG"}, id="mjpeg-is-passed-through"),
+        pytest.param({"ustreamer_jpeg_encoder_device": "/dev/null"}, id="it-is-there"),
+    ],
+)
+def test_no_capture_device(variables):
+    assert_refused(
+        BARE,
+        H264_ENCODER_ALONE | variables,
         "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
     )
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Prints one word for each thing that is so: capture, encoder (there), pi5, boot-config (there), overlay (in it),
-# reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule has not met it yet).
-#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE BOOT_CONFIG
-kind=$1 capture=$2 encoder=$3 config=$4
+# Prints one word for each thing that is so: capture, encoder, jpeg-encoder (there), pi5, boot-config (there), overlay
+# (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule has not met it
+# yet).
+#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG
+kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5
 
 # What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
 is_capture() {
@@ -22,6 +23,7 @@ elif [ "$capture" = /dev/kvm-video ]; then
     done
 fi
 [ ! -c "$encoder" ] || echo encoder
+[ ! -c "$jpeg_encoder" ] || echo jpeg-encoder
 grep -qs 'Raspberry Pi 5' /proc/device-tree/model && echo pi5
 if [ -f "$config" ]; then
     echo boot-config

@@ -220,8 +220,14 @@ static void expose(struct capture *capture, struct studio *studio, uint32_t inde
     buffer->used = studio->queue->size;
     if (studio->scratch) {
         pthread_mutex_unlock(&capture->device.lock);
-        buffer->used = jpeg_compress(studio->scratch, studio->queue->width, studio->queue->height,
-                                     JPEG_QUALITY, buffer->data, buffer->size);
+        buffer->used = jpeg_compress(
+            &(struct jpeg_source){
+                .pixels = studio->scratch,
+                .pixelformat = V4L2_PIX_FMT_UYVY,
+                .width = studio->queue->width,
+                .height = studio->queue->height,
+            },
+            JPEG_QUALITY, buffer->data, buffer->size);
         pthread_mutex_lock(&capture->device.lock);
     }
     buffer->timestamp.tv_sec = (time_t)(monotonic / 1000000);

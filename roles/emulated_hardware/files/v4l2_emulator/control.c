@@ -37,6 +37,7 @@ static void config_read(void) {
     the_config = (struct config){
         .capture_path = environment("V4L2_EMULATOR_CAPTURE", "/dev/video0"),
         .encoder_path = environment("V4L2_EMULATOR_ENCODER", "/dev/video11"),
+        .jpeg_encoder_path = environment("V4L2_EMULATOR_JPEG_ENCODER", "/dev/video31"),
         .control_path = environment("V4L2_EMULATOR_CONTROL", "/run/v4l2-emulator/control"),
         .stats_path = environment("V4L2_EMULATOR_STATS", NULL),
         .trace = environment("V4L2_EMULATOR_TRACE", NULL) != NULL,

@@ -8,11 +8,12 @@
 #include <stdbool.h>
 
 struct config {
-    const char *capture_path; // V4L2_EMULATOR_CAPTURE
-    const char *encoder_path; // V4L2_EMULATOR_ENCODER
-    const char *control_path; // V4L2_EMULATOR_CONTROL
-    const char *stats_path;   // V4L2_EMULATOR_STATS, NULL without
-    bool trace;               // V4L2_EMULATOR_TRACE
+    const char *capture_path;      // V4L2_EMULATOR_CAPTURE
+    const char *encoder_path;      // V4L2_EMULATOR_ENCODER
+    const char *jpeg_encoder_path; // V4L2_EMULATOR_JPEG_ENCODER
+    const char *control_path;      // V4L2_EMULATOR_CONTROL
+    const char *stats_path;        // V4L2_EMULATOR_STATS, NULL without
+    bool trace;                    // V4L2_EMULATOR_TRACE
 };
 
 // Only looks at the environment: harmless in a program that has nothing to do with video.

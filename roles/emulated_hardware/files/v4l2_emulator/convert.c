@@ -68,21 +68,35 @@ void convert_to_nv12(const uint8_t *pixels, uint32_t pixelformat, size_t stride,
     }
 }
 
-static uint8_t clamp(int value) {
+static uint8_t clamp(int16_t value) {
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-void convert_row_to_jpeg(const uint8_t *pixels, uint32_t pixelformat, uint32_t width, uint8_t *luma,
-                         uint8_t *u, uint8_t *v) {
-    int luma_offset = pixelformat == V4L2_PIX_FMT_UYVY;
-    const uint8_t *y = pixels + luma_offset;
-    const uint8_t *c = pixels + 1 - luma_offset;
+// Limited range to full: `growth` is in 1/256. In 16 bits, because a vector holds twice as many.
+static int16_t stretch(int16_t value, int16_t growth) {
+    return (int16_t)(value + (int16_t)((int16_t)(value * growth + 128) >> 8));
+}
 
-    // 298/256 = 255/219 stretches luma, 291/256 = 255/224 stretches chroma.
-    for (uint32_t x = 0; x < width; x++)
-        luma[x] = clamp(((y[2 * x] - 16) * 298 + 128) >> 8);
-    for (uint32_t x = 0; x < width / 2; x++) {
-        u[x] = clamp(((c[4 * x] - 128) * 291 + 128 * 256 + 128) >> 8);
-        v[x] = clamp(((c[4 * x + 2] - 128) * 291 + 128 * 256 + 128) >> 8);
+static void stretch_luma(const uint8_t *restrict from, uint8_t *restrict to, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = clamp(stretch((int16_t)(from[2 * i] - 16), 42)); // 255/219 = 298/256
+}
+
+static void stretch_chroma(const uint8_t *restrict upper, const uint8_t *restrict lower,
+                           uint8_t *restrict to, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        int16_t mean = (int16_t)((upper[4 * i] + lower[4 * i] + 1) >> 1);
+        to[i] = clamp((int16_t)(stretch((int16_t)(mean - 128), 35) + 128)); // 255/224 = 291/256
     }
+}
+
+void convert_rows_to_jpeg(const uint8_t *upper, const uint8_t *lower, uint32_t pixelformat,
+                          uint32_t width, uint8_t *const luma[2], uint8_t *u, uint8_t *v) {
+    int luma_offset = pixelformat == V4L2_PIX_FMT_UYVY;
+    int chroma_offset = 1 - luma_offset;
+
+    stretch_luma(upper + luma_offset, luma[0], width);
+    stretch_luma(lower + luma_offset, luma[1], width);
+    stretch_chroma(upper + chroma_offset, lower + chroma_offset, u, width / 2);
+    stretch_chroma(upper + chroma_offset + 2, lower + chroma_offset + 2, v, width / 2);
 }

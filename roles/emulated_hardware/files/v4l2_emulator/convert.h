@@ -20,9 +20,10 @@ uint32_t convert_bytes_per_pixel(uint32_t pixelformat);
 void convert_to_nv12(const uint8_t *pixels, uint32_t pixelformat, size_t stride, uint32_t width,
                      uint32_t height, const struct nv12 *to);
 
-// One row of YUYV or UYVY into three planes of full range, as JPEG wants them.
-void convert_row_to_jpeg(const uint8_t *pixels, uint32_t pixelformat, uint32_t width, uint8_t *luma,
-                         uint8_t *u, uint8_t *v);
+// Two rows of YUYV or UYVY into planes of full range with chroma at half the width and height, as
+// JPEG wants them.
+void convert_rows_to_jpeg(const uint8_t *upper, const uint8_t *lower, uint32_t pixelformat,
+                          uint32_t width, uint8_t *const luma[2], uint8_t *u, uint8_t *v);
 
 // BT.601 limited range of one pixel; chroma is meant to be averaged by the caller.
 struct yuv {

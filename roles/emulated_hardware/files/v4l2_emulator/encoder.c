@@ -5,23 +5,40 @@
 #include "convert.h"
 #include "device.h"
 #include "h264.h"
+#include "jpeg.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum {
-    // What a Pi's encoder grants for a compressed frame, in bytes.
-    FRAME_SIZE_MIN = 768 * 1024,
-    FPS_DEFAULT = 30,
+enum { FPS_DEFAULT = 30 };
+
+struct encoder;
+
+// What the two encoders differ in.
+struct codec {
+    const char *card;
+    uint32_t inputs[3];   // pixel formats that it reads; 0 is none
+    uint32_t pixelformat; // of the compressed frames
+    uint32_t size_min;    // bytes that are granted for one of them
+    int (*set_control)(struct encoder *encoder, const struct v4l2_control *control);
+    // Returns the bytes written, 0 if that failed. May set flags of the frame.
+    size_t (*compress)(struct encoder *encoder, const struct buffer *picture, struct buffer *frame);
 };
 
 struct encoder {
     struct device device; // first: device.c knows nothing of the rest
+    const struct codec *codec;
+    uint32_t sequence;
+
+    // H.264
     struct h264_options options;
     bool force_key;
-    uint32_t sequence;
     struct h264 *h264; // NULL until the first frame, and after a change of options
+
+    // JPEG
+    int quality; // percent
 };
 
 static struct encoder *encoder_of(struct device *device) {
@@ -33,17 +50,17 @@ static void forget_h264(struct encoder *encoder) {
     encoder->h264 = NULL;
 }
 
-static int query_capabilities(struct v4l2_capability *capability) {
+static int query_capabilities(const struct encoder *encoder, struct v4l2_capability *capability) {
     memset(capability, 0, sizeof *capability);
     strcpy((char *)capability->driver, "bcm2835-codec");
-    strcpy((char *)capability->card, "emulated H.264 encoder");
+    strcpy((char *)capability->card, encoder->codec->card);
     strcpy((char *)capability->bus_info, "platform:v4l2_emulator");
     capability->device_caps = V4L2_CAP_STREAMING | V4L2_CAP_VIDEO_M2M_MPLANE;
     capability->capabilities = capability->device_caps | V4L2_CAP_DEVICE_CAPS;
     return 0;
 }
 
-static int set_control(struct encoder *encoder, const struct v4l2_control *control) {
+static int set_h264_control(struct encoder *encoder, const struct v4l2_control *control) {
     struct h264_options *options = &encoder->options;
 
     switch (control->id) {
@@ -80,6 +97,22 @@ static int set_control(struct encoder *encoder, const struct v4l2_control *contr
     return 0;
 }
 
+static int set_jpeg_control(struct encoder *encoder, const struct v4l2_control *control) {
+    if (control->id != V4L2_CID_JPEG_COMPRESSION_QUALITY || control->value < 1 ||
+        control->value > 100)
+        return device_error(EINVAL);
+    encoder->quality = control->value;
+    return 0;
+}
+
+// What isn't known is answered with what is.
+static uint32_t input_format(const struct codec *codec, uint32_t wanted) {
+    for (size_t i = 0; i < sizeof codec->inputs / sizeof *codec->inputs; i++)
+        if (codec->inputs[i] == wanted)
+            return wanted;
+    return codec->inputs[0];
+}
+
 static void describe_format(const struct queue *queue, struct v4l2_pix_format_mplane *format) {
     format->width = queue->width;
     format->height = queue->height;
@@ -102,15 +135,15 @@ static int set_format(struct encoder *encoder, struct v4l2_format *format) {
     queue->width = wanted->width & ~1U;
     queue->height = wanted->height & ~1U;
     if (output) {
-        bool known = convert_bytes_per_pixel(wanted->pixelformat) > 0;
-        queue->pixelformat = known ? wanted->pixelformat : V4L2_PIX_FMT_YUYV;
+        queue->pixelformat = input_format(encoder->codec, wanted->pixelformat);
         queue->stride = queue->width * convert_bytes_per_pixel(queue->pixelformat);
         queue->size = queue->stride * queue->height;
     } else {
         uint32_t size = wanted->plane_fmt[0].sizeimage;
-        queue->pixelformat = V4L2_PIX_FMT_H264;
+        uint32_t size_min = encoder->codec->size_min;
+        queue->pixelformat = encoder->codec->pixelformat;
         queue->stride = 0;
-        queue->size = size > FRAME_SIZE_MIN ? size : FRAME_SIZE_MIN;
+        queue->size = size > size_min ? size : size_min;
     }
     forget_h264(encoder);
     describe_format(queue, wanted);
@@ -133,9 +166,9 @@ static int encoder_control(struct device *device, unsigned long request, void *a
 
     switch (request) {
     case VIDIOC_QUERYCAP:
-        return query_capabilities(argument);
+        return query_capabilities(encoder, argument);
     case VIDIOC_S_CTRL:
-        return set_control(encoder, argument);
+        return encoder->codec->set_control(encoder, argument);
     case VIDIOC_S_FMT:
         return set_format(encoder, argument);
     case VIDIOC_S_PARM:
@@ -145,8 +178,11 @@ static int encoder_control(struct device *device, unsigned long request, void *a
     }
 }
 
-static void encode(struct encoder *encoder, const struct buffer *picture, struct buffer *frame) {
+static size_t compress_h264(struct encoder *encoder, const struct buffer *picture,
+                            struct buffer *frame) {
     const struct queue *output = &encoder->device.queues[QUEUE_OUTPUT];
+    uint64_t time_us =
+        (uint64_t)picture->timestamp.tv_sec * 1000000 + (uint64_t)picture->timestamp.tv_usec;
     bool key = false;
 
     if (!encoder->h264) {
@@ -156,36 +192,50 @@ static void encode(struct encoder *encoder, const struct buffer *picture, struct
         encoder->options.stride = output->stride;
         encoder->h264 = h264_open(&encoder->options);
     }
-    frame->used = 0;
-    uint64_t time_us =
-        (uint64_t)picture->timestamp.tv_sec * 1000000 + (uint64_t)picture->timestamp.tv_usec;
-    if (encoder->h264 && picture->size >= output->size)
-        frame->used = h264_encode(encoder->h264, picture->data, time_us, encoder->force_key,
-                                  frame->data, frame->size, &key);
+    size_t used = encoder->h264 ? h264_encode(encoder->h264, picture->data, time_us,
+                                              encoder->force_key, frame->data, frame->size, &key)
+                                : 0;
     encoder->force_key = false;
-    frame->flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
-    frame->flags |= frame->used == 0 ? V4L2_BUF_FLAG_ERROR
-                    : key            ? V4L2_BUF_FLAG_KEYFRAME
-                                     : V4L2_BUF_FLAG_PFRAME;
-    frame->timestamp = picture->timestamp; // how clients know whose frame it is
-    frame->sequence = encoder->sequence++;
+    frame->flags |= key ? V4L2_BUF_FLAG_KEYFRAME : V4L2_BUF_FLAG_PFRAME;
+    return used;
 }
 
-// Encodes in the client's own thread: it waits for the frame anyway, and another thread would
-// have to be woken first.
-static void encoder_queued(struct device *device) {
+static size_t compress_jpeg(struct encoder *encoder, const struct buffer *picture,
+                            struct buffer *frame) {
+    const struct queue *output = &encoder->device.queues[QUEUE_OUTPUT];
+    struct jpeg_source source = {picture->data, output->pixelformat, output->width, output->height};
+
+    return jpeg_compress(&source, encoder->quality, frame->data, frame->size);
+}
+
+static void encode(struct encoder *encoder, const struct buffer *picture, struct buffer *frame) {
+    frame->flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
+    frame->timestamp = picture->timestamp; // how clients know whose frame it is
+    frame->sequence = encoder->sequence++;
+    frame->used = 0;
+    if (picture->size >= encoder->device.queues[QUEUE_OUTPUT].size)
+        frame->used = encoder->codec->compress(encoder, picture, frame);
+    if (frame->used == 0)
+        frame->flags = V4L2_BUF_FLAG_TIMESTAMP_COPY | V4L2_BUF_FLAG_ERROR;
+}
+
+static bool has_picture(const struct queue *output) {
+    // uStreamer queues its buffers when it starts, with nothing in them yet: no frame answers.
+    return output->streaming && output->incoming.count > 0 &&
+           output->buffers[output->incoming.buffers[0]].used > 0;
+}
+
+static void encode_queued(struct device *device, bool answering) {
     struct queue *output = &device->queues[QUEUE_OUTPUT];
     struct queue *capture = &device->queues[QUEUE_CAPTURE];
-    bool encoding = control_settings().encoding;
 
     while (output->streaming && capture->streaming && output->incoming.count > 0) {
-        struct buffer *picture = &output->buffers[output->incoming.buffers[0]];
-        // uStreamer queues its buffers when it starts, with nothing in them yet: no frame answers.
-        bool empty = picture->used == 0;
-        if (!empty && (capture->incoming.count == 0 || !encoding))
+        bool empty = !has_picture(output);
+        if (!empty && (capture->incoming.count == 0 || !answering))
             return;
-        picture->flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
         uint32_t taken = line_pop(&output->incoming);
+        struct buffer *picture = &output->buffers[taken];
+        picture->flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
         if (!empty) {
             uint32_t index = line_pop(&capture->incoming);
             encode(encoder_of(device), picture, &capture->buffers[index]);
@@ -198,10 +248,32 @@ static void encoder_queued(struct device *device) {
     }
 }
 
+// Both encode in the client's own thread: it waits for the frame anyway, and another thread would
+// have to be woken first.
+
+static void h264_queued(struct device *device) {
+    encode_queued(device, control_settings().encoding);
+}
+
+// A Pi's JPEG encoder takes nothing from its processor. Ours does, so it lets the frame's H.264 and
+// its viewers go first and takes the other half of the frame's time.
+static void jpeg_queued(struct device *device) {
+    if (has_picture(&device->queues[QUEUE_OUTPUT])) {
+        pthread_mutex_unlock(&device->lock);
+        usleep(500000 / control_settings().mode.fps);
+        pthread_mutex_lock(&device->lock);
+    }
+    encode_queued(device, true);
+}
+
+static void jpeg_look_around(struct device *device) {
+    (void)device; // it has no settings
+}
+
 static int encoder_stream(struct device *device, struct queue *queue, bool on) {
     queue->streaming = on;
     if (on)
-        encoder_queued(device);
+        device->type->queued(device);
     else
         forget_h264(encoder_of(device));
     return 0;
@@ -212,21 +284,13 @@ static void encoder_destroy(struct device *device) {
     free(encoder_of(device));
 }
 
-int encoder_open(int flags) {
-    static const struct device_type type = {
-        .name = "encoder",
-        .control = encoder_control,
-        .queued = encoder_queued,
-        .stream = encoder_stream,
-        .look_around = encoder_queued, // a hanging encoder may work again
-        .destroy = encoder_destroy,
-        .multiplanar = true,
-    };
+static int open_encoder(const struct device_type *type, const struct codec *codec, int flags) {
     struct encoder *encoder = calloc(1, sizeof *encoder);
 
     if (!encoder)
         return -1;
-    encoder->device.type = &type;
+    encoder->device.type = type;
+    encoder->codec = codec;
     encoder->options = (struct h264_options){
         .fps = FPS_DEFAULT,
         .bitrate = 5000000,
@@ -235,8 +299,51 @@ int encoder_open(int flags) {
         .qp_max = 51,
         .repeat_headers = true,
     };
+    encoder->quality = 80;
     int fd = device_open(&encoder->device, flags);
     if (fd < 0)
         free(encoder);
     return fd;
+}
+
+int encoder_open_h264(int flags) {
+    static const struct device_type type = {
+        .name = "H.264 encoder",
+        .control = encoder_control,
+        .queued = h264_queued,
+        .stream = encoder_stream,
+        .look_around = h264_queued, // a hanging encoder may work again
+        .destroy = encoder_destroy,
+        .multiplanar = true,
+    };
+    static const struct codec h264 = {
+        .card = "emulated H.264 encoder",
+        .inputs = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_RGB24},
+        .pixelformat = V4L2_PIX_FMT_H264,
+        .size_min = 768 * 1024, // as a Pi's
+        .set_control = set_h264_control,
+        .compress = compress_h264,
+    };
+    return open_encoder(&type, &h264, flags);
+}
+
+int encoder_open_jpeg(int flags) {
+    static const struct device_type type = {
+        .name = "JPEG encoder",
+        .control = encoder_control,
+        .queued = jpeg_queued,
+        .stream = encoder_stream,
+        .look_around = jpeg_look_around,
+        .destroy = encoder_destroy,
+        .multiplanar = true,
+    };
+    static const struct codec jpeg = {
+        .card = "emulated JPEG encoder",
+        .inputs = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_UYVY},
+        .pixelformat = V4L2_PIX_FMT_JPEG,
+        .size_min = 4096 * 1024, // as a Pi's
+        .set_control = set_jpeg_control,
+        .compress = compress_jpeg,
+    };
+    return open_encoder(&type, &jpeg, flags);
 }

@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "jpeg.h"
 
+#include "clock.h"
 #include "convert.h"
+#include "stats.h"
 
-#include <linux/videodev2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jpeglib.h>
 
-// 4:2:2 sampling: an MCU is one block high, and 16 pixels wide.
-enum { MCU_WIDTH = 16, MCU_HEIGHT = DCTSIZE };
+// 4:2:0 sampling: an MCU is two blocks of luma wide and high.
+enum { MCU = 2 * DCTSIZE };
 
 static void repeat_last(uint8_t *row, uint32_t used, uint32_t size) {
-    for (uint32_t x = used; x < size; x++)
-        row[x] = row[used - 1];
+    memset(row + used, row[used - 1], size - used);
 }
 
-size_t jpeg_compress(const uint8_t *uyvy, uint32_t width, uint32_t height, int quality, uint8_t *to,
-                     size_t capacity) {
-    uint32_t padded = (width + MCU_WIDTH - 1) / MCU_WIDTH * MCU_WIDTH;
-    uint8_t *rows = malloc((size_t)padded * 2 * MCU_HEIGHT);
+size_t jpeg_compress(const struct jpeg_source *from, int quality, uint8_t *to, size_t capacity) {
+    uint32_t width = from->width, height = from->height;
+    uint32_t padded = (width + MCU - 1) / MCU * MCU;
+    uint8_t *rows = malloc((size_t)padded * MCU * 3 / 2);
     unsigned char *out = to;
     unsigned long size = capacity;
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
+    uint64_t begin = clock_us(CLOCK_MONOTONIC);
 
     if (!rows)
         return 0;
@@ -35,35 +37,38 @@ size_t jpeg_compress(const uint8_t *uyvy, uint32_t width, uint32_t height, int q
     jpeg.image_height = height;
     jpeg.input_components = 3;
     jpeg.in_color_space = JCS_YCbCr;
-    jpeg_set_defaults(&jpeg);
+    jpeg_set_defaults(&jpeg); // 4:2:0
     jpeg_set_quality(&jpeg, quality, TRUE);
     jpeg.dct_method = JDCT_FASTEST;
     jpeg.raw_data_in = TRUE;
-    jpeg.comp_info[0].h_samp_factor = 2;
-    jpeg.comp_info[0].v_samp_factor = 1;
     jpeg_start_compress(&jpeg, TRUE);
 
-    JSAMPROW luma[MCU_HEIGHT], u[MCU_HEIGHT], v[MCU_HEIGHT];
+    JSAMPROW luma[MCU], u[DCTSIZE], v[DCTSIZE];
     JSAMPARRAY planes[3] = {luma, u, v};
-    for (int i = 0; i < MCU_HEIGHT; i++) {
-        luma[i] = rows + (size_t)i * 2 * padded;
-        u[i] = luma[i] + padded;
-        v[i] = u[i] + padded / 2;
+    for (int i = 0; i < MCU; i++)
+        luma[i] = rows + (size_t)i * padded;
+    for (int i = 0; i < DCTSIZE; i++) {
+        u[i] = rows + (size_t)(MCU * 2 + i) * padded / 2;
+        v[i] = u[i] + (size_t)DCTSIZE * padded / 2;
     }
     while (jpeg.next_scanline < height) {
-        for (uint32_t i = 0; i < MCU_HEIGHT; i++) {
+        for (uint32_t i = 0; i < MCU; i += 2) {
             uint32_t y = jpeg.next_scanline + i;
-            const uint8_t *row = uyvy + (size_t)(y < height ? y : height - 1) * width * 2;
-            convert_row_to_jpeg(row, V4L2_PIX_FMT_UYVY, width, luma[i], u[i], v[i]);
+            const uint8_t *upper = from->pixels + (size_t)(y < height ? y : height - 2) * width * 2;
+            convert_rows_to_jpeg(upper, upper + (size_t)width * 2, from->pixelformat, width,
+                                 &luma[i], u[i / 2], v[i / 2]);
             repeat_last(luma[i], width, padded);
-            repeat_last(u[i], width / 2, padded / 2);
-            repeat_last(v[i], width / 2, padded / 2);
+            repeat_last(luma[i + 1], width, padded);
+            repeat_last(u[i / 2], width / 2, padded / 2);
+            repeat_last(v[i / 2], width / 2, padded / 2);
         }
-        jpeg_write_raw_data(&jpeg, planes, MCU_HEIGHT);
+        jpeg_write_raw_data(&jpeg, planes, MCU);
     }
     jpeg_finish_compress(&jpeg);
     jpeg_destroy_compress(&jpeg);
     free(rows);
+    stats.jpegs++;
+    stats.jpeg_us += clock_us(CLOCK_MONOTONIC) - begin;
 
     if (out != to) { // libjpeg moved to a larger buffer of its own
         free(out);

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Motion JPEG, as a USB capture dongle delivers it.
+// JPEG, as a USB capture dongle delivers it and as a Pi's second encoder makes it.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-// Compresses a UYVY picture. Returns the bytes written, or 0 if `capacity` is too small.
-size_t jpeg_compress(const uint8_t *uyvy, uint32_t width, uint32_t height, int quality, uint8_t *to,
-                     size_t capacity);
+struct jpeg_source {
+    const uint8_t *pixels;  // without padding
+    uint32_t pixelformat;   // YUYV or UYVY
+    uint32_t width, height; // pixels, even
+};
+
+// Compresses a picture; quality is 1 to 100. Returns the bytes written, or 0 if `capacity` is too
+// small.
+size_t jpeg_compress(const struct jpeg_source *from, int quality, uint8_t *to, size_t capacity);

@@ -54,7 +54,9 @@ static bool opened(const char *path, int flags, int *fd) {
     if (is_path(path, config()->capture_path))
         *fd = capture_open(flags);
     else if (is_path(path, config()->encoder_path))
-        *fd = encoder_open(flags);
+        *fd = encoder_open_h264(flags);
+    else if (is_path(path, config()->jpeg_encoder_path))
+        *fd = encoder_open_jpeg(flags);
     else
         return false;
     trace("open %s = %d", path, *fd);
@@ -95,7 +97,7 @@ EXPORTED int __open64_2(const char *path, int flags) {
 }
 
 EXPORTED int access(const char *path, int mode) {
-    if (is_path(path, config()->encoder_path))
+    if (is_path(path, config()->encoder_path) || is_path(path, config()->jpeg_encoder_path))
         return 0;
     if (is_path(path, config()->capture_path))
         return capture_present() ? 0 : device_error(ENOENT);

@@ -29,11 +29,13 @@ void stats_write(void) {
     FILE *file = fopen(config()->stats_path, "ae");
     if (!file)
         return;
-    unsigned long captured = take(&stats.captured), encoded = take(&stats.encoded);
+    unsigned long captured = take(&stats.captured), encoded = take(&stats.encoded),
+                  jpegs = take(&stats.jpegs);
     fprintf(file, "%.3f captured=%lu dropped=%lu paint_ms=%.2f", (double)now_us / 1e6, captured,
             take(&stats.dropped), mean_ms(&stats.paint_us, captured));
-    fprintf(file, " encoded=%lu kbit=%lu convert_ms=%.2f encode_ms=%.2f\n", encoded,
+    fprintf(file, " encoded=%lu kbit=%lu convert_ms=%.2f encode_ms=%.2f", encoded,
             take(&stats.bytes) / 125, mean_ms(&stats.convert_us, encoded),
             mean_ms(&stats.encode_us, encoded));
+    fprintf(file, " jpegs=%lu jpeg_ms=%.2f\n", jpegs, mean_ms(&stats.jpeg_us, jpegs));
     fclose(file);
 }

@@ -8,6 +8,7 @@
 struct stats {
     atomic_uint_fast64_t captured, dropped, paint_us;
     atomic_uint_fast64_t encoded, bytes, convert_us, encode_us;
+    atomic_uint_fast64_t jpegs, jpeg_us;
 };
 extern struct stats stats;
 

@@ -15,6 +15,8 @@
 #include <sys/select.h>
 #include <unistd.h>
 
+#include <jpeglib.h>
+
 enum { BUFFERS = 3, WAIT_MS = 3000 };
 
 struct source {
@@ -189,14 +191,15 @@ static void await_event(const struct source *source) {
     CHECK(fails_with(ENOENT, ioctl(source->fd, VIDIOC_DQEVENT, &event)));
 }
 
-// ---------------------------------------------------------------------------------- Encoder
+// --------------------------------------------------------------------------------- Encoders
 
 static void set_control(const struct encoder *encoder, uint32_t id, int value) {
     struct v4l2_control control = {id, value};
     CHECK(ioctl(encoder->fd, VIDIOC_S_CTRL, &control) == 0);
 }
 
-static void set_encoder_formats(const struct encoder *encoder, uint32_t width, uint32_t height) {
+static void set_encoder_formats(const struct encoder *encoder, uint32_t width, uint32_t height,
+                                uint32_t pixelformat) {
     struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE};
     struct v4l2_streamparm parameters = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE};
 
@@ -207,9 +210,9 @@ static void set_encoder_formats(const struct encoder *encoder, uint32_t width, u
     CHECK(ioctl(encoder->fd, VIDIOC_S_FMT, &format) == 0);
     CHECK(format.fmt.pix_mp.pixelformat == V4L2_PIX_FMT_UYVY);
     format.type = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
-    format.fmt.pix_mp.pixelformat = V4L2_PIX_FMT_H264;
+    format.fmt.pix_mp.pixelformat = pixelformat;
     CHECK(ioctl(encoder->fd, VIDIOC_S_FMT, &format) == 0);
-    CHECK(format.fmt.pix_mp.pixelformat == V4L2_PIX_FMT_H264);
+    CHECK(format.fmt.pix_mp.pixelformat == pixelformat);
     parameters.parm.output.timeperframe = (struct v4l2_fract){1, 30};
     CHECK(ioctl(encoder->fd, VIDIOC_S_PARM, &parameters) == 0);
 }
@@ -228,20 +231,11 @@ static uint8_t *map_encoder_buffer(const struct encoder *encoder, uint32_t type,
     return data;
 }
 
-static void encoder_start(struct encoder *encoder, uint32_t width, uint32_t height, int gop) {
+static void encoder_start(struct encoder *encoder, const struct source *source,
+                          uint32_t pixelformat) {
     int types[] = {V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE};
 
-    encoder->fd = open("/dev/video11", O_RDWR);
-    CHECK(encoder->fd >= 0);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_BITRATE, 5000000);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_I_PERIOD, gop);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_PROFILE,
-                V4L2_MPEG_VIDEO_H264_PROFILE_CONSTRAINED_BASELINE);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_LEVEL, V4L2_MPEG_VIDEO_H264_LEVEL_4_0);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER, 1);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_MIN_QP, 16);
-    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_MAX_QP, 32);
-    set_encoder_formats(encoder, width, height);
+    set_encoder_formats(encoder, source->width, source->height, pixelformat);
     for (int i = 0; i < 2; i++) {
         bool imported = types[i] == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE && encoder->dmabuf;
         struct v4l2_requestbuffers request = {
@@ -256,6 +250,30 @@ static void encoder_start(struct encoder *encoder, uint32_t width, uint32_t heig
     encoder->output = map_encoder_buffer(encoder, (uint32_t)types[1], &encoder->output_size);
     CHECK(ioctl(encoder->fd, VIDIOC_STREAMON, &types[0]) == 0);
     CHECK(ioctl(encoder->fd, VIDIOC_STREAMON, &types[1]) == 0);
+}
+
+static void h264_start(struct encoder *encoder, const struct source *source, int gop) {
+    encoder->fd = open("/dev/video11", O_RDWR);
+    CHECK(encoder->fd >= 0);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_BITRATE, 5000000);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_I_PERIOD, gop);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_PROFILE,
+                V4L2_MPEG_VIDEO_H264_PROFILE_CONSTRAINED_BASELINE);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_LEVEL, V4L2_MPEG_VIDEO_H264_LEVEL_4_0);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER, 1);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_MIN_QP, 16);
+    set_control(encoder, V4L2_CID_MPEG_VIDEO_H264_MAX_QP, 32);
+    encoder_start(encoder, source, V4L2_PIX_FMT_H264);
+}
+
+static void jpeg_start(struct encoder *encoder, const struct source *source, int quality) {
+    struct v4l2_control none = {V4L2_CID_JPEG_COMPRESSION_QUALITY, 0};
+
+    encoder->fd = open("/dev/video31", O_RDWR);
+    CHECK(encoder->fd >= 0);
+    CHECK(fails_with(EINVAL, ioctl(encoder->fd, VIDIOC_S_CTRL, &none)));
+    set_control(encoder, V4L2_CID_JPEG_COMPRESSION_QUALITY, quality);
+    encoder_start(encoder, source, V4L2_PIX_FMT_JPEG);
 }
 
 static void encoder_stop(struct encoder *encoder) {
@@ -301,11 +319,10 @@ static void send_picture(const struct encoder *encoder, const struct source *sou
     CHECK(ioctl(encoder->fd, VIDIOC_QBUF, &buffer) == 0);
 }
 
-// Is what comes back a key frame?
-static bool receive_frame(const struct encoder *encoder, const struct v4l2_buffer *frame) {
-    static const uint8_t sps[] = {0, 0, 0, 1, 0x67}, start_code[] = {0, 0, 0, 1};
-    struct v4l2_plane plane = {0};
-    struct v4l2_buffer buffer = {.length = 1, .m.planes = &plane};
+// Takes what comes back for a captured frame. Its bytes stay in encoder->output until release().
+static struct v4l2_buffer receive(const struct encoder *encoder, const struct v4l2_buffer *frame,
+                                  struct v4l2_plane *plane) {
+    struct v4l2_buffer buffer = {.length = 1, .m.planes = plane};
 
     CHECK(encoder_ready(encoder, WAIT_MS));
     if (encoder->dmabuf) {
@@ -319,6 +336,19 @@ static bool receive_frame(const struct encoder *encoder, const struct v4l2_buffe
     CHECK(!(buffer.flags & V4L2_BUF_FLAG_ERROR));
     CHECK(buffer.timestamp.tv_sec == frame->timestamp.tv_sec);
     CHECK(buffer.timestamp.tv_usec == frame->timestamp.tv_usec);
+    return buffer;
+}
+
+static void release(const struct encoder *encoder, struct v4l2_buffer *buffer) {
+    CHECK(ioctl(encoder->fd, VIDIOC_QBUF, buffer) == 0);
+}
+
+// Is what comes back a key frame?
+static bool receive_h264(const struct encoder *encoder, const struct v4l2_buffer *frame) {
+    static const uint8_t sps[] = {0, 0, 0, 1, 0x67}, start_code[] = {0, 0, 0, 1};
+    struct v4l2_plane plane = {0};
+    struct v4l2_buffer buffer = receive(encoder, frame, &plane);
+
     CHECK(plane.bytesused > sizeof sps);
     CHECK(memcmp(encoder->output, start_code, sizeof start_code) == 0);
     bool key = buffer.flags & V4L2_BUF_FLAG_KEYFRAME;
@@ -326,8 +356,48 @@ static bool receive_frame(const struct encoder *encoder, const struct v4l2_buffe
     // Constrained baseline, level 4.0.
     CHECK(!key ||
           (encoder->output[5] == 66 && encoder->output[6] & 0x40 && encoder->output[7] == 40));
-    CHECK(ioctl(encoder->fd, VIDIOC_QBUF, &buffer) == 0);
+    release(encoder, &buffer);
     return key;
+}
+
+// Is this cell of the picture's code, 40 in a row, the same in the JPEG's luma as it was captured?
+static void check_cell(const struct source *source, const uint8_t *captured, const uint8_t *luma,
+                       uint32_t cell) {
+    size_t x = cell % 40 * 16 + 8, y = cell / 40 * 16 + 8;
+    bool expected = captured[(y * source->width + x) * 2 + 1] > 128; // UYVY
+
+    CHECK(expected ? luma[x] > 200 : luma[x] < 55);
+}
+
+// Returns its size in bytes.
+static size_t receive_jpeg(const struct encoder *encoder, const struct source *source,
+                           const struct v4l2_buffer *frame) {
+    enum { CELLS = 120 };
+    struct v4l2_plane plane = {0};
+    struct v4l2_buffer buffer = receive(encoder, frame, &plane);
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    uint8_t luma[4096];
+    JSAMPROW rows[] = {luma};
+
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_decompress(&jpeg);
+    jpeg_mem_src(&jpeg, encoder->output, plane.bytesused);
+    CHECK(jpeg_read_header(&jpeg, TRUE) == JPEG_HEADER_OK);
+    CHECK(jpeg.image_width == source->width && jpeg.image_height == source->height);
+    jpeg.out_color_space = JCS_GRAYSCALE;
+    jpeg_start_decompress(&jpeg);
+    while (jpeg.output_scanline < jpeg.output_height) {
+        CHECK(jpeg_read_scanlines(&jpeg, rows, 1) == 1);
+        for (uint32_t cell = 0; cell < CELLS; cell++)
+            if (jpeg.output_scanline - 1 == cell / 40 * 16 + 8)
+                check_cell(source, source->buffers[frame->index].data, luma, cell);
+    }
+    CHECK(errors.num_warnings == 0);
+    jpeg_finish_decompress(&jpeg);
+    jpeg_destroy_decompress(&jpeg);
+    release(encoder, &buffer);
+    return plane.bytesused;
 }
 
 // ------------------------------------------------------------------------------------ Tests
@@ -339,7 +409,7 @@ static void test_stream(bool dmabuf) {
     enum { FRAMES = 25, GOP = 10, FORCED = 13 };
 
     source_start(&source);
-    encoder_start(&encoder, source.width, source.height, GOP);
+    h264_start(&encoder, &source, GOP);
     for (int i = 0; i < FRAMES; i++) {
         struct v4l2_buffer frame = source_frame(&source);
         CHECK(timercmp(&last, &frame.timestamp, <));
@@ -347,12 +417,38 @@ static void test_stream(bool dmabuf) {
         if (i == FORCED)
             set_control(&encoder, V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME, 1);
         send_picture(&encoder, &source, &frame);
-        CHECK(receive_frame(&encoder, &frame) ==
+        CHECK(receive_h264(&encoder, &frame) ==
               (i == 0 || i == GOP || i == FORCED || i == FORCED + GOP));
         give_back(&source, &frame);
     }
     encoder_stop(&encoder);
     source_stop(&source);
+}
+
+// Returns how large a JPEG of the still picture is.
+static size_t test_jpegs(int quality) {
+    struct source source;
+    struct encoder encoder = {.dmabuf = false};
+    size_t size = 0;
+
+    source_start(&source);
+    jpeg_start(&encoder, &source, quality);
+    for (int i = 0; i < 3; i++) {
+        struct v4l2_buffer frame = source_frame(&source);
+        send_picture(&encoder, &source, &frame);
+        size = receive_jpeg(&encoder, &source, &frame);
+        give_back(&source, &frame);
+    }
+    encoder_stop(&encoder);
+    source_stop(&source);
+    return size;
+}
+
+static void test_jpeg_quality(void) {
+    control("content=desktop");
+    usleep(100000);
+    CHECK(test_jpegs(90) > 2 * test_jpegs(30));
+    control("");
 }
 
 static void test_source_change(void) {
@@ -413,18 +509,22 @@ static void test_device_gone(void) {
 
 static void test_encoder_hangs(void) {
     struct source source;
-    struct encoder encoder = {.dmabuf = true};
+    struct encoder encoder = {.dmabuf = true}, jpeg_encoder = {.dmabuf = false};
 
     source_start(&source);
-    encoder_start(&encoder, source.width, source.height, 30);
+    h264_start(&encoder, &source, 30);
+    jpeg_start(&jpeg_encoder, &source, 80);
     control("encoder=hanging");
     usleep(100000);
     struct v4l2_buffer frame = source_frame(&source);
     send_picture(&encoder, &source, &frame);
     CHECK(!encoder_ready(&encoder, 300));
+    send_picture(&jpeg_encoder, &source, &frame);
+    receive_jpeg(&jpeg_encoder, &source, &frame);
     control("encoder=working");
-    CHECK(receive_frame(&encoder, &frame));
+    CHECK(receive_h264(&encoder, &frame));
     control("");
+    encoder_stop(&jpeg_encoder);
     encoder_stop(&encoder);
     source_stop(&source);
 }
@@ -470,6 +570,7 @@ int main(void) {
     test_others_are_left_alone();
     test_stream(true);
     test_stream(false);
+    test_jpeg_quality();
     test_source_change();
     test_signal_lost();
     test_device_gone();

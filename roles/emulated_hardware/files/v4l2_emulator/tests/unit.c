@@ -195,23 +195,22 @@ static void test_rgb24_to_nv12(void) {
 
 // ------------------------------------------------------------------------------------- JPEG
 
-// Left half black, right half white; a size that fills no block of JPEG's.
-static void test_jpeg(void) {
+// Left half red, right half white; a size that fills no block of JPEG's.
+static void test_jpeg(uint32_t pixelformat, size_t luma_offset) {
+    static const uint8_t red[] = {90, 82, 240, 82}, white[] = {128, 235, 128, 235}; // UYVY
     uint32_t width = 642, height = 482;
     size_t capacity = (size_t)width * height * 2;
     uint8_t *picture = malloc(capacity), *compressed = malloc(capacity), *row = malloc(width * 3);
+    struct jpeg_source source = {picture, pixelformat, width, height};
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr errors;
 
     CHECK(picture && compressed && row);
-    for (size_t i = 0; i < capacity; i += 2) {
-        picture[i] = 128;
-        picture[i + 1] = i / 2 % width < width / 2 ? 16 : 235;
-    }
-    size_t size = jpeg_compress(picture, width, height, 80, compressed, capacity);
+    for (size_t i = 0; i < capacity; i++)
+        picture[i] = (i / 2 % width < 320 ? red : white)[(i ^ (1 - luma_offset)) % 4];
+    CHECK(jpeg_compress(&source, 80, compressed, 1000) == 0);
+    size_t size = jpeg_compress(&source, 80, compressed, capacity);
     CHECK(size > 0 && size < capacity / 10);
-    CHECK(jpeg_compress(picture, width, height, 80, compressed, 1000) == 0);
-    size = jpeg_compress(picture, width, height, 80, compressed, capacity);
 
     jpeg.err = jpeg_std_error(&errors);
     jpeg_create_decompress(&jpeg);
@@ -222,7 +221,7 @@ static void test_jpeg(void) {
     while (jpeg.output_scanline < height) {
         JSAMPROW rows[] = {row};
         CHECK(jpeg_read_scanlines(&jpeg, rows, 1) == 1);
-        CHECK(row[30] < 8 && row[31] < 8 && row[32] < 8);
+        CHECK(row[30] > 247 && row[31] < 8 && row[32] < 8);
         CHECK(row[(width - 1) * 3] > 247 && row[(width - 1) * 3 + 2] > 247);
     }
     jpeg_finish_decompress(&jpeg);
@@ -268,7 +267,8 @@ int main(void) {
     test_packed_to_nv12(V4L2_PIX_FMT_UYVY, 1);
     test_packed_to_nv12(V4L2_PIX_FMT_YUYV, 0);
     test_rgb24_to_nv12();
-    test_jpeg();
+    test_jpeg(V4L2_PIX_FMT_UYVY, 1);
+    test_jpeg(V4L2_PIX_FMT_YUYV, 0);
     test_rate(5000000, 30, 160000, 5000000);
     test_rate(2000000, 60, 80000, 2000000);
     // At the best quantizer that is allowed there is nothing to spend more on.
