@@ -170,6 +170,11 @@ class Build:
         trees = {folder: tree_checksum(folder) for folder in self.wish["trees"]}
         return {key: str(value) for key, value in {**self.wish["inputs"], **trees}.items()}
 
+    def description(self):
+        """What tells the unit of this build from that of another."""
+        digest = hashlib.sha256(json.dumps(self.inputs(), sort_keys=True).encode()).hexdigest()
+        return f"{self.name} {self.wish['label']} {digest[:8]}"
+
     def stamp(self, build):
         try:
             with open(os.path.join(build, STAMP)) as file:
@@ -266,6 +271,7 @@ class Build:
             "systemd-run",
             "--quiet",
             f"--unit={self.unit}",
+            f"--description={self.description()}",
             "--remain-after-exit",
             "--property=DynamicUser=yes",
             f"--property=User={self.name}-build",
@@ -290,7 +296,7 @@ class Build:
         out = self.run(
             "systemctl",
             "show",
-            "--property=ActiveState,SubState,Result,InvocationID,LoadState",
+            "--property=ActiveState,SubState,Result,InvocationID,LoadState,Description",
             self.unit,
         )[1]
         return dict(line.split("=", 1) for line in out.splitlines())
@@ -308,6 +314,10 @@ class Build:
     def finish(self):
         """Whether the build is through, and its last line. Fails with a sentence when the build did."""
         state = self.state()
+        if state["LoadState"] != "not-found" and state["Description"] != self.description():
+            self.fail(
+                f"Another play builds {state['Description']} on this device: run this one again when that is through."
+            )
         log = self.log(state)
         if state["ActiveState"] in ("activating", "active") and state["SubState"] != "exited":
             return False, log[-1] if log else ""
