@@ -170,6 +170,11 @@ class Build:
         trees = {folder: tree_checksum(folder) for folder in self.wish["trees"]}
         return {key: str(value) for key, value in {**self.wish["inputs"], **trees}.items()}
 
+    def description(self):
+        """What tells the unit of this build from that of another."""
+        digest = hashlib.sha256(json.dumps(self.inputs(), sort_keys=True).encode()).hexdigest()
+        return f"{self.name} {self.wish['label']} {digest[:8]}"
+
     def stamp(self, build):
         try:
             with open(os.path.join(build, STAMP)) as file:
@@ -266,6 +271,7 @@ class Build:
             "systemd-run",
             "--quiet",
             f"--unit={self.unit}",
+            f"--description={self.description()}",
             "--remain-after-exit",
             "--property=DynamicUser=yes",
             f"--property=User={self.name}-build",
@@ -290,7 +296,7 @@ class Build:
         out = self.run(
             "systemctl",
             "show",
-            "--property=ActiveState,SubState,Result,InvocationID,LoadState",
+            "--property=ActiveState,SubState,Result,InvocationID,LoadState,Description",
             self.unit,
         )[1]
         return dict(line.split("=", 1) for line in out.splitlines())
@@ -308,6 +314,10 @@ class Build:
     def finish(self):
         """Whether the build is through, and its last line. Fails with a sentence when the build did."""
         state = self.state()
+        if state["LoadState"] != "not-found" and state["Description"] != self.description():
+            self.fail(
+                f"Another play builds {state['Description']} on this device: run this one again when that is through."
+            )
         log = self.log(state)
         if state["ActiveState"] in ("activating", "active") and state["SubState"] != "exited":
             return False, log[-1] if log else ""
@@ -358,10 +368,7 @@ class Build:
             "compiler": self.compiler(),
             "libraries": self.libraries(),
         }
-        # Named by its content as well: what was linked anew against another library stands beside the old one, and has
-        # to prove itself.
-        named_by = json.dumps(stamp, sort_keys=True) + tree_checksum(stage)
-        digest = hashlib.sha256(named_by.encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
         build = os.path.join(self.builds, f"{self.wish['label']}-{digest[:8]}")
         for left in (build + ".new", build + ".old"):
             shutil.rmtree(left, ignore_errors=True)
@@ -388,6 +395,10 @@ class Build:
             self.fail(f"{self.name} {self.wish['label']} was compiled, but {defect}.")
         self.hold_libraries(build + ".new")
         if os.path.exists(build):
+            # It could not run any more. What takes its place has to prove itself anew.
+            shutil.rmtree(
+                os.path.join(self.builds, "proven", os.path.basename(build)), ignore_errors=True
+            )
             os.rename(build, build + ".old")
         os.rename(build + ".new", build)
         shutil.rmtree(build + ".old", ignore_errors=True)
