@@ -127,7 +127,7 @@ def undisturbed(device):
     yield
     assert device.sh(FINGERPRINT) == before
     assert not is_left(device, "*.new") + is_left(device, "*.old")
-    run(watch(device.socket_url, 3))
+    run(watch(device.socket_url, device.cookie(), 3))
 
 
 @pytest.fixture
