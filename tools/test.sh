@@ -32,5 +32,4 @@ stage "lint and unit tests" make --no-print-directory check
 stage "wrong input is refused" molecule test --scenario-name refusals
 stage "a bare host becomes an appliance" molecule test --scenario-name default --destroy=never
 stage "a browser and viewers use it" pytest tests/e2e --device=kvm-default
-stage "a build that fails or shows nothing leaves the picture" molecule test --scenario-name standin
 printf '\nall good in %d s\n' $((SECONDS - began))
