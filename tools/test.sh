@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE=1
 began=$SECONDS
 
 remove_hosts() {
-    for scenario in refusals default standin; do
+    for scenario in refusals default; do
         molecule destroy --scenario-name "$scenario" >/dev/null 2>&1 || true
     done
     # Under sudo: what the tests built is the user's to build again.
