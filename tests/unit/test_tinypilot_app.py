@@ -56,6 +56,14 @@ def test_page_begins_with_the_state_connecting(page):
     assert page.of("html")[0]["data-state"] == "connecting"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "given"), [("de-CH,de;q=0.9,en;q=0.5", "de"), ("ja", "ja"), ("fr, en;q=0.3", "en")]
+)
+def test_page_is_in_the_language_of_the_browser(client, wanted, given):
+    answer = client.ask("GET", "/", headers={"Accept-Language": wanted})
+    assert Page(answer.get_data(as_text=True)).of("html")[0]["lang"] == given
+
+
 def test_page_hands_the_ice_servers_to_its_scripts(page):
     servers = json.loads(page.of("html")[0]["data-ice-servers"])
     assert servers == [{"urls": 'stun:stun.example?a="<b>&c'}]
