@@ -11,6 +11,7 @@ from .desk import Computer, read_desk, text_crc, wait_for_desk
 from .device import Device
 from .patience import PATIENCE_SECONDS
 from .remote_screen import RemoteScreen
+from .test_paths import choose_path
 
 FOX = "The quick brown fox"
 NOTHING = bytes(8)
@@ -126,6 +127,23 @@ def test_the_pointer_is_where_the_mouse_is(owner, computer, viewport, mode):
         assert abs(desk.pointer[0] - x) <= 2 and abs(desk.pointer[1] - y) <= 2
         owner.page.mouse.up()
         wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
+
+
+def test_over_mjpeg_too(owner):
+    choose_path(owner, "MJPEG only")
+    wait_for(owner, "html[data-path=mjpeg][data-state=live]")
+    wait_for_desk(owner, lambda desk: True, "there is a desk")
+    box = owner.page.locator("#stage").bounding_box()
+    scale = min(box["width"] / 1280, box["height"] / 720)
+    left = box["x"] + (box["width"] - 1280 * scale) / 2
+    top = box["y"] + (box["height"] - 720 * scale) / 2
+    owner.page.mouse.move(left + 1000.5 * scale, top + 600.5 * scale)
+    owner.page.mouse.down()
+    desk = wait_for_desk(owner, lambda desk: desk.buttons == 1, "the button is down")
+    assert abs(desk.pointer[0] - 1000) <= 2 and abs(desk.pointer[1] - 600) <= 2
+    owner.page.mouse.up()
+    type_keys(owner, FOX)
+    wait_for_desk(owner, lambda desk: desk.tail == FOX, "all is typed")
 
 
 def test_the_wheel_turns_both_ways_and_sideways(owner):

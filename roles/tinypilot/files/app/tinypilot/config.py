@@ -11,7 +11,7 @@ from pathlib import Path
 CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
 DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
-PATHS = ("door_file", "janus_socket", "janus_token_file")
+PATHS = ("door_file", "janus_socket", "janus_token_file", "ustreamer_socket")
 
 
 class ConfigError(ValueError):
@@ -30,6 +30,7 @@ class Config:
     door_file: Path = Path("/var/lib/tinypilot/door.sqlite")
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
+    ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60

@@ -4,6 +4,7 @@
 import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
+import { PathMenu } from './picture/path-menu.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
 
@@ -18,48 +19,51 @@ const statusBar = new StatusBar({
   picture: byId('picture-facts'),
 });
 
-if (!Janus || !('RTCPeerConnection' in globalThis)) {
-  statusBar.show(
-    {
-      state: 'unreachable',
-      title: 'No way to show the picture',
-      detail: Janus
-        ? 'This browser has no WebRTC, or it is switched off.'
-        : 'The device did not deliver janus.js. The page keeps trying; if this stays, provision the device again.',
-    },
-    '',
-  );
-} else {
-  prepareJanus({ Janus, adapter });
-  const screen = new RemoteScreen({ video: byId('remote-screen'), lastPicture: byId('last-picture') });
-  const connection = new Connection(screen, {
-    gatewayUrl: '/api/gateway',
-    sourceUrl: '/api/source',
-    sessionOptions: {
-      Janus,
-      url: `wss://${location.host}/janus/ws`,
-      iceServers: JSON.parse(document.documentElement.dataset.iceServers),
-    },
-  });
+const canWebRtc = Boolean(Janus && 'RTCPeerConnection' in globalThis);
+if (canWebRtc) prepareJanus({ Janus, adapter });
+const screen = new RemoteScreen({ video: byId('remote-screen'), lastPicture: byId('last-picture') });
+const connection = new Connection(screen, {
+  gatewayUrl: '/api/gateway',
+  sourceUrl: '/api/source',
+  jpegsUrl: `wss://${location.host}/api/jpegs`,
+  jpegsCanvas: byId('jpegs'),
+  sessionOptions: canWebRtc
+    ? {
+        Janus,
+        url: `wss://${location.host}/janus/ws`,
+        iceServers: JSON.parse(document.documentElement.dataset.iceServers),
+      }
+    : null,
+});
 
-  const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen });
-  connection.addEventListener('change', ({ detail }) => {
-    statusBar.show(detail, detail.state === 'live' ? pictureFacts(screen) : '');
-  });
-  // The session has ended: nothing of the picture stays on the screen.
-  connection.addEventListener('lockedout', () => location.replace('/login'));
-  for (const part of [connection, controls]) {
-    addEventListener('pagehide', () => part.stop());
-    addEventListener('pageshow', (event) => event.persisted && part.start());
-    addEventListener('online', () => part.hurry());
-    document.addEventListener('visibilitychange', () => document.hidden || part.hurry());
-  }
-  // Not pointerdown: browsers don't count that of a finger as a click.
-  addEventListener('pointerup', () => screen.isBlocked && screen.play());
-  connection.start();
-  controls.start();
-  if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
+// What is shown, by either path.
+const size = {
+  get width() {
+    return connection.shown.width;
+  },
+  get height() {
+    return connection.shown.height;
+  },
+};
+const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen: size });
+const pathMenu = new PathMenu(connection);
+connection.addEventListener('change', ({ detail }) => {
+  statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
+  pathMenu.show(detail);
+});
+// The session has ended: nothing of the picture stays on the screen.
+connection.addEventListener('lockedout', () => location.replace('/login'));
+for (const part of [connection, controls]) {
+  addEventListener('pagehide', () => part.stop());
+  addEventListener('pageshow', (event) => event.persisted && part.start());
+  addEventListener('online', () => part.hurry());
+  document.addEventListener('visibilitychange', () => document.hidden || part.hurry());
 }
+// Not pointerdown: browsers don't count that of a finger as a click.
+addEventListener('pointerup', () => screen.isBlocked && screen.play());
+connection.start();
+controls.start();
+if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
 
 function pictureFacts({ width, height, framesPerSecond }) {
   const rate = framesPerSecond > 0 ? ` \u00b7 ${Math.round(framesPerSecond)} fps` : '';

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// The picture: what is decided without a browser.
+import assert from 'node:assert/strict';
+import { describe as group, test } from 'node:test';
+
+const BASE = new URL('../files/app/tinypilot/static/js/picture/', import.meta.url);
+const { describePath, Path, PathChoice, Reason } = await import(new URL('path.js', BASE));
+
+group('the way of the picture', () => {
+  const good = {
+    possible: true,
+    fresh: true,
+    jpegsFresh: false,
+    reachable: true,
+    worthwhile: true,
+    linked: true,
+    unlinkedFor: 0,
+    problem: null,
+    mediaUp: true,
+    blocked: false,
+  };
+  const silent = { ...good, fresh: false, mediaUp: false };
+
+  // Tells the facts each 200 ms, as the page does, from `from` until `to`.
+  const tell = (choice, facts, from, to) => {
+    for (let now = from; now <= to; now += 200) choice.next(now, facts);
+    return choice.path;
+  };
+
+  // A choice that has fallen back for want of a connection.
+  const fallenBack = () => {
+    const choice = new PathChoice();
+    tell(choice, silent, 0, 4000);
+    assert.equal(choice.path, Path.MJPEG);
+    return choice;
+  };
+
+  test('is WebRTC while its frames come', () => {
+    assert.equal(tell(new PathChoice(), good, 0, 60000), Path.WEBRTC);
+  });
+
+  test('becomes MJPEG when nothing comes, later for a picture that is being opened', () => {
+    const opening = new PathChoice();
+    assert.equal(tell(opening, silent, 0, 2400), Path.WEBRTC);
+    assert.equal(tell(opening, silent, 2600, 2600), Path.MJPEG);
+    const lost = new PathChoice();
+    tell(lost, good, 0, 1000);
+    assert.equal(tell(lost, silent, 1200, 2600), Path.WEBRTC);
+    assert.equal(tell(lost, silent, 2800, 2800), Path.MJPEG);
+  });
+
+  test('an interruption that heals by itself changes nothing', () => {
+    const choice = new PathChoice();
+    for (let now = 0; now < 60000; now += 1200) {
+      tell(choice, silent, now, now + 800);
+      assert.equal(tell(choice, good, now + 1000, now + 1000), Path.WEBRTC);
+    }
+  });
+
+  test('is WebRTC again as soon as frames are decoded', () => {
+    const choice = fallenBack();
+    choice.next(4200, good);
+    assert.deepEqual([choice.path, choice.reason], [Path.WEBRTC, null]);
+  });
+
+  for (const nothing of [{ reachable: false }, { worthwhile: false }]) {
+    test(`does not change where no path helps: ${JSON.stringify(nothing)}`, () => {
+      assert.equal(tell(new PathChoice(), { ...silent, ...nothing }, 0, 60000), Path.WEBRTC);
+      const choice = fallenBack();
+      assert.equal(tell(choice, { ...silent, ...nothing, jpegsFresh: true }, 4200, 4200), Path.MJPEG);
+      assert.equal(tell(choice, { ...silent, ...nothing }, 4400, 4400), Path.WEBRTC);
+      // And what comes back first is given the time that it needs.
+      assert.equal(tell(choice, silent, 4600, 6800), Path.WEBRTC);
+    });
+  }
+
+  test('can be pinned, both ways', () => {
+    const choice = new PathChoice();
+    choice.pin = Path.WEBRTC;
+    assert.equal(tell(choice, silent, 0, 60000), Path.WEBRTC);
+    choice.pin = Path.MJPEG;
+    assert.equal(tell(choice, good, 0, 1000), Path.MJPEG);
+    assert.equal(choice.reason, Reason.PINNED);
+    choice.pin = null;
+    assert.equal(tell(choice, good, 0, 0), Path.WEBRTC);
+  });
+
+  test('is MJPEG at once in a browser without WebRTC, whatever is pinned', () => {
+    const choice = new PathChoice();
+    choice.pin = Path.WEBRTC;
+    assert.equal(tell(choice, { ...silent, possible: false }, 0, 0), Path.MJPEG);
+    assert.equal(choice.reason, Reason.NO_WEBRTC);
+  });
+
+  const reasons = [
+    [{}, Reason.NO_CONNECTION],
+    [{ mediaUp: true }, Reason.NO_FRAMES],
+    [{ problem: { code: 503, text: '' } }, Reason.NO_OFFER],
+    [{ problem: { code: 490, text: '' } }, Reason.NO_GATEWAY],
+    [{ linked: false, unlinkedFor: 3000 }, Reason.NO_GATEWAY],
+    [{ blocked: true }, Reason.BLOCKED],
+  ];
+  for (const [facts, reason] of reasons) {
+    test(`has the reason ${reason} after ${JSON.stringify(facts)}`, () => {
+      const choice = new PathChoice();
+      tell(choice, { ...silent, ...facts }, 0, 3000);
+      assert.deepEqual([choice.path, choice.reason], [Path.MJPEG, reason]);
+      assert.match(describePath(reason), /^The picture comes as MJPEG: .*\.$/);
+    });
+  }
+
+  test('keeps its reason while a try begins, and changes it when more is known', () => {
+    const choice = fallenBack();
+    tell(choice, { ...silent, linked: false, unlinkedFor: 200 }, 4200, 4200);
+    assert.equal(choice.reason, Reason.NO_CONNECTION);
+    tell(choice, { ...silent, mediaUp: true }, 4400, 4400);
+    assert.equal(choice.reason, Reason.NO_FRAMES);
+  });
+
+  test('needs no words while it is WebRTC', () => {
+    assert.equal(describePath(null), '');
+  });
+});
