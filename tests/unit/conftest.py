@@ -55,8 +55,8 @@ def audited(monkeypatch):
 
 @pytest.fixture
 def config(tmp_path):
-    servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
-    return Config(name="rack <3>", ice_servers=servers, door_file=tmp_path / "door.sqlite")
+    files = {"door_file": tmp_path / "door.sqlite", "ice_file": tmp_path / "ice.json"}
+    return Config(name="rack <3>", **files)
 
 
 @pytest.fixture

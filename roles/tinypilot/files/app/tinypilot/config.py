@@ -11,7 +11,7 @@ from pathlib import Path
 CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
 DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
-PATHS = ("door_file", "janus_socket", "janus_token_file", "ustreamer_socket")
+PATHS = ("door_file", "ice_file", "janus_socket", "janus_token_file", "ustreamer_socket")
 
 
 class ConfigError(ValueError):
@@ -20,13 +20,13 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers; `door_file` is
+    """`name` is shown to people; `ice_file` names STUN and TURN servers, with a secret (ice.py); `door_file` is
     what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; a session
     ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
     has not used them for so many seconds."""
 
     name: str
-    ice_servers: tuple[Mapping[str, str], ...] = ()
+    ice_file: Path = Path("/etc/tinypilot/ice.json")
     door_file: Path = Path("/var/lib/tinypilot/door.sqlite")
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
@@ -51,9 +51,6 @@ class Config:
 
     @classmethod
     def from_values(cls, values: Mapping) -> "Config":
-        urls = values.get("ice_servers", [])
-        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-            raise ConfigError("ice_servers must be a list of URLs")
         times = {}
         for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
             times[name] = values.get(name, getattr(cls, name))
@@ -61,7 +58,6 @@ class Config:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")
         return cls(
             name=str(values.get("name") or socket.gethostname()),
-            ice_servers=tuple({"urls": url} for url in urls),
             **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
             **times,
         )

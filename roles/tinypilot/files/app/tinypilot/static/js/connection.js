@@ -9,6 +9,7 @@
 // down pages whose WebSockets fail again and again, and a rebooting device makes them fail for long.
 
 import { Backoff } from './backoff.js';
+import { IceServers } from './ice-servers.js';
 import { JanusSession } from './janus-session.js';
 import { JpegScreen } from './picture/jpeg-screen.js';
 import { Path, PathChoice } from './picture/path.js';
@@ -31,6 +32,7 @@ export class Connection extends EventTarget {
   #options;
   #screen;
   #jpegs;
+  #iceServers;
   #path = new PathChoice();
   #session = null;
   #linked = false;
@@ -51,11 +53,12 @@ export class Connection extends EventTarget {
   #due = { source: 0, frames: 0 };
 
   // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl,
-  // jpegsUrl, jpegsCanvas
+  // iceServersUrl, jpegsUrl, jpegsCanvas
   constructor(screen, options) {
     super();
     this.#screen = screen;
     this.#options = options;
+    this.#iceServers = new IceServers(options.iceServersUrl);
     this.#jpegs = new JpegScreen({
       url: options.jpegsUrl,
       canvas: options.jpegsCanvas,
@@ -128,7 +131,8 @@ export class Connection extends EventTarget {
     // A link that did not hold must not be made anew in a tight loop.
     if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#pause(this.#backoff.next());
     while (this.#running && this.#usesWebRtc && !this.#linked) {
-      if (await this.#gatewayAnswers()) await this.#tryOnce();
+      const [answers] = await Promise.all([this.#gatewayAnswers(), this.#iceServers.refresh()]);
+      if (answers) await this.#tryOnce();
       if (this.#running && this.#usesWebRtc && !this.#linked) await this.#pause(this.#backoff.next());
     }
     this.#connecting = false;
@@ -180,7 +184,7 @@ export class Connection extends EventTarget {
   }
 
   #newSession() {
-    const session = new JanusSession(this.#options.sessionOptions);
+    const session = new JanusSession({ ...this.#options.sessionOptions, iceServers: this.#iceServers.known });
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
     session.addEventListener('problem', (event) => {
       this.#problem = event.detail;

@@ -27,13 +27,8 @@ const connection = new Connection(screen, {
   sourceUrl: '/api/source',
   jpegsUrl: `wss://${location.host}/api/jpegs`,
   jpegsCanvas: byId('jpegs'),
-  sessionOptions: canWebRtc
-    ? {
-        Janus,
-        url: `wss://${location.host}/janus/ws`,
-        iceServers: JSON.parse(document.documentElement.dataset.iceServers),
-      }
-    : null,
+  iceServersUrl: '/api/ice-servers',
+  sessionOptions: canWebRtc ? { Janus, url: `wss://${location.host}/janus/ws` } : null,
 });
 
 // What is shown, by either path.
