@@ -20,6 +20,7 @@
     states: [],
     peers: [],
     frames: [],
+    readsFrames: true, // costs the page some milliseconds a frame
     violations: [],
     clockOffset: calibrate(),
     // Of what is drawn on an element now: the JPEG path has a canvas.
@@ -89,12 +90,13 @@
 
   function watch(video) {
     video.requestVideoFrameCallback((now, metadata) => {
+      watch(video);
+      if (!observer.readsFrames) return;
       const at = wallMs();
       const { width, height } = metadata;
       count += 1;
       observer.frames.push({ number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp, ...readCode(video) });
       if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
-      watch(video);
     });
   }
 

@@ -129,6 +129,17 @@ def test_the_pointer_is_where_the_mouse_is(owner, computer, viewport, mode):
         wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
 
 
+def assert_pointer_follows(owner: RemoteScreen, places: dict[tuple[int, int], tuple[float, float]]):
+    """A click at the page's place (value) is one at the computer's (key)."""
+    for (x, y), point in places.items():
+        owner.page.mouse.move(*point)
+        owner.page.mouse.down()
+        desk = wait_for_desk(owner, lambda desk: desk.buttons == 1, "the button is down")
+        assert abs(desk.pointer[0] - x) <= 2 and abs(desk.pointer[1] - y) <= 2
+        owner.page.mouse.up()
+        wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
+
+
 def test_over_mjpeg_too(owner):
     choose_path(owner, "MJPEG only")
     wait_for(owner, "html[data-path=mjpeg][data-state=live]")
@@ -137,13 +148,38 @@ def test_over_mjpeg_too(owner):
     scale = min(box["width"] / 1280, box["height"] / 720)
     left = box["x"] + (box["width"] - 1280 * scale) / 2
     top = box["y"] + (box["height"] - 720 * scale) / 2
-    owner.page.mouse.move(left + 1000.5 * scale, top + 600.5 * scale)
-    owner.page.mouse.down()
-    desk = wait_for_desk(owner, lambda desk: desk.buttons == 1, "the button is down")
-    assert abs(desk.pointer[0] - 1000) <= 2 and abs(desk.pointer[1] - 600) <= 2
-    owner.page.mouse.up()
+    assert_pointer_follows(
+        owner, {(1000, 600): (left + 1000.5 * scale, top + 600.5 * scale)}
+    )
     type_keys(owner, FOX)
     wait_for_desk(owner, lambda desk: desk.tail == FOX, "all is typed")
+
+
+def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
+    owner.page.set_viewport_size({"width": 900, "height": 600})
+    owner.page.get_by_text("Picture", exact=True).click()
+    owner.page.get_by_role("button", name="1:1").click()
+    box = owner.page.locator("#view").bounding_box()
+    scrolled = owner.page.evaluate(
+        """() => {
+          const view = document.getElementById('view');
+          view.scrollTo(200, 150);
+          return [view.scrollLeft, view.scrollTop];
+        }"""
+    )
+    assert scrolled == [200, 150]
+    assert_pointer_follows(
+        owner, {(400, 300): (box["x"] + 400.5 - 200, box["y"] + 300.5 - 150)}
+    )
+    owner.page.get_by_role("button", name="1:1").click()
+    owner.page.get_by_role("button", name="Rotate").click()
+    # Fitted again, and turned by a quarter: 1280 pixels from top to bottom.
+    scale = min(box["width"] / 720, box["height"] / 1280)
+    right = box["x"] + (box["width"] + 720 * scale) / 2
+    top = box["y"] + (box["height"] - 1280 * scale) / 2
+    assert_pointer_follows(
+        owner, {(1000, 600): (right - 600.5 * scale, top + 1000.5 * scale)}
+    )
 
 
 def test_the_wheel_turns_both_ways_and_sideways(owner):

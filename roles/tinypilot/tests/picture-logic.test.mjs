@@ -5,6 +5,8 @@ import { describe as group, test } from 'node:test';
 
 const BASE = new URL('../files/app/tinypilot/static/js/picture/', import.meta.url);
 const { describePath, Path, PathChoice, Reason } = await import(new URL('path.js', BASE));
+const { describeStats, DeviceClock, StreamRates } = await import(new URL('stats.js', BASE));
+const { fileName } = await import(new URL('files.js', BASE));
 
 group('the way of the picture', () => {
   const good = {
@@ -120,4 +122,98 @@ group('the way of the picture', () => {
   test('needs no words while it is WebRTC', () => {
     assert.equal(describePath(null), '');
   });
+});
+
+group('the device tells its time', () => {
+  const answer = { askedAt: 1000, heardAt: 1010, rtpTimestamp: 90000, hz: 90000 };
+
+  test('and the age of a frame follows from it', () => {
+    const clock = new DeviceClock();
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), null);
+    clock.note(answer);
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), 0);
+    assert.equal(clock.age({ rtpTimestamp: 90000 - 1800, at: 1005 }), 20);
+    assert.equal(clock.age({ rtpTimestamp: 90000 - 1800, at: 1105 }), 120);
+  });
+
+  test('also where timestamps begin anew', () => {
+    const clock = new DeviceClock();
+    clock.note({ ...answer, rtpTimestamp: 900 });
+    assert.equal(clock.age({ rtpTimestamp: 2 ** 32 - 900, at: 1005 }), 20);
+    // A little ahead: clocks are not exact.
+    assert.equal(clock.age({ rtpTimestamp: 990, at: 1005 }), -1);
+  });
+
+  test('best by the answer that took least time, for a minute', () => {
+    const clock = new DeviceClock();
+    clock.note(answer);
+    clock.note({ askedAt: 2000, heardAt: 2200, rtpTimestamp: 0, hz: 90000 });
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), 0);
+    clock.note({ askedAt: 62000, heardAt: 62200, rtpTimestamp: 5000, hz: 90000 });
+    assert.equal(clock.age({ rtpTimestamp: 5000, at: 62100 }), 0);
+  });
+});
+
+group('statistics', () => {
+  const report = (video) =>
+    new Map(
+      [
+        { id: 'V', type: 'inbound-rtp', kind: 'video', jitter: 0.0025, ...video },
+        { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
+        { id: 'P', type: 'candidate-pair', currentRoundTripTime: 0.012, localCandidateId: 'L' },
+        { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls' },
+      ].map((stats) => [stats.id, stats]),
+    );
+  const first = { framesDecoded: 100, bytesReceived: 1000, packetsReceived: 500, packetsLost: 1 };
+  const second = { framesDecoded: 160, bytesReceived: 1001000, packetsReceived: 1098, packetsLost: 3 };
+
+  test('are rates between two looks', () => {
+    const rates = new StreamRates();
+    assert.equal(rates.next(1000, report(first)).framesPerSecond, undefined);
+    const now = rates.next(3000, report(second));
+    assert.deepEqual(
+      [now.framesPerSecond, now.bitsPerSecond, now.jitterMs, now.roundTripMs, now.way],
+      [30, 4000000, 2.5, 12, 'TURN/TLS'],
+    );
+    assert.ok(Math.abs(now.lossPercent - 1 / 3) < 0.001);
+  });
+
+  test('begin anew with another connection', () => {
+    const rates = new StreamRates();
+    rates.next(1000, report(first));
+    assert.deepEqual(rates.next(2000, null), {});
+    assert.equal(rates.next(3000, report(second)).framesPerSecond, undefined);
+    assert.equal(rates.next(4000, report({ ...second, id: 'W' })).framesPerSecond, undefined);
+  });
+
+  test('say what is not known', () => {
+    const lines = Object.fromEntries(describeStats({ path: 'webrtc', width: 0 }));
+    assert.equal(lines.Path, 'WebRTC');
+    for (const name of ['Size', 'Bitrate', 'From capture to screen', 'Round trip']) assert.equal(lines[name], 'unknown');
+  });
+
+  test('have units', () => {
+    const figures = { path: 'mjpeg', width: 1280, height: 720, framesPerSecond: 29.97, bitsPerSecond: 12345678 };
+    assert.deepEqual(describeStats({ ...figures, captureToScreenMs: 41.6, isWithoutNetwork: true }), [
+      ['Path', 'MJPEG'],
+      ['Size', '1280 × 720'],
+      ['Frames per second', '30.0'],
+      ['Bitrate', '12346 kbit/s'],
+      ['Packets lost', 'unknown'],
+      ['Jitter', 'unknown'],
+      ['From capture to screen, without the network', '42 ms'],
+      ['Round trip', 'unknown'],
+    ]);
+  });
+});
+
+group('files', () => {
+  const moment = new Date(2026, 10, 2, 9, 30, 5);
+  for (const [device, name] of [
+    ['Rack 3', 'rack-3-2026-11-02-09-30-05.png'],
+    ['../Küche: 1', 'küche-1-2026-11-02-09-30-05.png'],
+    ['…', 'kvm-2026-11-02-09-30-05.png'],
+  ]) {
+    test(`of ${device} are called ${name}`, () => assert.equal(fileName(device, moment, 'png'), name));
+  }
 });

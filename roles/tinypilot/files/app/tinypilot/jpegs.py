@@ -44,6 +44,7 @@ class JpegViewer:
 
     def __init__(self, token: str, client: web.WebSocketResponse):
         self.token = token
+        self.sockets = (client,)
         self._client = client
         self._underway = asyncio.BoundedSemaphore(FRAMES_UNDERWAY)
         self._newest: tuple[float, bytes] | None = None

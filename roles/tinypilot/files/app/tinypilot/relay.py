@@ -76,6 +76,7 @@ class Viewer:
         self.token = token
         self.client = client
         self.janus = janus
+        self.sockets = (janus, client)
         self.janus_sessions: set[int] = set()
         self.destroyed = asyncio.Event()
         self.is_over = False
@@ -90,6 +91,7 @@ class Relay:
         # Who watches, and how that is ended.
         self._viewers: dict[Viewer | JpegViewer, Callable[[], Awaitable[None]]] = {}
         self._owners: dict[int, Viewer] = {}
+        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -97,6 +99,7 @@ class Relay:
         application.router.add_get("/api/jpegs", self.show_jpegs)
         application.router.add_get("/api/gateway", self.answer_whether_janus_does)
         application.cleanup_ctx.append(self._look_after_sessions)
+        application.on_shutdown.append(self._hang_up)
         return application
 
     async def answer_whether_janus_does(self, _: web.Request) -> web.Response:
@@ -131,7 +134,8 @@ class Relay:
                 if viewer.janus_sessions and client.closed:
                     await asyncio.wait({answers}, timeout=LINGER_SECONDS)
             finally:
-                await self._end(viewer)
+                if not self._is_stopping:
+                    await self._end(viewer)
                 self._viewers.pop(viewer, None)
                 answers.cancel()
         return client
@@ -213,6 +217,14 @@ class Relay:
                 await asyncio.wait_for(viewer.destroyed.wait(), ANSWER_SECONDS)
         await viewer.janus.close()
         await viewer.client.close()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """The relay restarts. The sessions in Janus go on: their pages claim them through the next relay."""
+        self._is_stopping = True
+        sockets = [socket for each in self._viewers for socket in each.sockets]
+        closing = [asyncio.create_task(socket.close()) for socket in sockets]
+        if closing:
+            await asyncio.wait(closing, timeout=ANSWER_SECONDS)
 
     async def _look_after_sessions(self, _: web.Application) -> AsyncIterator[None]:
         task = asyncio.create_task(self._end_those_who_may_no_longer())

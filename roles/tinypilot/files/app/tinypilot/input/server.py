@@ -25,6 +25,8 @@ PROGRESS_SECONDS = 0.2
 PEOPLE_MAX = 64
 # A page that takes no news for so long is gone.
 SEND_SECONDS = 5
+# A page that is there says good-bye at once.
+HANG_UP_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Server:
         application = web.Application()
         application.router.add_get("/api/input", self.serve)
         application.cleanup_ctx.append(self._run)
+        application.on_shutdown.append(self._hang_up)
         return application
 
     async def _run(self, _: web.Application) -> AsyncIterator[None]:
@@ -94,6 +97,13 @@ class Server:
             watch.cancel()
         self._stop_paste()
         self._computer.close()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """The service restarts, and the pages come back to the next one."""
+        sockets = [each.socket for each in self._connections.values()]
+        closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
+        if closing:
+            await asyncio.wait(closing, timeout=HANG_UP_SECONDS)
 
     # --- One person ---
 

@@ -13,6 +13,7 @@ import { IceServers } from './ice-servers.js';
 import { JanusSession } from './janus-session.js';
 import { JpegScreen } from './picture/jpeg-screen.js';
 import { Path, PathChoice } from './picture/path.js';
+import { DeviceClock, StreamRates } from './picture/stats.js';
 import { Recovery, Remedy } from './recovery.js';
 import { describe } from './screen-state.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
@@ -34,6 +35,8 @@ export class Connection extends EventTarget {
   #jpegs;
   #iceServers;
   #path = new PathChoice();
+  #clock = new DeviceClock();
+  #rates = new StreamRates();
   #session = null;
   #linked = false;
   #linkedSince = 0;
@@ -78,6 +81,21 @@ export class Connection extends EventTarget {
   // What shows the picture now: it has width, height, framesPerSecond, isFresh(), hadPicture.
   get shown() {
     return this.#path.path === Path.MJPEG ? this.#jpegs : this.#screen;
+  }
+
+  // What picture/stats.js describes; rates are those since the last call.
+  async figures() {
+    const { path, shown } = { path: this.#path.path, shown: this.shown };
+    const { width, height } = shown;
+    if (shown === this.#jpegs) {
+      const { framesPerSecond, bitsPerSecond, latencyMs } = shown;
+      const captureToScreenMs = shown.isFresh() ? latencyMs : null;
+      return { path, width, height, framesPerSecond, bitsPerSecond, captureToScreenMs, isWithoutNetwork: true };
+    }
+    this.#session?.askClock();
+    const report = await this.#session?.peerConnection?.getStats().catch(() => null);
+    const captureToScreenMs = this.#isFresh() && shown.presented ? this.#clock.age(shown.presented) : null;
+    return { path, width, height, captureToScreenMs, ...this.#rates.next(performance.now(), report) };
   }
 
   get pin() {
@@ -186,6 +204,8 @@ export class Connection extends EventTarget {
   #newSession() {
     const session = new JanusSession({ ...this.#options.sessionOptions, iceServers: this.#iceServers.known });
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
+    this.#clock = new DeviceClock();
+    session.addEventListener('clock', (event) => this.#clock.note(event.detail));
     session.addEventListener('problem', (event) => {
       this.#problem = event.detail;
     });

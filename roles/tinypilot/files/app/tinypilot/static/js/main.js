@@ -5,6 +5,8 @@ import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
 import { PathMenu } from './picture/path-menu.js';
+import { PictureTools } from './picture/tools.js';
+import { View } from './picture/view.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
 
@@ -31,20 +33,15 @@ const connection = new Connection(screen, {
   sessionOptions: canWebRtc ? { Janus, url: `wss://${location.host}/janus/ws` } : null,
 });
 
-// What is shown, by either path.
-const size = {
-  get width() {
-    return connection.shown.width;
-  },
-  get height() {
-    return connection.shown.height;
-  },
-};
-const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen: size });
+const view = new View(byId('view'), connection);
+const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen: view });
 const pathMenu = new PathMenu(connection);
+const tools = new PictureTools({ connection, view, device: document.querySelector('.bar-name').textContent });
 connection.addEventListener('change', ({ detail }) => {
   statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
   pathMenu.show(detail);
+  view.lay();
+  tools.show(detail);
 });
 // The session has ended: nothing of the picture stays on the screen.
 connection.addEventListener('lockedout', () => location.replace('/login'));

@@ -40,6 +40,14 @@ export class JpegScreen extends EventTarget {
     return this.#hadPicture;
   }
 
+  get element() {
+    return this.#canvas;
+  }
+
+  get stream() {
+    return this.#canvas.captureStream();
+  }
+
   get width() {
     return this.#canvas.hidden ? 0 : this.#canvas.width;
   }
