@@ -80,6 +80,7 @@ class Server:
         self._computer: Computer | None = None
         self._paste: asyncio.Task | None = None
         self._told: dict | None = None
+        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -100,6 +101,7 @@ class Server:
 
     async def _hang_up(self, _: web.Application) -> None:
         """The service restarts, and the pages come back to the next one."""
+        self._is_stopping = True
         sockets = [each.socket for each in self._connections.values()]
         closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
         if closing:
@@ -127,7 +129,8 @@ class Server:
             await self._listen(connection)
         finally:
             self._remove(connection)
-            if socket.closed:  # it was closed from here, and perhaps still is being
+            # It was closed by what speaks, and perhaps still is being.
+            if socket.closed and not self._is_stopping:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
         return socket
