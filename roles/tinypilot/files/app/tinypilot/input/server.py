@@ -49,12 +49,18 @@ class Connection:
         self.person = person
         self.token = token
         self.heard_at = time.monotonic()
+        self.is_ending = False
         self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
 
     def tell(self, message: dict) -> None:
         """Never waits: whoever does not listen must not hold up the others."""
         with contextlib.suppress(asyncio.QueueFull):
             self._news.put_nowait(message)
+
+    def end(self) -> None:
+        """The page is told why, and its socket closed."""
+        self.is_ending = True
+        self.tell({"type": "ended"})
 
     async def speak(self) -> None:
         """Ends when the page has gone, or has been told that it must."""
@@ -127,7 +133,7 @@ class Server:
             await self._listen(connection)
         finally:
             self._remove(connection)
-            if socket.closed:  # it was closed from here, and perhaps still is being
+            if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
         return socket
@@ -295,5 +301,5 @@ class Server:
             for connection in list(self._connections.values()):
                 if connection.token in gone:
                     self._remove(connection)
-                    connection.tell({"type": "ended"})
+                    connection.end()
             self._tell_all()
