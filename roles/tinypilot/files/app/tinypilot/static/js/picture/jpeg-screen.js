@@ -8,6 +8,8 @@ import { FrameWatch } from '../frame-watch.js';
 
 const AGE_BYTES = 4; // of the frame when it was sent, in microseconds; the JPEG follows
 const COUNT_MS = 1000;
+// Frames come while there is no signal, too. A browser takes minutes to notice a network that went away.
+const SILENCE_MS = 5000;
 
 export class JpegScreen extends EventTarget {
   #url;
@@ -113,12 +115,21 @@ export class JpegScreen extends EventTarget {
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     let drawn = Promise.resolve();
-    socket.addEventListener('message', ({ data }) => {
-      const at = performance.now();
-      drawn = drawn.then(() => this.#draw(socket, data, at));
-    });
     return new Promise((resolve) => {
-      socket.addEventListener('close', resolve);
+      const lose = () => {
+        clearTimeout(patience);
+        if (socket === this.#socket) this.#socket = null;
+        socket.close();
+        resolve();
+      };
+      let patience = setTimeout(lose, SILENCE_MS);
+      socket.addEventListener('close', lose);
+      socket.addEventListener('message', ({ data }) => {
+        const at = performance.now();
+        clearTimeout(patience);
+        patience = setTimeout(lose, SILENCE_MS);
+        drawn = drawn.then(() => this.#draw(socket, data, at));
+      });
     });
   }
 
