@@ -25,8 +25,8 @@ TURN_ADDRESS = "192.0.2.1"
 PORT, TLS_PORT = 3478, 5349
 SECRET = "north wind and sun"
 _CERTIFICATE = """
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=turn -addext subjectAltName=IP:{address} \
-  -keyout /root/key.pem -out /root/certificate.pem 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=turn \
+  -addext subjectAltName=IP:{address} -keyout /root/key.pem -out /root/certificate.pem 2>/dev/null
 openssl x509 -in /root/certificate.pem -pubkey -noout | openssl pkey -pubin -outform der | base64 -w0
 """
 _TURNSERVER = """

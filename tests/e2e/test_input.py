@@ -148,9 +148,7 @@ def test_over_mjpeg_too(owner):
     scale = min(box["width"] / 1280, box["height"] / 720)
     left = box["x"] + (box["width"] - 1280 * scale) / 2
     top = box["y"] + (box["height"] - 720 * scale) / 2
-    assert_pointer_follows(
-        owner, {(1000, 600): (left + 1000.5 * scale, top + 600.5 * scale)}
-    )
+    assert_pointer_follows(owner, {(1000, 600): (left + 1000.5 * scale, top + 600.5 * scale)})
     type_keys(owner, FOX)
     wait_for_desk(owner, lambda desk: desk.tail == FOX, "all is typed")
 
@@ -168,18 +166,14 @@ def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
         }"""
     )
     assert scrolled == [200, 150]
-    assert_pointer_follows(
-        owner, {(400, 300): (box["x"] + 400.5 - 200, box["y"] + 300.5 - 150)}
-    )
+    assert_pointer_follows(owner, {(400, 300): (box["x"] + 400.5 - 200, box["y"] + 300.5 - 150)})
     owner.page.get_by_role("button", name="1:1").click()
     owner.page.get_by_role("button", name="Rotate").click()
     # Fitted again, and turned by a quarter: 1280 pixels from top to bottom.
     scale = min(box["width"] / 720, box["height"] / 1280)
     right = box["x"] + (box["width"] + 720 * scale) / 2
     top = box["y"] + (box["height"] - 1280 * scale) / 2
-    assert_pointer_follows(
-        owner, {(1000, 600): (right - 600.5 * scale, top + 1000.5 * scale)}
-    )
+    assert_pointer_follows(owner, {(1000, 600): (right - 600.5 * scale, top + 1000.5 * scale)})
 
 
 def test_the_wheel_turns_both_ways_and_sideways(owner):

@@ -80,7 +80,9 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
     assert figures["Path"] == "WebRTC, UDP"
     assert float(figures["Frames per second"]) > 1
     if not device.has_upstreams_plugin:
-        live.wait_until(lambda: agrees(live, shown()), "the plugin's stamp agrees with the picture's")
+        live.wait_until(
+            lambda: agrees(live, shown()), "the plugin's stamp agrees with the picture's"
+        )
     button(live, "Copy").click()
     live.page.get_by_text("Copied.").wait_for()
     assert "Path: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")

@@ -47,7 +47,7 @@ def test_stun_needs_no_credentials(ask):
 
 
 def test_a_user_name_and_a_password_are_handed_on(ask):
-    assert ask(urls=[STUN, *TURN], turn_user="kvm", turn_password="a b\"c") == [
+    assert ask(urls=[STUN, *TURN], turn_user="kvm", turn_password='a b"c') == [
         {"urls": [STUN]},
         {"urls": TURN, "username": "kvm", "credential": 'a b"c'},
     ]

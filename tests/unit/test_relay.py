@@ -53,8 +53,9 @@ class FakeUstreamer:
         await response.prepare(request)
         self.viewers += 1
         try:
-            while frame := await self.frames.get():
-                await response.write(frame)
+            while request.transport and not request.transport.is_closing():
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await response.write(await asyncio.wait_for(self.frames.get(), 0.05))
         finally:
             self.viewers -= 1
         return response
@@ -237,7 +238,7 @@ def test_a_claimed_picture_outlives_the_socket_before(door, token, janus, tmp_pa
 def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(door, token, janus, tmp_path):
     async def talk():
         async with running(door, tmp_path, janus):
-            relay = Relay(door, f"{tmp_path}/janus.sock", SECRET)
+            relay = Relay(door, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
             async with (
                 ClientSession(connector=UnixConnector(f"{tmp_path}/other.sock")) as http,
                 contextlib.AsyncExitStack() as stopping,
@@ -322,7 +323,9 @@ def test_a_page_gets_the_newest_jpeg_each_time_it_has_shown_one(door, token, ust
             message = await page.receive_bytes()
             assert message[4:] == b"five" * 100_000
             (age_us,) = struct.unpack(">I", message[:4])
-            assert 400_000 < age_us < 20_000_000  # 0.25 s before it left uStreamer, and what it waited here
+            assert (
+                400_000 < age_us < 20_000_000
+            )  # 0.25 s before it left uStreamer, and what it waited here
             assert page.compress == 0
 
     asyncio.run(talk())

@@ -115,7 +115,7 @@ for (const [turn, [x, y]] of Object.entries(turned)) {
   });
 
   test(`a picture turned by ${turn} degrees, pixel for pixel, has its places where it is scrolled to`, () => {
-    const small = { left: 5, top: 7, width: 200, height: 100 };
+    const small = { left: 5, top: 7, width: 100, height: 80 };
     const scrolled = { ...view, scale: 1, scrolled: { left: 90, top: 33 } };
     assert.deepEqual(pixelAt({ x: 5 + x - 90, y: 7 + y - 33 }, small, scrolled), corner);
     // In a place that is larger it lies in the middle.

@@ -61,7 +61,9 @@ class JpegViewer:
         await self.end()
         for task in done:
             # Whoever went away, or spoke nonsense: that is how a stream ends.
-            with contextlib.suppress(ClientError, EOFError, OSError, ValueError, asyncio.CancelledError):
+            with contextlib.suppress(
+                ClientError, EOFError, OSError, ValueError, asyncio.CancelledError
+            ):
                 task.result()
 
     async def end(self) -> None:

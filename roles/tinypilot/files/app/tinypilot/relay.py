@@ -148,11 +148,14 @@ class Relay:
         async with ClientSession(connector=connector, timeout=SILENCE) as http:
             try:
                 stream = await http.get("http://ustreamer/stream?extra_headers=1")
-            except (ClientError, OSError, asyncio.TimeoutError):
+            except (ClientError, OSError):
                 return web.Response(status=502)
             # Not compressed: JPEGs are.
             client = web.WebSocketResponse(
-                heartbeat=PING_SECONDS, max_msg_size=SHOWN_BYTES, compress=False, timeout=ANSWER_SECONDS
+                heartbeat=PING_SECONDS,
+                max_msg_size=SHOWN_BYTES,
+                compress=False,
+                timeout=ANSWER_SECONDS,
             )
             await client.prepare(request)
             viewer = JpegViewer(token, client)

@@ -13,7 +13,6 @@ import { IceServers } from './ice-servers.js';
 import { JanusSession } from './janus-session.js';
 import { JpegScreen } from './picture/jpeg-screen.js';
 import { Path, PathChoice } from './picture/path.js';
-import { DeviceClock, StreamRates } from './picture/stats.js';
 import { Recovery, Remedy } from './recovery.js';
 import { describe } from './screen-state.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
@@ -35,8 +34,6 @@ export class Connection extends EventTarget {
   #jpegs;
   #iceServers;
   #path = new PathChoice();
-  #clock = new DeviceClock();
-  #rates = new StreamRates();
   #session = null;
   #linked = false;
   #linkedSince = 0;
@@ -83,19 +80,17 @@ export class Connection extends EventTarget {
     return this.#path.path === Path.MJPEG ? this.#jpegs : this.#screen;
   }
 
-  // What picture/stats.js describes; rates are those since the last call.
-  async figures() {
-    const { path, shown } = { path: this.#path.path, shown: this.shown };
-    const { width, height } = shown;
-    if (shown === this.#jpegs) {
-      const { framesPerSecond, bitsPerSecond, latencyMs } = shown;
-      const captureToScreenMs = shown.isFresh() ? latencyMs : null;
-      return { path, width, height, framesPerSecond, bitsPerSecond, captureToScreenMs, isWithoutNetwork: true };
-    }
+  get path() {
+    return this.#path.path;
+  }
+
+  get peerConnection() {
+    return this.#session?.peerConnection ?? null;
+  }
+
+  // The answer is an event `clock`, as JanusSession has it.
+  askClock() {
     this.#session?.askClock();
-    const report = await this.#session?.peerConnection?.getStats().catch(() => null);
-    const captureToScreenMs = this.#isFresh() && shown.presented ? this.#clock.age(shown.presented) : null;
-    return { path, width, height, captureToScreenMs, ...this.#rates.next(performance.now(), report) };
   }
 
   get pin() {
@@ -204,8 +199,7 @@ export class Connection extends EventTarget {
   #newSession() {
     const session = new JanusSession({ ...this.#options.sessionOptions, iceServers: this.#iceServers.known });
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
-    this.#clock = new DeviceClock();
-    session.addEventListener('clock', (event) => this.#clock.note(event.detail));
+    session.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
     session.addEventListener('problem', (event) => {
       this.#problem = event.detail;
     });
@@ -266,7 +260,7 @@ export class Connection extends EventTarget {
     this.#wasFresh = fresh;
     if (now >= this.#due.frames) {
       this.#due.frames = now + COUNT_FRAMES_MS;
-      this.#screen.countDecoded(this.#session?.peerConnection);
+      this.#screen.countDecoded(this.peerConnection);
     }
     if (this.#isLinked && now >= this.#due.source) {
       this.#due.source = now + (anxious ? ASK_SOURCE_MS.anxious : ASK_SOURCE_MS.steady);
@@ -306,7 +300,7 @@ export class Connection extends EventTarget {
   }
 
   get #isMediaUp() {
-    return this.#session?.peerConnection?.connectionState === 'connected';
+    return this.peerConnection?.connectionState === 'connected';
   }
 
   async #askSource() {

@@ -5,7 +5,6 @@ import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
 import { PathMenu } from './picture/path-menu.js';
-import { PictureTools } from './picture/tools.js';
 import { View } from './picture/view.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
@@ -36,13 +35,20 @@ const connection = new Connection(screen, {
 const view = new View(byId('view'), connection);
 const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen: view });
 const pathMenu = new PathMenu(connection);
-const tools = new PictureTools({ connection, view, device: document.querySelector('.bar-name').textContent });
 connection.addEventListener('change', ({ detail }) => {
   statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
   pathMenu.show(detail);
   view.lay();
-  tools.show(detail);
 });
+// What few need is loaded when the menu is opened, and the picture is there sooner.
+byId('picture-menu').addEventListener(
+  'toggle',
+  async () => {
+    const { PictureTools } = await import('./picture/tools.js');
+    new PictureTools({ connection, view, device: document.querySelector('.bar-name').textContent });
+  },
+  { once: true },
+);
 // The session has ended: nothing of the picture stays on the screen.
 connection.addEventListener('lockedout', () => location.replace('/login'));
 for (const part of [connection, controls]) {

@@ -50,9 +50,10 @@ export class RemoteScreen extends EventTarget {
     return this.#rate;
   }
 
-  // The newest frame: its RTP timestamp, and when it is on the screen; null where the browser does not say.
+  // The newest frame: its RTP timestamp, and when it is on the screen. null without a fresh one, or where the browser
+  // does not say.
   get presented() {
-    return this.#presented;
+    return this.isFresh() ? this.#presented : null;
   }
 
   isFresh(demands) {

@@ -68,7 +68,7 @@ export class JpegScreen extends EventTarget {
 
   // From capture to the canvas, without the way through the network.
   get latencyMs() {
-    return this.#latencyMs;
+    return this.isFresh() ? this.#latencyMs : null;
   }
 
   isFresh() {

@@ -2,7 +2,7 @@
 // The statistics over the picture: to read, and to copy.
 
 import { t } from '../../door/words.js';
-import { describeStats } from './stats.js';
+import { describeStats, DeviceClock, StreamRates } from './stats.js';
 
 const EACH_MS = 1000;
 
@@ -13,9 +13,13 @@ export class StatsOverlay {
   #copied = document.getElementById('stats-copied');
   #timer = null;
   #text = '';
+  #peerConnection = null;
+  #clock = new DeviceClock();
+  #rates = new StreamRates();
 
   constructor(connection) {
     this.#connection = connection;
+    connection.addEventListener('clock', ({ detail }) => this.#clock.note(detail));
     document.getElementById('stats-copy').addEventListener('click', () => this.#copy());
     // What is done here is not for the attached computer.
     for (const name of ['pointerdown', 'pointermove', 'pointerup', 'keydown', 'keyup', 'wheel', 'contextmenu']) {
@@ -36,8 +40,27 @@ export class StatsOverlay {
     this.#refresh();
   }
 
+  async #figures() {
+    const { path, shown, peerConnection } = this.#connection;
+    const { width, height } = shown;
+    if (path === 'mjpeg') {
+      const { framesPerSecond, bitsPerSecond, latencyMs: captureToScreenMs } = shown;
+      return { path, width, height, framesPerSecond, bitsPerSecond, captureToScreenMs, isWithoutNetwork: true };
+    }
+    if (peerConnection !== this.#peerConnection) {
+      // The device may be another after a restart, as its clock is.
+      this.#peerConnection = peerConnection;
+      this.#clock = new DeviceClock();
+      this.#rates = new StreamRates();
+    }
+    this.#connection.askClock();
+    const report = await peerConnection?.getStats().catch(() => null);
+    const captureToScreenMs = shown.presented ? this.#clock.age(shown.presented) : null;
+    return { path, width, height, captureToScreenMs, ...this.#rates.next(performance.now(), report) };
+  }
+
   async #refresh() {
-    const lines = describeStats(await this.#connection.figures());
+    const lines = describeStats(await this.#figures());
     this.#text = lines.map(([name, value]) => `${name}: ${value}`).join('\n');
     this.#list.replaceChildren(
       ...lines.flatMap(([name, value]) => [element('dt', name), element('dd', value)]),

@@ -37,10 +37,10 @@ export class PictureTools {
     this.#press('view-actual', view.isActual);
     byId('record').hidden = !('MediaRecorder' in globalThis);
     byId('picture-in-picture').hidden = !document.pictureInPictureEnabled;
+    connection.addEventListener('change', ({ detail }) => this.#follow(detail));
   }
 
-  // detail: of the connection's change
-  show({ path, state }) {
+  #follow({ path, state }) {
     const isLive = state === 'live';
     byId('take-screenshot').disabled = !isLive;
     byId('record').disabled = !isLive && !this.#recording;
