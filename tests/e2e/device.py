@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -168,26 +170,21 @@ class Device:
         # This route went with its link, and only the kernel's own come back with it.
         self.sh(f"ip route replace default via {self._network['Gateway']}")
 
-    def block_udp(self) -> None:
-        """As a firewall on the way does: TCP passes, UDP does not, in either direction."""
-        for chain in ("INPUT", "OUTPUT"):
-            self._filter("-I", chain)
+    @contextlib.contextmanager
+    def without_udp(self) -> Iterator[None]:
+        """As behind a firewall: TCP passes, UDP does not, in either direction."""
+        self._filter_udp("-I")
+        try:
+            yield
+        finally:
+            self._filter_udp("-D")
 
-    def unblock_udp(self) -> None:
-        for chain in ("INPUT", "OUTPUT"):
-            while self._filter("-D", chain):
-                pass
-
-    def _filter(self, action: str, chain: str) -> bool:
+    def _filter_udp(self, action: str) -> None:
         """By this machine's iptables, which its Docker engine needs anyway, in the container's network."""
         process = docker("inspect", "-f", "{{.State.Pid}}", self.name).strip()
-        rule = ["iptables", "-w", action, chain, "-p", "udp", "-j", "DROP"]
-        done = subprocess.run(
-            ["nsenter", f"--target={process}", "--net", *rule], capture_output=True, text=True
-        )
-        if action == "-I" and done.returncode:
-            raise DeviceError(f"{rule}: {done.stderr}")
-        return done.returncode == 0
+        for chain in ("INPUT", "OUTPUT"):
+            rule = f"iptables -w {action} {chain} -p udp -j DROP"
+            subprocess.run(["nsenter", f"--target={process}", "--net", *rule.split()], check=True)
 
     def _set_links(self, state: str) -> None:
         self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")
@@ -199,7 +196,6 @@ class Device:
         if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
             self.thaw()
         self.plug_in()
-        self.unblock_udp()
         self.control()
         sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-input.socket nginx.socket"
         self.sh(

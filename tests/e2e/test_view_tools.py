@@ -41,7 +41,7 @@ def test_a_recording_is_a_file_that_plays_by_either_path(live: RemoteScreen):
     for path in ("webrtc", "mjpeg"):
         if path == "mjpeg":
             choose_path(live, "MJPEG only")
-            wait_for_jpegs(live, "as you chose", 15)
+            wait_for_jpegs(live, "as you chose")
         open_menu(live)
         button(live, "Record").click()
         expect(button(live, "Record")).to_have_attribute("aria-pressed", "true")
