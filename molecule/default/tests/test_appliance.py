@@ -189,6 +189,7 @@ def test_from_outside_only_80_and_443_answer(host):
         ("/etc/kvm-signalling", "root", "kvm-signalling", 0o750),
         ("/etc/kvm-signalling/token.jcfg", "root", "kvm-signalling", 0o640),
         ("/etc/tinypilot/tls/key.pem", "root", "www-data", 0o640),
+        ("/etc/tinypilot/ice.json", "root", "tinypilot", 0o640),
         ("/var/lib/tinypilot", "tinypilot", "tinypilot", 0o700),
         ("/var/lib/tinypilot/door.sqlite", "tinypilot", "tinypilot", 0o600),
         ("/opt/janus/bin/janus", "root", "root", 0o755),
