@@ -5,6 +5,7 @@ import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
 import { PathMenu } from './picture/path-menu.js';
+import { PictureTools } from './picture/tools.js';
 import { View } from './picture/view.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
@@ -40,15 +41,7 @@ connection.addEventListener('change', ({ detail }) => {
   pathMenu.show(detail);
   view.lay();
 });
-// What few need is loaded when the menu is opened, and the picture is there sooner.
-byId('picture-menu').addEventListener(
-  'toggle',
-  async () => {
-    const { PictureTools } = await import('./picture/tools.js');
-    new PictureTools({ connection, view, device: document.querySelector('.bar-name').textContent });
-  },
-  { once: true },
-);
+new PictureTools({ connection, view, device: document.querySelector('.bar-name').textContent });
 // The session has ended: nothing of the picture stays on the screen.
 connection.addEventListener('lockedout', () => location.replace('/login'));
 for (const part of [connection, controls]) {
