@@ -29,7 +29,9 @@ SEND_SECONDS = 5
 
 @dataclass(frozen=True)
 class Visitor:
-    name: str
+    """`name` is None for a session of the play."""
+
+    name: str | None
     may_control: bool
 
 
