@@ -5,6 +5,7 @@ import { language, t } from '../door/words.js';
 import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
+import { closeMenusLikeMenus } from './menus.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
 
@@ -19,6 +20,8 @@ const statusBar = new StatusBar({
   noticeDetail: byId('notice-detail'),
   picture: byId('picture-facts'),
 });
+
+closeMenusLikeMenus(document.querySelectorAll('details.menu'));
 
 if (!Janus || !('RTCPeerConnection' in globalThis)) {
   statusBar.show(

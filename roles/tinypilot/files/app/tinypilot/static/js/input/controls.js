@@ -32,7 +32,11 @@ export class Controls {
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
     this.#capture.addEventListener('change', () => this.#showCapture());
-    this.#capture.addEventListener('leave', () => byId('control-ask').focus());
+    this.#capture.addEventListener('leave', async () => {
+      // The bar is not there while the picture fills the screen.
+      if (document.fullscreenElement) await document.exitFullscreen();
+      byId('control-ask').focus();
+    });
 
     const paste = new PasteDialog(
       {
