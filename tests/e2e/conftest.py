@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", help="name of a virtual Pi's container; the tests break its services"
     )
     group.addoption(
-        "--refresh-screenshot", action="store_true", help="write docs/screenshot.png anew"
+        "--refresh-screenshot", action="store_true", help="write the pictures of the README anew"
     )
 
 
