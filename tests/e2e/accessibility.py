@@ -93,7 +93,9 @@ def tab_to(screen: RemoteScreen, locator: Locator) -> None:
     for _ in range(200):
         screen.page.keyboard.press("Tab")
         focused = screen.page.evaluate(_FOCUSED)
-        assert focused is None or focused["ring"], f"nobody sees that {focused['name']} has the focus"
+        assert focused is None or focused["ring"], (
+            f"nobody sees that {focused['name']} has the focus"
+        )
         if locator.evaluate("(each) => each === document.activeElement"):
             return
     raise AssertionError(f"Tab never reaches {locator}")

@@ -31,7 +31,14 @@ CHORD = ["ControlLeft", "AltLeft", "ShiftLeft"]
 def speak(screen: RemoteScreen, language: str) -> None:
     """As somebody who chose the language here before."""
     screen.page.context.add_cookies(
-        [{"name": "__Host-tinypilot-language", "value": language, "url": screen.url, "secure": True}]
+        [
+            {
+                "name": "__Host-tinypilot-language",
+                "value": language,
+                "url": screen.url,
+                "secure": True,
+            }
+        ]
     )
     screen.page.reload()
     screen.wait_for(f"html[lang={language}]")

@@ -15,7 +15,9 @@ from tinypilot.words import CATALOGUES, LANGUAGES
 APP = Path(words.__file__).parent
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
 # What is said of a text when it is asked for in JavaScript or a template: t('...'), t("...")
-ASKED = re.compile(r"""(?<!function )\bt\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(.{0,40}))""")
+ASKED = re.compile(
+    r"""(?<!function )\bt\(\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(.{0,40}))"""
+)
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 

@@ -77,7 +77,10 @@ def guard() -> Response | None:
     needed = getattr(view, "needed_role", None)
     if needed and not g.session.may(needed):
         raise Refused(
-            403, "This is for the role {needed}; you are {role}.", needed=needed, role=g.session.role
+            403,
+            "This is for the role {needed}; you are {role}.",
+            needed=needed,
+            role=g.session.role,
         )
     return None
 
