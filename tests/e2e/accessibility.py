@@ -88,10 +88,10 @@ def small_targets(screen: RemoteScreen, least: int) -> list[str]:
     return screen.page.evaluate(_SMALL, least)
 
 
-def tab_to(screen: RemoteScreen, locator: Locator) -> None:
-    """By Tab alone, and each stop on the way can be seen."""
+def tab_to(screen: RemoteScreen, locator: Locator, key: str = "Tab") -> None:
+    """By Tab (or Shift+Tab) alone, and each stop on the way can be seen."""
     for _ in range(200):
-        screen.page.keyboard.press("Tab")
+        screen.page.keyboard.press(key)
         focused = screen.page.evaluate(_FOCUSED)
         assert focused is None or focused["ring"], (
             f"nobody sees that {focused['name']} has the focus"

@@ -139,6 +139,7 @@ export class Controls {
         const rest = loadOwn(localStorage).filter((each) => describe(each) !== describe(codes));
         saveOwn(localStorage, rest);
         this.#showOwn();
+        byId('record-combination').focus(); // not nowhere, where this button was
       });
       item.append(remove);
     }
