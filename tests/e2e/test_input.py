@@ -3,60 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
-from .desk import Computer, read_desk, text_crc, wait_for_desk
-from .device import Device
-from .patience import PATIENCE_SECONDS
+from .desk import read_desk, text_crc, wait_for_desk
 from .remote_screen import RemoteScreen
 from .test_paths import choose_path
 
 FOX = "The quick brown fox"
-NOTHING = bytes(8)
-
-
-@pytest.fixture
-def computer(device: Device) -> Iterator[Computer]:
-    """The attached computer, on whose desk nothing is; its screen is the picture."""
-    computer = Computer(device)
-    computer.restore()
-    device.control(content="computer")
-    yield computer
-    computer.restore()
-
-
-@pytest.fixture
-def new_person(computer, new_screen) -> Callable[[str], RemoteScreen]:
-    """Opens the page as somebody of this role, who sees the desk."""
-
-    def make(role: str = "operator") -> RemoteScreen:
-        screen = new_screen(role=role)
-        screen.open().wait_until_live()
-        wait_for_desk(screen, lambda desk: True, "there is a desk")
-        return screen
-
-    return make
-
-
-@pytest.fixture
-def owner(new_person) -> RemoteScreen:
-    """Somebody who has the controls, and whose keys go to the computer."""
-    screen = new_person()
-    screen.page.locator("#control-ask").click()
-    wait_for_control(screen, "mine")
-    screen.page.locator("#stage").focus()
-    wait_for(screen, "html[data-captured=true]")
-    return screen
-
-
-def wait_for(screen: RemoteScreen, selector: str) -> None:
-    screen.page.locator(selector).wait_for(state="attached", timeout=PATIENCE_SECONDS * 1000)
-
-
-def wait_for_control(screen: RemoteScreen, control: str) -> None:
-    wait_for(screen, f"html[data-control={control}]")
 
 
 def press(screen: RemoteScreen, *codes: str) -> None:
@@ -140,9 +93,16 @@ def assert_pointer_follows(owner: RemoteScreen, places: dict[tuple[int, int], tu
         wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
 
 
+def use_picture_menu(owner: RemoteScreen, button: str) -> None:
+    menu = owner.page.locator("summary[title=Picture]")
+    menu.click()
+    owner.page.get_by_role("button", name=button).click()
+    menu.click()
+
+
 def test_over_mjpeg_too(owner):
     choose_path(owner, "MJPEG only")
-    wait_for(owner, "html[data-path=mjpeg][data-state=live]")
+    owner.wait_for("html[data-path=mjpeg][data-state=live]")
     wait_for_desk(owner, lambda desk: True, "there is a desk")
     box = owner.page.locator("#stage").bounding_box()
     scale = min(box["width"] / 1280, box["height"] / 720)
@@ -155,8 +115,7 @@ def test_over_mjpeg_too(owner):
 
 def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
     owner.page.set_viewport_size({"width": 900, "height": 600})
-    owner.page.get_by_text("Picture", exact=True).click()
-    owner.page.get_by_role("button", name="1:1").click()
+    use_picture_menu(owner, "1:1")
     box = owner.page.locator("#view").bounding_box()
     scrolled = owner.page.evaluate(
         """() => {
@@ -167,8 +126,8 @@ def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
     )
     assert scrolled == [200, 150]
     assert_pointer_follows(owner, {(400, 300): (box["x"] + 400.5 - 200, box["y"] + 300.5 - 150)})
-    owner.page.get_by_role("button", name="1:1").click()
-    owner.page.get_by_role("button", name="Rotate").click()
+    use_picture_menu(owner, "1:1")
+    use_picture_menu(owner, "Rotate")
     # Fitted again, and turned by a quarter: 1280 pixels from top to bottom.
     scale = min(box["width"] / 720, box["height"] / 1280)
     right = box["x"] + (box["width"] + 720 * scale) / 2
@@ -218,7 +177,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
     watcher = new_person("viewer")
     owner.page.bring_to_front()
     owner.page.locator("#stage").focus()
-    wait_for(owner, "html[data-captured=true]")
+    owner.wait_for("html[data-captured=true]")
     owner.page.keyboard.down("ShiftLeft")
     owner.page.keyboard.down("KeyA")
     wait_for_desk(watcher, lambda desk: desk.modifiers == 2 and desk.keys[0] == 4, "keys are down")
@@ -236,7 +195,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
             owner.page.keyboard.down("ControlLeft")
             owner.page.keyboard.down("AltLeft")
             owner.page.keyboard.up("AltLeft")
-            wait_for(owner, "html[data-captured=false]")
+            owner.wait_for("html[data-captured=false]")
         case "killed":
             device.kill("tinypilot-input")
     wait_for_desk(
@@ -246,7 +205,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
 
 def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
     other = new_person()
-    wait_for_control(other, "theirs")
+    other.wait_for_control("theirs")
     other.page.locator("#stage").click()
     press(other, "KeyX")
     other.page.locator("#control-ask").click()
@@ -257,8 +216,8 @@ def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
     owner.page.keyboard.down("KeyA")
     wait_for_desk(other, lambda desk: desk.tail == "a", "the owner types")
     give.click()
-    wait_for_control(other, "mine")
-    wait_for_control(owner, "theirs")
+    other.wait_for_control("mine")
+    owner.wait_for_control("theirs")
     wait_for_desk(other, lambda desk: desk.keys == bytes(6), "nothing is down")
     before = read_desk(other).typed
     other.page.locator("#stage").focus()
@@ -271,7 +230,7 @@ def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
 
 def test_a_viewer_only_watches(new_person):
     viewer = new_person("viewer")
-    wait_for_control(viewer, "watching")
+    viewer.wait_for_control("watching")
     assert viewer.page.locator("#control-ask").is_hidden()
     viewer.page.locator("#stage").click()
     press(viewer, "KeyA")
@@ -290,7 +249,8 @@ def test_a_viewer_only_watches(new_person):
 
 
 def test_a_combination_and_the_on_screen_keyboard(owner, computer):
-    owner.page.get_by_text("Combinations").click()
+    menu = owner.page.locator("summary", has_text="Combinations")
+    menu.click()
     owner.page.get_by_role("button", name="Ctrl + Alt + Del", exact=True).click()
     keyboard = [bytes([5, 0, 0x4C]).ljust(8, b"\0"), bytes([5]).ljust(8, b"\0")]
     owner.wait_until(
@@ -299,7 +259,7 @@ def test_a_combination_and_the_on_screen_keyboard(owner, computer):
         ),
         "Ctrl, Alt and Del arrive",
     )
-    owner.page.get_by_text("Combinations").click()
+    menu.click()
     owner.page.locator("#open-keyboard").click()
     owner.page.get_by_role("button", name="Left Shift").click()
     owner.page.locator(".keyboard-key[data-code=KeyQ]").click()
@@ -309,15 +269,15 @@ def test_a_combination_and_the_on_screen_keyboard(owner, computer):
 
 def test_the_page_says_when_the_computer_is_gone(owner, computer):
     computer.tell("usb disconnected")
-    wait_for(owner, "html[data-usb=disconnected]")
+    owner.wait_for("html[data-usb=disconnected]")
     assert "not connected by USB" in owner.page.locator("#control-problem").inner_text()
     computer.tell("usb connected")
-    wait_for(owner, "html[data-usb=connected]")
+    owner.wait_for("html[data-usb=connected]")
     owner.page.locator("#stage").focus()
     press(owner, "KeyA")
     wait_for_desk(owner, lambda desk: desk.tail == "a", "keys arrive again")
     computer.tell("usb stuck")
-    wait_for(owner, "html[data-usb=silent]")
+    owner.wait_for("html[data-usb=silent]")
 
 
 def test_a_reboot_is_followed_through_the_firmwares_resolutions(owner, computer):

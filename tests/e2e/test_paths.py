@@ -16,9 +16,10 @@ RETURNS_WITHIN_SECONDS = 15.0
 
 def choose_path(screen: RemoteScreen, label: str) -> None:
     """In the Picture menu."""
-    screen.page.get_by_text("Picture", exact=True).click()
+    menu = screen.page.locator("summary[title=Picture]")
+    menu.click()
     screen.page.get_by_label(label).check()
-    screen.page.get_by_text("Picture", exact=True).click()
+    menu.click()
 
 
 def wait_for_jpegs(screen: RemoteScreen, reason: str) -> None:

@@ -13,7 +13,7 @@ AGREEMENT_MS = 40.0
 
 
 def open_menu(screen: RemoteScreen) -> None:
-    screen.page.get_by_text("Picture", exact=True).click()
+    screen.page.locator("summary[title=Picture]").click()
 
 
 def button(screen: RemoteScreen, name: str):
@@ -86,7 +86,7 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
     button(live, "Copy").click()
     live.page.get_by_text("Copied.").wait_for()
     assert "Path: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")
-    live.page.get_by_label("MJPEG only").check()
+    choose_path(live, "MJPEG only")
     live.wait_until(lambda: shown().get("Path") == "MJPEG", "the path is told")
 
 

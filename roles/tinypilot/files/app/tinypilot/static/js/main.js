@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Wires the page together. janus.js and its adapter are classic scripts: they come as globals.
 
+import { language, t } from '../door/words.js';
 import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
+import { closeMenusLikeMenus } from './menus.js';
 import { PathMenu } from './picture/path-menu.js';
 import { PictureTools } from './picture/tools.js';
 import { View } from './picture/view.js';
@@ -12,6 +14,7 @@ import { StatusBar } from './status-bar.js';
 
 const byId = (id) => document.getElementById(id);
 const { Janus, adapter } = globalThis;
+const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 
 const statusBar = new StatusBar({
   root: document.documentElement,
@@ -20,6 +23,8 @@ const statusBar = new StatusBar({
   noticeDetail: byId('notice-detail'),
   picture: byId('picture-facts'),
 });
+
+closeMenusLikeMenus(document.querySelectorAll('details.menu'));
 
 const canWebRtc = Boolean(Janus && 'RTCPeerConnection' in globalThis);
 if (canWebRtc) prepareJanus({ Janus, adapter });
@@ -57,6 +62,7 @@ controls.start();
 if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
 
 function pictureFacts({ width, height, framesPerSecond }) {
-  const rate = framesPerSecond > 0 ? ` \u00b7 ${Math.round(framesPerSecond)} fps` : '';
-  return width > 0 ? `${width} \u00d7 ${height}${rate}` : '';
+  if (width === 0) return '';
+  const size = `${width} \u00d7 ${height}`;
+  return framesPerSecond > 0 ? `${size} \u00b7 ${t('{rate} fps', { rate: whole.format(framesPerSecond) })}` : size;
 }
