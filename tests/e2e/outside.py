@@ -125,7 +125,7 @@ def _build(device: Device, name: str, holders: list[subprocess.Popen]) -> Outsid
     carrier = Namespace(f"/proc/{pid}/ns/net")
     nat, viewer = _new_namespace(holders), _new_namespace(holders)
     # The carrier, who lets the viewer reach the device's network.
-    _connect(carrier, "carrier", f"{TURN_ADDRESS}/24", nat, "wan", "192.0.2.2/24")
+    _connect(carrier, "street", f"{TURN_ADDRESS}/24", nat, "wan", "192.0.2.2/24")
     _connect(nat, "lan", "198.51.100.1/24", viewer, "eth0", "198.51.100.2/24")
     nat.run(f"ip route add default via {TURN_ADDRESS}")
     viewer.run("ip route add default via 198.51.100.1")
