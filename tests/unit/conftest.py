@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The programs of the tinypilot role, without nginx, with a clock that tests can set."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
+ROLES = Path(__file__).parents[2] / "roles"
+sys.path.insert(0, str(ROLES / "tinypilot" / "files" / "app"))
 
 from tinypilot import audit, passwords
 from tinypilot.app import create_app
@@ -56,7 +59,30 @@ def audited(monkeypatch):
 @pytest.fixture
 def config(tmp_path):
     servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
-    return Config(name="rack <3>", ice_servers=servers, door_file=tmp_path / "door.sqlite")
+    declarations = tmp_path / "declarations"
+    declarations.mkdir()
+    (declarations / "ustreamer.json").write_text(json.dumps(declared_by_ustreamer(tmp_path)))
+    return Config(
+        name="rack <3>",
+        ice_servers=servers,
+        door_file=tmp_path / "door.sqlite",
+        settings_declarations=declarations,
+        settings_dir=tmp_path,
+        settings_socket=tmp_path / "apply.sock",
+    )
+
+
+def declared_by_ustreamer(folder):
+    """What the role lays down, with its own bounds."""
+    variables = yaml.safe_load((ROLES / "ustreamer/vars/main/main.yml").read_text())
+    defaults = yaml.safe_load((ROLES / "ustreamer/defaults/main.yml").read_text())
+    declared = variables["__ustreamer_settings"]
+    return {
+        **declared,
+        "environment_file": str(folder / "ustreamer.env"),
+        "play": {name: defaults[name] for name in declared["play"]},
+        "ranges": variables["__ustreamer_ranges"],
+    }
 
 
 @pytest.fixture

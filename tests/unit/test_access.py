@@ -17,6 +17,9 @@ NEEDED_ROLES = {
     ("PATCH", "/api/users/<name>"): "admin",
     ("DELETE", "/api/users/<name>"): "admin",
     ("GET", "/api/sessions"): "admin",
+    ("GET", "/settings"): "admin",
+    ("GET", "/api/settings"): "admin",
+    ("PATCH", "/api/settings"): "admin",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
 }
 

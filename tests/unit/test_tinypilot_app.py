@@ -69,7 +69,7 @@ def test_page_hands_the_ice_servers_to_its_scripts(page):
     assert servers == [{"urls": 'stun:stun.example?a="<b>&c'}]
 
 
-@pytest.fixture(params=["/", "/account", "/login", "/setup"])
+@pytest.fixture(params=["/", "/account", "/settings", "/login", "/setup"])
 def each_page(client, request):
     response = client.ask("GET", request.param)
     assert response.status_code == 200

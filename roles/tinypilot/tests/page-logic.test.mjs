@@ -9,6 +9,7 @@ const { Backoff } = await import(new URL('backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
+const { readNumbers } = await import(new URL('settings-form.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
 const calm = {
@@ -266,4 +267,16 @@ group('backoff', () => {
     const at = (value) => new Backoff({ first: 100, jitter: 0.2, random: () => value }).next();
     assert.deepEqual([at(0), at(1)], [80, 120]);
   });
+});
+
+group('settings that were typed', () => {
+  const bounds = { bitrate: { lowest: 25, highest: 20000 }, gop: { lowest: 0, highest: 60 } };
+
+  test('are numbers, and nothing typed means as the operator has it', () => {
+    assert.deepEqual(readNumbers({ bitrate: ' 8000 ', gop: '' }, bounds), { changes: { bitrate: 8000, gop: null } });
+    assert.deepEqual(readNumbers({ gop: '0' }, bounds), { changes: { gop: 0 } });
+  });
+
+  for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
+    test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
 });

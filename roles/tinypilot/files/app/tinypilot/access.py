@@ -88,8 +88,8 @@ def _refuse(reason: str) -> None:
     raise Refused(403, f"Refused: {reason}.")
 
 
-def read_json(**fields: type) -> list:
-    """The request's JSON object, which must have exactly these fields; their values in this order."""
+def read_object() -> dict:
+    """The request's JSON object."""
     if request.mimetype != "application/json":
         raise Refused(415, "The request must be JSON (Content-Type: application/json).")
     try:
@@ -98,6 +98,12 @@ def read_json(**fields: type) -> list:
         values = None
     if not isinstance(values, dict):
         raise Refused(400, "The request must hold one JSON object.")
+    return values
+
+
+def read_json(**fields: type) -> list:
+    """The request's JSON object, which must have exactly these fields; their values in this order."""
+    values = read_object()
     if values.keys() != fields.keys():
         raise Refused(400, f"The request must hold {', '.join(fields)}, and nothing else.")
     for name, kind in fields.items():

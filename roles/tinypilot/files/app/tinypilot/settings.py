@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""What may be set in the page: which settings there are, within which bounds, and what is set now.
+
+Each role lays down a file in one folder that says what of its own may be set, with the very ranges and patterns that
+the play checks its variables with. The web app and the program that applies (apply.py, root's) both check with this
+module.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinypilot.config import Config
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
+    and words for it; `unit` reads the value from `environment_file`; a `fixed` one is the operator's alone."""
+
+    play: object
+    bounds: tuple
+    unit: str | None
+    environment_file: Path | None
+    fixed: bool
+
+    def complaint(self, value: object) -> str | None:
+        """The end of the sentence "... must be", if the value is wrong. Never the value: it may be secret."""
+        one, other = self.bounds
+        if isinstance(self.play, int):
+            good = type(value) is int and one <= value <= other  # bool is an int in Python
+            return None if good else f"a whole number from {one} to {other}"
+        good = isinstance(value, str) and re.fullmatch(one, value)
+        return None if good else other
+
+    @property
+    def schema(self) -> dict:
+        """The bounds as JSON Schema."""
+        one, other = self.bounds
+        if isinstance(self.play, int):
+            return {"type": "integer", "minimum": one, "maximum": other}
+        return {"type": "string", "pattern": f"^(?:{one})$", "description": other}
+
+
+class Settings:
+    def __init__(self, declarations: Path, folder: Path):
+        self._declarations = declarations
+        self.file = folder / "settings.json"
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Settings":
+        return cls(config.settings_declarations, config.settings_dir)
+
+    def _roles(self) -> list[dict]:
+        return [
+            json.loads(file.read_text(encoding="utf-8"))
+            for file in sorted(self._declarations.glob("*.json"))
+        ]
+
+    def fixed(self) -> set[str]:
+        """What the operator has forbidden to set here."""
+        return {name for role in self._roles() for name in role.get("fixed", [])}
+
+    def declared(self) -> dict[str, Setting]:
+        fixed = self.fixed()
+        return {
+            name: Setting(
+                play,
+                tuple(({**role.get("ranges", {}), **role.get("patterns", {})})[name]),
+                role.get("unit"),
+                Path(role["environment_file"]) if "environment_file" in role else None,
+                name in fixed,
+            )
+            for role in self._roles()
+            for name, play in role["play"].items()
+        }
+
+    def chosen(self) -> dict[str, object]:
+        """What was set in the page, by name. All else is as the play has it."""
+        try:
+            return json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def mistake(self, changes: Mapping[str, object]) -> str | None:
+        """What is wrong with {name: value, or None for the play's}, as a sentence."""
+        declared = self.declared()
+        for name, value in changes.items():
+            if name not in declared:
+                return f"There is no such setting: they are {', '.join(declared)}."
+            if declared[name].fixed:
+                return f"{name} is fixed by the operator's inventory."
+            complaint = None if value is None else declared[name].complaint(value)
+            if complaint:
+                return f"{name} must be {complaint}."
+        return None
+
+    def described(self) -> dict[str, dict]:
+        """All settings, for people and programs."""
+        chosen = self.chosen()
+        return {
+            name: {
+                "value": chosen.get(name, setting.play),
+                "play": setting.play,
+                "is_set": name in chosen,
+                "fixed": setting.fixed,
+                "schema": setting.schema,
+            }
+            for name, setting in self.declared().items()
+        }

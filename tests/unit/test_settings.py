@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""Settings of the page: checked twice, applied whole or not at all, and what the play fixes is not touched."""
+
+import json
+import os
+import socket
+import threading
+
+import pytest
+from tinypilot import apply
+from tinypilot.settings import Settings
+
+from .test_door import run_command
+
+BITRATE, GOP, RATE = (
+    "ustreamer_h264_bitrate_kbps",
+    "ustreamer_h264_gop_frames",
+    "ustreamer_frame_rate",
+)
+
+
+class Systemd:
+    """Units that run, and do not with an environment that has one of the `poisons`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.restarts = []
+        self.stopped = set()
+        self.poisons = set()
+
+    def __call__(self, *arguments):
+        unit = arguments[-1]
+        if arguments[0] == "restart":
+            self.restarts.append(unit)
+        if "--property=ActiveState" in arguments:
+            if unit in self.stopped:
+                return "inactive"
+            return "activating" if self.is_poisoned() else "active"
+        return str(100 + len(self.restarts))
+
+    def is_poisoned(self):
+        return any(poison in self.environment() for poison in self.poisons)
+
+    def environment(self):
+        file = self.folder / "ustreamer.env"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def systemd(monkeypatch, tmp_path):
+    systemd = Systemd(tmp_path)
+    monkeypatch.setattr(apply, "_systemctl", systemd)
+    monkeypatch.setattr(apply, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(apply, "STEADY_SECONDS", 0.01)
+    return systemd
+
+
+@pytest.fixture
+def applier(config, systemd):
+    return apply.Applier(Settings.from_config(config))
+
+
+@pytest.fixture
+def root(config, applier):
+    """What systemd does: a program for each connection to the socket."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(config.settings_socket))
+    listening.listen()
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as lines:
+                lines.write(json.dumps(apply.answer(applier, lines.readline())).encode())
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield applier
+    listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listening.close()
+
+
+def fix(config, *names):
+    """As the play does with tinypilot_settings_fixed."""
+    file = config.settings_declarations / "tinypilot.json"
+    file.write_text(json.dumps({"fixed": names, "play": {}}))
+
+
+# --- As programs see it ---
+
+
+def test_settings_say_what_the_play_has_and_within_which_bounds(inside):
+    settings = inside("admin").ask("GET", "/api/settings").get_json()["settings"]
+    assert settings[BITRATE] == {
+        "value": 5000,
+        "play": 5000,
+        "is_set": False,
+        "fixed": False,
+        "schema": {"type": "integer", "minimum": 25, "maximum": 20000},
+    }
+
+
+def test_what_is_set_is_applied_by_root_and_kept(inside, root, systemd, config, audited):
+    admin = inside("admin")
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000, RATE: 15})
+    assert answer.status_code == 200
+    assert answer.get_json()["settings"][BITRATE]["value"] == 8000
+    assert systemd.environment() == [f"{RATE}=15", f"{BITRATE}=8000"]
+    assert systemd.restarts == ["ustreamer.service"]
+    assert audited[-1][0] == "settings_changed"
+    assert config.settings_dir.joinpath("settings.json").exists()
+
+    assert admin.ask("PATCH", "/api/settings", {BITRATE: None}).status_code == 200
+    assert systemd.environment() == [f"{RATE}=15"]
+
+
+def test_what_is_set_already_restarts_nothing(inside, root, systemd):
+    for _ in range(2):
+        assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+    assert systemd.restarts == ["ustreamer.service"]
+
+
+def test_what_somebody_stopped_stays_so(inside, root, systemd):
+    systemd.stopped = {"ustreamer.service"}
+    assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+    assert systemd.restarts == []
+
+
+def test_a_service_that_does_not_come_back_gets_the_previous_settings(inside, root, systemd):
+    admin = inside("admin")
+    admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
+    systemd.poisons = {f"{BITRATE}=9000"}
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000, GOP: 10})
+    assert answer.status_code == 409
+    assert "the previous ones are in force again." in answer.get_json()["error"]
+    assert systemd.environment() == [f"{BITRATE}=8000"]
+    settings = admin.ask("GET", "/api/settings").get_json()["settings"]
+    assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
+
+
+def test_if_the_previous_settings_do_not_help_either_it_says_so(inside, root, systemd):
+    admin = inside("admin")
+    admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
+    systemd.poisons = {f"{BITRATE}=8000", f"{BITRATE}=9000"}
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000})
+    assert "with them it does not run either" in answer.get_json()["error"]
+
+
+def test_without_root_nothing_changes(inside, config):
+    answer = inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
+    assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
+    assert not Settings.from_config(config).chosen()
+
+
+WRONG = [
+    ({}, "name a setting"),
+    ({"nonsense": 1}, "no such setting"),
+    ({BITRATE: 24}, "a whole number from 25 to 20000"),
+    ({BITRATE: 20001}, "a whole number from 25 to 20000"),
+    ({BITRATE: 5000.5}, "a whole number"),
+    ({BITRATE: True}, "a whole number"),
+    ({BITRATE: "5000"}, "a whole number"),
+    ({BITRATE: [5000]}, "a whole number"),
+    ({BITRATE: 10**400}, "a whole number"),
+    ({BITRATE: 8000, GOP: -1}, f"{GOP} must be a whole number from 0 to 60"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), WRONG)
+def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
+    inside, root, systemd, config, changes, sentence
+):
+    answer = inside("admin").ask("PATCH", "/api/settings", changes)
+    assert answer.status_code == 400
+    assert sentence in answer.get_json()["error"]
+    assert not Settings.from_config(config).chosen()
+    assert systemd.restarts == []
+
+
+# --- As root sees it ---
+
+
+@pytest.mark.parametrize("changes", [changes for changes, _ in WRONG if changes])
+def test_root_checks_again(applier, systemd, changes):
+    line = json.dumps({"set": changes, "by": "somebody"}).encode()
+    assert apply.answer(applier, line)["status"] == 400
+    assert systemd.restarts == []
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b"[]", b"7", b"{}", b'{"set": 7, "by": ""}', b"[" * 60_000, b"\xff"]
+)
+def test_root_answers_nonsense_with_a_sentence(applier, line):
+    assert apply.answer(applier, line) == {"status": 400, "error": "The request is no request."}
+
+
+def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
+    applier.change({BITRATE: 8000})
+    config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000}))
+    applier.reconcile()
+    assert systemd.environment() == [f"{BITRATE}=9000"]
+    assert len(systemd.restarts) == 2
+    applier.reconcile()
+    assert len(systemd.restarts) == 2
+
+
+def test_before_anything_is_set_there_is_nothing_to_reconcile(applier, systemd):
+    applier.reconcile()
+    assert systemd.restarts == []
+
+
+def test_what_the_operator_fixes_is_as_the_play_has_it(inside, root, systemd, config):
+    admin = inside("admin")
+    admin.ask("PATCH", "/api/settings", {BITRATE: 8000, GOP: 10})
+    fix(config, BITRATE)
+    root.reconcile()
+    assert systemd.environment() == [f"{GOP}=10"]
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
+    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (400, True)
+    assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
+    page = admin.ask("GET", "/settings").get_data(as_text=True)
+    assert "Fixed by the operator." in page
+
+
+def test_what_is_fixed_must_be_a_setting(applier, config):
+    fix(config, "ustreamer_bitrate")
+    with pytest.raises(SystemExit, match=r"names ustreamer_bitrate: it must name some of .*kbps"):
+        applier.reconcile()
+
+
+def test_settings_are_for_root_and_the_web_app_alone(applier, config):
+    before = os.umask(0o027)
+    try:
+        applier.change({BITRATE: 8000})
+    finally:
+        os.umask(before)
+    assert Settings.from_config(config).file.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_command_line_tells_what_differs_from_the_play(monkeypatch, capsys, config, applier):
+    applier.change({BITRATE: 8000, GOP: 30})
+    told = run_command(monkeypatch, capsys, config, "", "settings")
+    assert told == f"{BITRATE} is 8000, not 5000"
