@@ -3,13 +3,12 @@
 
 import json
 import os
-import socket
-import threading
 
 import pytest
-from tinypilot import apply
+from tinypilot import apply, edid
 from tinypilot.settings import Settings
 
+from .conftest import POWERS, ROLES
 from .test_door import run_command
 
 BITRATE, GOP, RATE = (
@@ -18,70 +17,8 @@ BITRATE, GOP, RATE = (
     "ustreamer_frame_rate",
 )
 
-
-class Systemd:
-    """Units that run, and do not with an environment that has one of the `poisons`."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.restarts = []
-        self.stopped = set()
-        self.poisons = set()
-
-    def __call__(self, *arguments):
-        unit = arguments[-1]
-        if arguments[0] == "restart":
-            self.restarts.append(unit)
-        if "--property=ActiveState" in arguments:
-            if unit in self.stopped:
-                return "inactive"
-            return "activating" if self.is_poisoned() else "active"
-        return str(100 + len(self.restarts))
-
-    def is_poisoned(self):
-        return any(poison in self.environment() for poison in self.poisons)
-
-    def environment(self):
-        file = self.folder / "ustreamer.env"
-        return file.read_text().splitlines() if file.exists() else []
-
-
-@pytest.fixture
-def systemd(monkeypatch, tmp_path):
-    systemd = Systemd(tmp_path)
-    monkeypatch.setattr(apply, "_systemctl", systemd)
-    monkeypatch.setattr(apply, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(apply, "STEADY_SECONDS", 0.01)
-    return systemd
-
-
-@pytest.fixture
-def applier(config, systemd):
-    return apply.Applier(Settings.from_config(config))
-
-
-@pytest.fixture
-def root(config, applier):
-    """What systemd does: a program for each connection to the socket."""
-    listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(config.settings_socket))
-    listening.listen()
-
-    def serve():
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rwb") as lines:
-                lines.write(json.dumps(apply.answer(applier, lines.readline())).encode())
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield applier
-    listening.shutdown(socket.SHUT_RDWR)
-    thread.join()
-    listening.close()
+EDID = "ustreamer_edid"
+EDIDS = sorted((ROLES / "ustreamer/files").glob("edid_*.hex"))
 
 
 def fix(config, *names):
@@ -100,6 +37,7 @@ def test_settings_say_what_the_play_has_and_within_which_bounds(inside):
         "play": 5000,
         "is_set": False,
         "fixed": False,
+        "choices": {},
         "schema": {"type": "integer", "minimum": 25, "maximum": 20000},
     }
 
@@ -147,7 +85,7 @@ def test_if_the_previous_settings_do_not_help_either_it_says_so(inside, root, sy
     admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
     systemd.poisons = {f"{BITRATE}=8000", f"{BITRATE}=9000"}
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000})
-    assert "with them it does not run either" in answer.get_json()["error"]
+    assert "neither with these settings nor with the previous ones" in answer.get_json()["error"]
 
 
 def test_without_root_nothing_changes(inside, config):
@@ -181,21 +119,99 @@ def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
     assert systemd.restarts == []
 
 
+# --- Power ---
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [
+        ("restart", ["restart", "janus.service"]),
+        ("reboot", ["reboot"]),
+        ("poweroff", ["poweroff"]),
+    ],
+)
+def test_power(inside, root, systemd, audited, action, command):
+    assert inside("admin").ask("POST", "/api/power", {"action": action}).status_code == 200
+    assert systemd.commands == [command]
+    assert audited[-1][0] == "power"
+
+
+@pytest.mark.parametrize("action", ["", "halt", "reboot; reboot"])
+def test_another_action_is_refused_in_a_sentence(inside, root, systemd, action):
+    answer = inside("admin").ask("POST", "/api/power", {"action": action})
+    assert (answer.status_code, "must be one of" in answer.get_json()["error"]) == (400, True)
+    assert systemd.commands == []
+
+
+# --- EDID ---
+
+
+@pytest.mark.parametrize("file", EDIDS, ids=lambda file: file.stem)
+def test_each_edid_that_is_offered_is_good(file):
+    edid.check(file.read_text())
+
+
+def test_an_edid_is_for_the_unit_that_writes_it(inside, root, systemd, config):
+    good = "".join(EDIDS[0].read_text().split())
+    assert inside("admin").ask("PATCH", "/api/settings", {EDID: good}).status_code == 200
+    assert systemd.restarts == ["kvm-edid.service"]
+    assert (config.settings_dir / "edid.env").read_text() == f"{EDID}={good}\n"
+
+
+def broken(digits):
+    return digits[:60] + "ff" + digits[62:]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("", "one to four blocks"),
+        ("00ffffffffffff00", "one to four blocks"),
+        ("zz" * 128, "one to four blocks"),
+        ("00" * 128, "one to four blocks"),
+        ("00FFFFFFFFFFFF00" + "00" * 120, "one to four blocks"),
+        (7, "one to four blocks"),
+        ("00ffffffffffff00" + "00" * 120, "edid-decode refuses"),
+        (broken("".join(EDIDS[0].read_text().split())), "hecksum"),
+        ("00ffffffffffff00" + "00" * 20_000, "one to four blocks"),
+    ],
+)
+def test_a_wrong_edid_changes_nothing(inside, root, systemd, config, value, sentence):
+    answer = inside("admin").ask("PATCH", "/api/settings", {EDID: value})
+    assert answer.status_code == 400
+    assert sentence in answer.get_json()["error"]
+    assert not Settings.from_config(config).chosen()
+    assert systemd.restarts == []
+
+
 # --- As root sees it ---
 
 
 @pytest.mark.parametrize("changes", [changes for changes, _ in WRONG if changes])
 def test_root_checks_again(applier, systemd, changes):
     line = json.dumps({"set": changes, "by": "somebody"}).encode()
-    assert apply.answer(applier, line)["status"] == 400
+    told, command = apply.answer(applier, POWERS, line)
+    assert (list(told), command) == (["error"], ())
     assert systemd.restarts == []
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{", b"[]", b"7", b"{}", b'{"set": 7, "by": ""}', b"[" * 60_000, b"\xff"]
+    "line",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"set": 7, "by": ""}',
+        b'{"power": "rm -rf /", "by": ""}',
+        b'{"power": ["reboot"], "by": ""}',
+        b"[" * 60_000,
+        b"\xff",
+    ],
 )
 def test_root_answers_nonsense_with_a_sentence(applier, line):
-    assert apply.answer(applier, line) == {"status": 400, "error": "The request is no request."}
+    assert apply.answer(applier, POWERS, line) == ({"error": "It is no request."}, ())
 
 
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):

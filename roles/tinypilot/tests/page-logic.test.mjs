@@ -9,7 +9,7 @@ const { Backoff } = await import(new URL('backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
-const { readNumbers } = await import(new URL('settings-form.js', modules));
+const { readEdid, readNumbers } = await import(new URL('settings-form.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
 const calm = {
@@ -279,4 +279,9 @@ group('settings that were typed', () => {
 
   for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
     test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
+
+  test('are an EDID, binary or as hexadecimal text', () => {
+    assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');
+    assert.equal(readEdid(new TextEncoder().encode('00 FF\nff\t0A\r\n')), '00ffff0a');
+  });
 });

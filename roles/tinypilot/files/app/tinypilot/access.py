@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The door as HTTP knows it: cookies, where a request comes from, and what it may do.
 
-Every route needs a session unless it is marked `@public`, and every change comes from a page of this host.
+Every route needs a session unless it is marked `@public`, and every change comes from a page of this host. A program
+shows a token instead of all that, which no foreign page can make a browser do.
 """
 
 import hmac
@@ -52,15 +53,19 @@ def visitor() -> Visitor:
 
 
 def csrf_token() -> str:
-    return door().csrf_token(request.cookies[SESSION_COOKIE])
+    return door().csrf_token(request.cookies.get(SESSION_COOKIE, ""))
 
 
 def guard() -> Response | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
-    g.session = door().find(request.cookies.get(SESSION_COOKIE, ""))
+    token = _bearer_token()
+    if token is None:
+        g.session = door().find(request.cookies.get(SESSION_COOKIE, ""))
+    else:
+        g.session = door().find_token(token)
     view = current_app.view_functions.get(request.endpoint)
     changes = request.method not in SAFE_METHODS
-    if changes and not _is_from_own_page():
+    if changes and token is None and not _is_from_own_page():
         _refuse("a foreign page asked for a change")
     if getattr(view, "is_public", False):
         return None
@@ -68,14 +73,24 @@ def guard() -> Response | None:
         if changes or request.path.startswith("/api/"):
             raise Refused(401, "Log in first.")
         return redirect("/login", 303)
-    if changes and not hmac.compare_digest(
-        request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode()
-    ):
+    if changes and token is None and not _has_csrf_token():
         _refuse("the request has no valid CSRF token")
     needed = getattr(view, "needed_role", None)
     if needed and not g.session.may(needed):
         raise Refused(403, f"This is for the role {needed}; you are {g.session.role}.")
     return None
+
+
+def _bearer_token() -> str | None:
+    """Of a program. A cookie beside it counts for nothing: a request has the rights of one or of the other."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _has_csrf_token() -> bool:
+    return hmac.compare_digest(
+        request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode()
+    )
 
 
 def _is_from_own_page() -> bool:

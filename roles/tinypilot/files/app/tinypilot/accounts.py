@@ -127,6 +127,26 @@ def remove_user(name):
     return {}
 
 
+@blueprint.get("/tokens")
+@needs("admin")
+def tokens():
+    return {"tokens": door().tokens()}
+
+
+@blueprint.post("/tokens")
+@needs("admin")
+def add_token():
+    name, role = read_json(name=str, role=str)
+    return {"token": door().add_token(name, role, session())}
+
+
+@blueprint.delete("/tokens/<int(max=2147483647):number>")
+@needs("admin")
+def remove_token(number):
+    door().remove_token(number, session())
+    return {}
+
+
 @blueprint.get("/sessions")
 @needs("admin")
 def sessions():

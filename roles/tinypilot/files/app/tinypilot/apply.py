@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What only root may do for the page: apply settings. It does one thing and ends.
+"""What only root may do for the page: apply settings, restart, switch off. It does one thing and ends.
 
 python3 -m tinypilot.apply answer       one request on standard input, a JSON object in a line, and its answer; systemd
                                         starts it for each connection to a socket that the web app alone may open
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tinypilot import audit
@@ -27,30 +27,29 @@ STEADY_SECONDS = 2
 LOOK_SECONDS = 0.1
 
 
+class Fallen(Exception):
+    """A unit does not run with the new settings. The previous ones are in force again; `helps`, if it runs then."""
+
+    def __init__(self, unit: str, helps: bool):
+        super().__init__(unit)
+        self.unit, self.helps = unit, helps
+
+
 class Applier:
     def __init__(self, settings: Settings):
         self.settings = settings
 
     def change(self, changes: Mapping[str, object]) -> None:
-        """All of it or nothing: raises Refused, and the previous settings are in force then."""
+        """All of it or nothing. Raises Refused or Fallen."""
         with self._alone():
-            mistake = self.settings.mistake(changes)
-            if mistake:
-                raise Refused(400, mistake)
+            self.settings.check(changes)
             before = self.settings.chosen()
             after = {**before, **changes}
             units = self._write({name: after[name] for name in after if after[name] is not None})
             fallen = _restart(units)
-            if not fallen:
-                return
-            self._write(before)
-            ending = "the previous ones are in force again"
-            if _restart(units):
-                ending += ", but with them it does not run either"
-        raise Refused(
-            409,
-            f"{fallen} does not run with these settings: {ending}. `journalctl -u {fallen}` tells why.",
-        )
+            if fallen:
+                self._write(before)
+                raise Fallen(fallen, not _restart(units))
 
     def reconcile(self) -> None:
         """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
@@ -62,16 +61,19 @@ class Applier:
                     f"{', '.join(self.settings.declared())}."
                 )
             before = self.settings.chosen()
-            after = {
-                name: value
-                for name, value in before.items()
-                if not self.settings.mistake({name: value})
-            }
+            after = {name: value for name, value in before.items() if self._is_allowed(name, value)}
             for name in before.keys() - after.keys():
                 audit.note("setting_forgotten", f"{name} is as the play has it", setting=name)
             fallen = _restart(self._write(after))
         if fallen:
             sys.exit(f"{fallen} does not run with what was set in the page: `journalctl -u {fallen}`.")
+
+    def _is_allowed(self, name: str, value: object) -> bool:
+        try:
+            self.settings.check({name: value})
+        except Refused:
+            return False
+        return True
 
     def _write(self, chosen: Mapping[str, object]) -> list[str]:
         """Returns the units whose environment changed. The one file is written first: if the power fails in between,
@@ -137,30 +139,47 @@ def _systemctl(*arguments: str) -> str:
     ).stdout.strip()
 
 
-def answer(applier: Applier, line: bytes) -> dict:
-    """The web app has checked already what it sends; whoever has taken it over may send anything."""
+def power_commands(services: Sequence[str]) -> dict[str, list[str]]:
+    """What may be asked for besides settings, and what systemctl is told."""
+    return {"restart": ["restart", *services], "reboot": ["reboot"], "poweroff": ["poweroff"]}
+
+
+def answer(applier: Applier, powers: Mapping[str, Sequence[str]], line: bytes) -> tuple[dict, Sequence[str]]:
+    """What whoever asks is told, and what systemctl is to do after that. The web app has checked already what it
+    sends; whoever has taken it over may send anything."""
     try:
         request = json.loads(line)
-        changes, by = dict(request["set"]), str(request["by"])
+        by = str(request["by"])
+        if "power" in request:
+            command = powers[request["power"]]
+            audit.note("power", f"{by} asked for: {request['power']}", by=by)
+            return {}, command
+        changes = dict(request["set"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return {"status": 400, "error": "The request is no request."}
+        return {"error": "It is no request."}, ()
     try:
         applier.change(changes)
-    except Refused as refusal:
+    except (Refused, Fallen) as error:
         audit.note("settings_refused", f"settings of {by} were not applied", refused=True, by=by)
-        return {"status": refusal.status, "error": refusal.sentence}
+        if isinstance(error, Fallen):
+            return {"fallen": error.unit, "helps": error.helps}, ()
+        return {"error": str(error)}, ()
     # Their values may be secret.
     audit.note("settings_changed", f"{by} set {', '.join(changes)}", by=by)
-    return {}
+    return {}, ()
 
 
 def main() -> None:
     os.umask(0o027)
-    applier = Applier(Settings.from_config(Config.from_environment()))
+    config = Config.from_environment()
+    applier = Applier(Settings.from_config(config))
     command = sys.argv[1]
     if command == "answer":
         line = sys.stdin.buffer.readline(LONGEST_REQUEST_BYTES)
-        print(json.dumps(answer(applier, line)))
+        told, then = answer(applier, power_commands(config.services), line)
+        print(json.dumps(told), flush=True)
+        if then:
+            _systemctl("--no-block", *then)
     elif command == "reconcile":
         applier.reconcile()
 

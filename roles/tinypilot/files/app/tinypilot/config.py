@@ -30,7 +30,7 @@ class Config:
     """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers; `door_file` is
     what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to
-    `settings_socket` listens who applies it; a session
+    `settings_socket` listens who applies it; `services` are the units that a person may restart; a session
     ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
     has not used them for so many seconds."""
 
@@ -42,6 +42,7 @@ class Config:
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
+    services: tuple[str, ...] = ()
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -73,6 +74,7 @@ class Config:
         return cls(
             name=str(values.get("name") or socket.gethostname()),
             ice_servers=tuple({"urls": url} for url in urls),
+            services=tuple(values.get("services", ())),
             **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
             **times,
         )

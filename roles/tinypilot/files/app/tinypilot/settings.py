@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinypilot.config import Config
+from tinypilot.door import Refused
 
 
 @dataclass(frozen=True)
 class Setting:
     """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
-    and words for it; `unit` reads the value from `environment_file`; a `fixed` one is the operator's alone."""
+    and words for it; `choices` are good values by what people call them; `unit` reads the value from `environment_file`; a `fixed` one is the operator's alone."""
 
     play: object
     bounds: tuple
+    choices: Mapping[str, object]
     unit: str | None
     environment_file: Path | None
     fixed: bool
@@ -69,6 +71,7 @@ class Settings:
             name: Setting(
                 play,
                 tuple(({**role.get("ranges", {}), **role.get("patterns", {})})[name]),
+                role.get("choices", {}).get(name, {}),
                 role.get("unit"),
                 Path(role["environment_file"]) if "environment_file" in role else None,
                 name in fixed,
@@ -84,18 +87,19 @@ class Settings:
         except FileNotFoundError:
             return {}
 
-    def mistake(self, changes: Mapping[str, object]) -> str | None:
-        """What is wrong with {name: value, or None for the play's}, as a sentence."""
+    def check(self, changes: Mapping[str, object]) -> None:
+        """Raises Refused if anything is wrong with {name: value, or None for the play's}."""
         declared = self.declared()
+        if not changes:
+            raise Refused(400, "The request must name a setting.")
         for name, value in changes.items():
             if name not in declared:
-                return f"There is no such setting: they are {', '.join(declared)}."
+                raise Refused(400, f"There is no such setting: they are {', '.join(declared)}.")
             if declared[name].fixed:
-                return f"{name} is fixed by the operator's inventory."
+                raise Refused(400, f"{name} is fixed by the operator's inventory.")
             complaint = None if value is None else declared[name].complaint(value)
             if complaint:
-                return f"{name} must be {complaint}."
-        return None
+                raise Refused(400, f"{name} must be {complaint}.")
 
     def described(self) -> dict[str, dict]:
         """All settings, for people and programs."""
@@ -106,6 +110,7 @@ class Settings:
                 "play": setting.play,
                 "is_set": name in chosen,
                 "fixed": setting.fixed,
+                "choices": setting.choices,
                 "schema": setting.schema,
             }
             for name, setting in self.declared().items()

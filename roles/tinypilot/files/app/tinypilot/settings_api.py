@@ -6,10 +6,12 @@ import socket
 
 from flask import Blueprint, current_app
 
-from tinypilot.access import needs, read_object, session
+from tinypilot import edid
+from tinypilot.access import needs, read_json, read_object, session
 from tinypilot.door import Refused
 from tinypilot.settings import Settings
 
+POWER_ACTIONS = ("restart", "reboot", "poweroff")
 # Longer than a service takes to restart, twice.
 PATIENCE_SECONDS = 50
 
@@ -31,13 +33,21 @@ def all_settings():
 def change_settings():
     """{name: value, or null for the play's}: all of them, or none."""
     changes = read_object()
-    if not changes:
-        raise Refused(400, "The request must name a setting.")
-    mistake = settings().mistake(changes)
-    if mistake:
-        raise Refused(400, mistake)
+    settings().check(changes)
+    if changes.get("ustreamer_edid"):
+        edid.check(changes["ustreamer_edid"])
     _ask_root({"set": changes, "by": session().user or "the play"})
     return all_settings()
+
+
+@blueprint.post("/power")
+@needs("admin")
+def power():
+    (action,) = read_json(action=str)
+    if action not in POWER_ACTIONS:
+        raise Refused(400, f"action must be one of {', '.join(POWER_ACTIONS)}.")
+    _ask_root({"power": action, "by": session().user or "the play"})
+    return {}
 
 
 def _ask_root(request: dict) -> None:
@@ -48,10 +58,20 @@ def _ask_root(request: dict) -> None:
             connection.connect(str(path))
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as answer:
-                answer = json.loads(answer.read())
+                told = json.loads(answer.read())
     except (OSError, ValueError) as error:
         raise Refused(
             503, "What applies settings does not answer: `journalctl -u 'tinypilot-apply@*'` tells why."
         ) from error
-    if "error" in answer:
-        raise Refused(answer["status"], answer["error"])
+    if told.get("helps"):
+        raise Refused(
+            409,
+            f"{told['fallen']} does not run with these settings: the previous ones are in force again.",
+        )
+    if "fallen" in told:
+        raise Refused(
+            409,
+            f"{told['fallen']} does not run, neither with these settings nor with the previous ones, which are in force again.",
+        )
+    if "error" in told:
+        raise Refused(409, f"Nothing was changed: {told['error']}")

@@ -14,3 +14,9 @@ export function readNumbers(typed, bounds) {
   }
   return { changes };
 }
+
+// The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text.
+export function readEdid(bytes) {
+  if (bytes[0] === 0 && bytes[1] === 255) return [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');
+  return new TextDecoder().decode(bytes).replace(/\s/g, '').toLowerCase();
+}
