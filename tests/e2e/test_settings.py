@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -47,7 +48,7 @@ def kbit_per_frame(screen: RemoteScreen) -> float:
 def frames_per_second(screen: RemoteScreen) -> float:
     """Counted in the source's own frames: how many of them are shown."""
     numbers = [frame.counter for frame in screen.collect(30) if frame.is_good]
-    return SOURCE_FPS / median(b - a for a, b in zip(numbers, numbers[1:], strict=False))
+    return SOURCE_FPS / median(b - a for a, b in pairwise(numbers))
 
 
 def key_frame_distance(screen: RemoteScreen) -> float:
@@ -98,7 +99,9 @@ def test_what_is_set_is_in_the_stream_and_stays(
     apply = page.locator("#video").get_by_role("button", name="Apply", disabled=False)
     bitrate.fill("20001")
     apply.click()
-    page.get_by_text("Bitrate in kbit per second must be a whole number from 25 to 20000.").wait_for()
+    page.get_by_text(
+        "Bitrate in kbit per second must be a whole number from 25 to 20000."
+    ).wait_for()
     bitrate.fill("2500")
     page.get_by_label("Frames from one key frame to the next").fill("10")
     apply.click()

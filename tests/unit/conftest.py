@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROLES = Path(__file__).parents[2] / "roles"
-sys.path.insert(0, str(ROLES / "tinypilot" / "files" / "app"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
 
 from tinypilot import apply, audit, passwords
 from tinypilot.app import create_app
@@ -19,6 +18,7 @@ from tinypilot.config import Config
 from tinypilot.door import SESSION_COOKIE, Door, Visitor
 from tinypilot.settings import Settings
 
+ROLES = Path(__file__).parents[2] / "roles"
 HOST = "kvm.example"
 PASSWORD = "correct horse battery"
 

@@ -236,7 +236,10 @@ def test_what_the_operator_fixes_is_as_the_play_has_it(inside, root, systemd, co
     root.reconcile()
     assert systemd.environment() == [f"{GOP}=10"]
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
-    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (400, True)
+    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (
+        400,
+        True,
+    )
     assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
     page = admin.ask("GET", "/settings").get_data(as_text=True)
     assert "Fixed by the operator." in page

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The EDID of an HDMI input: what it tells the attached computer about the display.
 
-    kvm-edid read DEVICE          prints it, as hexadecimal digits
-    kvm-edid write DEVICE EDID    writes it, and sees that the device has it
+kvm-edid read DEVICE          prints it, as hexadecimal digits
+kvm-edid write DEVICE EDID    writes it, and sees that the device has it
 """
 
 import ctypes

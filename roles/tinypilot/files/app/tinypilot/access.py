@@ -88,9 +88,7 @@ def _bearer_token() -> str | None:
 
 
 def _has_csrf_token() -> bool:
-    return hmac.compare_digest(
-        request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode()
-    )
+    return hmac.compare_digest(request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode())
 
 
 def _is_from_own_page() -> bool:

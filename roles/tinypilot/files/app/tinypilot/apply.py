@@ -66,7 +66,9 @@ class Applier:
                 audit.note("setting_forgotten", f"{name} is as the play has it", setting=name)
             fallen = _restart(self._write(after))
         if fallen:
-            sys.exit(f"{fallen} does not run with what was set in the page: `journalctl -u {fallen}`.")
+            sys.exit(
+                f"{fallen} does not run with what was set in the page: `journalctl -u {fallen}`."
+            )
 
     def _is_allowed(self, name: str, value: object) -> bool:
         try:
@@ -144,7 +146,9 @@ def power_commands(services: Sequence[str]) -> dict[str, list[str]]:
     return {"restart": ["restart", *services], "reboot": ["reboot"], "poweroff": ["poweroff"]}
 
 
-def answer(applier: Applier, powers: Mapping[str, Sequence[str]], line: bytes) -> tuple[dict, Sequence[str]]:
+def answer(
+    applier: Applier, powers: Mapping[str, Sequence[str]], line: bytes
+) -> tuple[dict, Sequence[str]]:
     """What whoever asks is told, and what systemctl is to do after that. The web app has checked already what it
     sends; whoever has taken it over may send anything."""
     try:

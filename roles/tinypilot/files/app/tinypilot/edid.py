@@ -14,10 +14,16 @@ def check(digits: str) -> None:
     that is for the web app's sandbox, and not for root's program."""
     try:
         done = subprocess.run(
-            [PROGRAM, "--check"], input=digits, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+            [PROGRAM, "--check"],
+            input=digits,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Refused(503, "The EDID can't be checked: edid-decode does not run on this device.") from error
+        raise Refused(
+            503, "The EDID can't be checked: edid-decode does not run on this device."
+        ) from error
     if done.returncode:
         _, _, failures = done.stdout.partition("Failures:")
         reasons = [line.strip() for line in failures.splitlines() if line.startswith("  ")]

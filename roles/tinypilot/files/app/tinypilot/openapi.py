@@ -112,7 +112,9 @@ def _operations() -> dict[str, Operation]:
             "Turn codes of an app off", _object(password=SECRET), NOTHING
         ),
         "accounts.users": Operation(
-            "All users", None, _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL))
+            "All users",
+            None,
+            _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL)),
         ),
         "accounts.add_user": Operation(
             "Add a user", _object(name=TEXT, role=ROLE, password=SECRET), NOTHING
@@ -153,7 +155,9 @@ def _operations() -> dict[str, Operation]:
             ),
         ),
         "accounts.add_token": Operation(
-            "Make a token, which is shown only now", _object(name=NEW_NAME, role=ROLE), _object(token=SECRET)
+            "Make a token, which is shown only now",
+            _object(name=NEW_NAME, role=ROLE),
+            _object(token=SECRET),
         ),
         "accounts.remove_token": Operation("Remove a token", None, NOTHING),
         "settings.all_settings": Operation("All settings, and their bounds", None, SETTINGS),
@@ -232,7 +236,9 @@ def _described(operation: Operation, view: Callable) -> dict:
     if getattr(view, "is_public", False):
         described["security"] = []
     else:
-        described["description"] = f"For the role {getattr(view, 'needed_role', ROLES[0])} and above."
+        described["description"] = (
+            f"For the role {getattr(view, 'needed_role', ROLES[0])} and above."
+        )
     return described
 
 

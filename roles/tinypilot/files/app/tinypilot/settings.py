@@ -19,7 +19,8 @@ from tinypilot.door import Refused
 @dataclass(frozen=True)
 class Setting:
     """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
-    and words for it; `choices` are good values by what people call them; `unit` reads the value from `environment_file`; a `fixed` one is the operator's alone."""
+    and words for it; `choices` are good values by what people call them; `unit` reads the value from
+    `environment_file`; a `fixed` one is the operator's alone."""
 
     play: object
     bounds: tuple

@@ -61,7 +61,8 @@ def _ask_root(request: dict) -> None:
                 told = json.loads(answer.read())
     except (OSError, ValueError) as error:
         raise Refused(
-            503, "What applies settings does not answer: `journalctl -u 'tinypilot-apply@*'` tells why."
+            503,
+            "What applies settings does not answer: `journalctl -u 'tinypilot-apply@*'` tells why.",
         ) from error
     if told.get("helps"):
         raise Refused(
@@ -71,7 +72,8 @@ def _ask_root(request: dict) -> None:
     if "fallen" in told:
         raise Refused(
             409,
-            f"{told['fallen']} does not run, neither with these settings nor with the previous ones, which are in force again.",
+            f"{told['fallen']} does not run, neither with these settings nor with the previous ones, which are "
+            "in force again.",
         )
     if "error" in told:
         raise Refused(409, f"Nothing was changed: {told['error']}")
