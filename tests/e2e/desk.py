@@ -15,7 +15,8 @@ FOLDER = "/run/simulated-computer"
 COLUMNS, ROWS, CELL, TOP = 80, 8, 8, 48  # see desk_view.h
 MARK = 0x5A
 
-_READ = """() => {
+# A function of the page: the bytes in the cells of the frame that is shown.
+READ_CELLS = """() => {
   const video = document.getElementById('remote-screen');
   const [columns, rows, cell, top] = [80, 8, 8, 48];
   const canvas = new OffscreenCanvas(columns * cell, rows * cell);
@@ -109,7 +110,7 @@ class Computer:
 
 
 def read_desk(screen: RemoteScreen) -> Desk | None:
-    return Desk.decode(bytes(screen.page.evaluate(_READ)))
+    return Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
 
 
 def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route
 
-from .device import SINK, Device
+from .device import SERVICES, SINK, Device
 from .patience import wait_until
 from .remote_screen import RemoteScreen
 
@@ -62,6 +62,16 @@ def test_picture_returns_after_sigkill(live: RemoteScreen, device: Device, servi
     with live.by_itself():
         _, restarted = kill_and_wait_for_successor(device, service)
         live.wait_until_live(captured_after=restarted)
+
+
+def test_a_restart_waits_for_nobody(live: RemoteScreen, device: Device):
+    """A service that must be killed because somebody watches makes each reboot longer."""
+    for service in SERVICES:
+        # With its socket: a page that comes back would start it again.
+        device.sh(f"systemctl stop '{service}.*'")
+        assert device.sh(f"systemctl show -P Result {service}").strip() == "success", service
+        device.restore()
+        live.wait_until_live(captured_after=time.time())
 
 
 @pytest.mark.parametrize("service", ["tinypilot", "nginx"])

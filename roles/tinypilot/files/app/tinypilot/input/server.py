@@ -25,6 +25,8 @@ PROGRESS_SECONDS = 0.2
 PEOPLE_MAX = 64
 # A page that takes no news for so long is gone.
 SEND_SECONDS = 5
+# A page that is there says good-bye at once.
+HANG_UP_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ class Server:
         self._computer: Computer | None = None
         self._paste: asyncio.Task | None = None
         self._told: dict | None = None
+        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/api/input", self.serve)
         application.cleanup_ctx.append(self._run)
+        application.on_shutdown.append(self._hang_up)
         return application
 
     async def _run(self, _: web.Application) -> AsyncIterator[None]:
@@ -94,6 +98,14 @@ class Server:
             watch.cancel()
         self._stop_paste()
         self._computer.close()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """The service restarts, and the pages come back to the next one."""
+        self._is_stopping = True
+        sockets = [each.socket for each in self._connections.values()]
+        closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
+        if closing:
+            await asyncio.wait(closing, timeout=HANG_UP_SECONDS)
 
     # --- One person ---
 
@@ -117,7 +129,8 @@ class Server:
             await self._listen(connection)
         finally:
             self._remove(connection)
-            if socket.closed:  # it was closed from here, and perhaps still is being
+            # It was closed by what speaks, and perhaps still is being.
+            if socket.closed and not self._is_stopping:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
         return socket
