@@ -49,12 +49,18 @@ class Connection:
         self.person = person
         self.token = token
         self.heard_at = time.monotonic()
+        self.is_ending = False
         self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
 
     def tell(self, message: dict) -> None:
         """Never waits: whoever does not listen must not hold up the others."""
         with contextlib.suppress(asyncio.QueueFull):
             self._news.put_nowait(message)
+
+    def end(self) -> None:
+        """The page is told why, and its socket closed."""
+        self.is_ending = True
+        self.tell({"type": "ended"})
 
     async def speak(self) -> None:
         """Ends when the page has gone, or has been told that it must."""
@@ -80,7 +86,6 @@ class Server:
         self._computer: Computer | None = None
         self._paste: asyncio.Task | None = None
         self._told: dict | None = None
-        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -101,7 +106,6 @@ class Server:
 
     async def _hang_up(self, _: web.Application) -> None:
         """The service restarts, and the pages come back to the next one."""
-        self._is_stopping = True
         sockets = [each.socket for each in self._connections.values()]
         closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
         if closing:
@@ -129,8 +133,7 @@ class Server:
             await self._listen(connection)
         finally:
             self._remove(connection)
-            # It was closed by what speaks, and perhaps still is being.
-            if socket.closed and not self._is_stopping:
+            if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
         return socket
@@ -298,5 +301,5 @@ class Server:
             for connection in list(self._connections.values()):
                 if connection.token in gone:
                     self._remove(connection)
-                    connection.tell({"type": "ended"})
+                    connection.end()
             self._tell_all()
