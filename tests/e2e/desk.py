@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from .device import Device
 from .remote_screen import RemoteScreen
+from .viewers import crc16
 
 FOLDER = "/run/simulated-computer"
 COLUMNS, ROWS, CELL, TOP = 80, 8, 8, 48  # see desk_view.h
@@ -31,16 +32,6 @@ READ_CELLS = """() => {
   }
   return bytes;
 }"""
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/CCITT-FALSE."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc
 
 
 @dataclass(frozen=True)
