@@ -232,7 +232,7 @@ def root(config, applier, systemd):
             with connection, connection.makefile("rwb") as lines:
                 told, command = apply.answer(applier, POWERS, lines.readline())
                 systemd.commands.append(command)
-                lines.write(json.dumps(told).encode())
+                lines.write(json.dumps(told).encode() + b"\n")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

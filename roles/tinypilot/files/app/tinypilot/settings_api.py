@@ -58,7 +58,7 @@ def _ask_root(request: dict) -> None:
             connection.connect(str(path))
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as answer:
-                told = json.loads(answer.read())
+                told = json.loads(answer.readline())
     except (OSError, ValueError) as error:
         raise Refused(
             503,
