@@ -16,7 +16,8 @@ from tinypilot.access import (
     session,
     visitor,
 )
-from tinypilot.door import SESSION_COOKIE, Refused
+from tinypilot.door import SESSION_COOKIE
+from tinypilot.refusal import Refused
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tinypilot import audit
 from tinypilot.config import Config
-from tinypilot.door import Refused
+from tinypilot.refusal import Refused
 from tinypilot.settings import Settings
 
 LONGEST_REQUEST_BYTES = 64 * 1024

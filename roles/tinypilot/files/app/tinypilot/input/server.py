@@ -31,7 +31,9 @@ HANG_UP_SECONDS = 1
 
 @dataclass(frozen=True)
 class Visitor:
-    name: str
+    """`name` is None for a session of the play."""
+
+    name: str | None
     may_control: bool
 
 
