@@ -83,7 +83,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
             expected = PUBLIC[method, rule]
         elif rule == "/session-holds":
             expected = {404}
-        elif method == "GET" and rule in ("/", "/account"):
+        elif method == "GET" and rule in ("/", "/account", "/settings"):
             expected = {303}
         else:
             expected = {401}

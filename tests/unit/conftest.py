@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: MIT
 """The programs of the tinypilot role, without nginx, with a clock that tests can set."""
 
+import json
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
 
-from tinypilot import audit, passwords
+from tinypilot import apply, audit, passwords
 from tinypilot.app import create_app
 from tinypilot.config import Config
 from tinypilot.door import SESSION_COOKIE, Door, Visitor
+from tinypilot.settings import Settings
 
+ROLES = Path(__file__).parents[2] / "roles"
 HOST = "kvm.example"
 PASSWORD = "correct horse battery"
 
@@ -55,8 +61,40 @@ def audited(monkeypatch):
 
 @pytest.fixture
 def config(tmp_path):
-    files = {"door_file": tmp_path / "door.sqlite", "ice_file": tmp_path / "ice.json"}
-    return Config(name="rack <3>", **files)
+    declarations, door = tmp_path / "declarations", tmp_path / "door"
+    declarations.mkdir()
+    door.mkdir()
+    for name, declared in declared_by_ustreamer(tmp_path).items():
+        (declarations / f"{name}.json").write_text(json.dumps(declared))
+    return Config(
+        name="rack <3>",
+        door_file=door / "door.sqlite",
+        ice_file=tmp_path / "ice.json",
+        settings_declarations=declarations,
+        settings_dir=tmp_path,
+        settings_socket=tmp_path / "apply.sock",
+    )
+
+
+def declared_by_ustreamer(folder):
+    """What the role lays down, with its own bounds."""
+    variables = yaml.safe_load((ROLES / "ustreamer/vars/main/main.yml").read_text())
+    defaults = yaml.safe_load((ROLES / "ustreamer/defaults/main.yml").read_text())
+    video, edid = variables["__ustreamer_settings"], variables["__ustreamer_edid_settings"]
+    return {
+        "ustreamer": {
+            **video,
+            "environment_file": str(folder / "ustreamer.env"),
+            "play": {name: defaults[name] for name in video["play"]},
+            "ranges": variables["__ustreamer_ranges"],
+        },
+        "edid": {
+            **edid,
+            "environment_file": str(folder / "edid.env"),
+            "play": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
+            "patterns": variables["__ustreamer_patterns"],
+        },
+    }
 
 
 @pytest.fixture
@@ -130,3 +168,74 @@ def inside(app, door):
         return Browser(app, "192.0.2.1").has(door.new_play_session(role, 3600))
 
     return make
+
+
+POWERS = apply.power_commands(["janus.service"])
+
+
+class Systemd:
+    """Units that run, and do not with an environment that has one of the `poisons`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.restarts = []
+        self.commands = []  # what was asked for after an answer
+        self.stopped = set()
+        self.poisons = set()
+
+    def __call__(self, *arguments):
+        unit = arguments[-1]
+        if arguments[0] == "restart":
+            self.restarts.append(unit)
+        if "--property=ActiveState" in arguments:
+            if unit in self.stopped:
+                return "inactive"
+            return "activating" if self.is_poisoned() else "active"
+        return str(100 + len(self.restarts))
+
+    def is_poisoned(self):
+        return any(poison in self.environment() for poison in self.poisons)
+
+    def environment(self):
+        file = self.folder / "ustreamer.env"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def systemd(monkeypatch, tmp_path):
+    systemd = Systemd(tmp_path)
+    monkeypatch.setattr(apply, "_systemctl", systemd)
+    monkeypatch.setattr(apply, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(apply, "STEADY_SECONDS", 0.01)
+    return systemd
+
+
+@pytest.fixture
+def applier(config, systemd):
+    return apply.Applier(Settings.from_config(config))
+
+
+@pytest.fixture
+def root(config, applier, systemd):
+    """What systemd does: a program for each connection to the socket."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(config.settings_socket))
+    listening.listen()
+
+    def serve():
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as lines:
+                told, command = apply.answer(applier, POWERS, lines.readline())
+                systemd.commands.append(command)
+                lines.write(json.dumps(told).encode() + b"\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield applier
+    listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listening.close()

@@ -17,6 +17,13 @@ NEEDED_ROLES = {
     ("PATCH", "/api/users/<name>"): "admin",
     ("DELETE", "/api/users/<name>"): "admin",
     ("GET", "/api/sessions"): "admin",
+    ("GET", "/api/tokens"): "admin",
+    ("POST", "/api/tokens"): "admin",
+    ("DELETE", "/api/tokens/<int(max=2147483647):number>"): "admin",
+    ("GET", "/settings"): "admin",
+    ("GET", "/api/settings"): "admin",
+    ("PATCH", "/api/settings"): "admin",
+    ("POST", "/api/power"): "admin",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
 }
 

@@ -73,6 +73,6 @@ def test_a_shared_secret_makes_credentials_for_an_hour(ask, clock):
 def test_the_credentials_are_those_that_coturn_wants(clock):
     """The password was computed with openssl."""
     servers = IceServers(urls=tuple(TURN), turn_secret="0123456789abcdef")
-    [server] = servers.for_session("token")
-    assert server["username"] == "1800003600:3c469e9d6c5875d3"
-    assert server["credential"] == "1/sGJqsVJ0G5XNpQU1cv05u4LX4="
+    [server] = servers.for_session(7)
+    assert server["username"] == "1800003600:7"
+    assert server["credential"] == "eKido6ziXhHxvlfnSXK3A+La1Pw="

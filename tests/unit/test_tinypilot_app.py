@@ -63,7 +63,7 @@ def test_page_is_in_the_language_of_the_browser(client, wanted, given):
     assert Page(answer.get_data(as_text=True)).of("html")[0]["lang"] == given
 
 
-@pytest.fixture(params=["/", "/account", "/login", "/setup"])
+@pytest.fixture(params=["/", "/account", "/settings", "/login", "/setup"])
 def each_page(client, request):
     response = client.ask("GET", request.param)
     assert response.status_code == 200
@@ -131,11 +131,11 @@ def test_state_is_announced(page):
 def test_first_load_stays_small():
     # As nginx sends them. janus.js and the adapter add about 46 kB.
     files = [path.read_bytes() for path in STATIC.rglob("*") if path.is_file()]
-    assert sum(len(gzip.compress(file)) for file in files) < 50_000
+    assert sum(len(gzip.compress(file)) for file in files) < 54_000
 
 
 def test_health_is_ok(client):
-    assert client.ask("GET", "/api/health").get_json() == {"status": "ok"}
+    assert client.ask("GET", "/api/health").get_json()["status"] == "ok"
 
 
 @pytest.mark.parametrize(

@@ -98,14 +98,16 @@ class Seen(HTMLParser):
             self.texts.append(data.strip())
 
 
-@pytest.mark.parametrize("path", ["/", "/account", "/login", "/setup"])
+@pytest.mark.parametrize("path", ["/", "/account", "/settings", "/login", "/setup"])
 def test_pages_show_nothing_that_is_not_in_a_catalogue(inside, monkeypatch, path):
     everything = dict.fromkeys(words.catalogue("de"), "«»")
     monkeypatch.setattr(words, "catalogue", lambda language: everything)
     page = inside("admin").ask("GET", path).get_data(as_text=True)
     names = {"rack <3>", "ada", *LANGUAGES.values()}
     for text in Seen(page).texts:
-        assert "«»" in text or text in names or text == "rack <3> · TinyPilot", text
+        # Words: sizes of pictures and other numbers are the same in all languages.
+        if re.search(r"[^\W\d_]{3}", text):
+            assert "«»" in text or text in names or text == "rack <3> · TinyPilot", text
 
 
 def test_the_devices_sentences_are_in_the_language_of_the_page(browser, ada):

@@ -21,7 +21,13 @@ SERVICES = {
     "tinypilot-input.service": ("tinypilot", 0.5),
     "nginx.service": ("www-data", 0.5),
 }
-SOCKETS = ["tinypilot.socket", "tinypilot-relay.socket", "tinypilot-input.socket", "nginx.socket"]
+SOCKETS = [
+    "tinypilot.socket",
+    "tinypilot-relay.socket",
+    "tinypilot-input.socket",
+    "tinypilot-apply.socket",
+    "nginx.socket",
+]
 UNITS = [*SERVICES, *SOCKETS]
 RTP_PORTS = range(20000, 20064)
 # Docker's own name server, in the network of each container.
@@ -113,6 +119,12 @@ def test_sandbox_is_as_tight_as_promised(host, unit):
     assert score <= SERVICES[unit][1], line
 
 
+@pytest.mark.parametrize("unit", ["tinypilot-apply@look.service", "tinypilot-reconcile.service"])
+def test_the_one_program_of_root_is_in_a_sandbox_too(host, unit):
+    line = host.check_output("systemd-analyze security --no-pager %s | tail -n 1", unit)
+    assert float(re.search(r"(\d+\.\d+)", line)[1]) <= 0.7, line
+
+
 @services
 def test_sandbox_holds_in_the_kernel(host, unit):
     for pid in processes(host, unit):
@@ -182,6 +194,9 @@ def test_from_outside_only_80_and_443_answer(host):
         ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/input.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
+        ("/etc/kvm-settings/ustreamer.json", "root", "root", 0o644),
+        ("/var/lib/kvm-settings", "root", "tinypilot", 0o2750),
         ("/run/ustreamer", "ustreamer", "kvm-capture", 0o2750),
         ("/run/ustreamer/http.sock", "ustreamer", "kvm-capture", 0o660),
         ("/etc/janus", "root", "janus", 0o750),

@@ -9,6 +9,7 @@ const { Backoff } = await import(new URL('backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
+const { readEdid, readNumbers } = await import(new URL('settings-form.js', modules));
 const { t } = await import(new URL('../door/words.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
@@ -273,5 +274,22 @@ group('backoff', () => {
   test('differs from page to page', () => {
     const at = (value) => new Backoff({ first: 100, jitter: 0.2, random: () => value }).next();
     assert.deepEqual([at(0), at(1)], [80, 120]);
+  });
+});
+
+group('settings that were typed', () => {
+  const bounds = { bitrate: { lowest: 25, highest: 20000 }, gop: { lowest: 0, highest: 60 } };
+
+  test('are numbers, and nothing typed means as the operator has it', () => {
+    assert.deepEqual(readNumbers({ bitrate: ' 8000 ', gop: '' }, bounds), { changes: { bitrate: 8000, gop: null } });
+    assert.deepEqual(readNumbers({ gop: '0' }, bounds), { changes: { gop: 0 } });
+  });
+
+  for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
+    test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
+
+  test('are an EDID, binary or as hexadecimal text', () => {
+    assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');
+    assert.equal(readEdid(new TextEncoder().encode('00 FF\nff\t0A\r\n')), '00ffff0a');
   });
 });

@@ -7,6 +7,7 @@
 #include "convert.h"
 #include "desk_reader.h"
 #include "desk_view.h"
+#include "edid.h"
 #include "jpeg.h"
 #include "picture.h"
 #include "stats.h"
@@ -144,6 +145,10 @@ static int capture_control(struct device *device, unsigned long request, void *a
         return dequeue_event(device, argument);
     case VIDIOC_S_FMT:
         return set_format(capture, argument);
+    case VIDIOC_G_EDID:
+        return edid_get(config()->edid_path, argument);
+    case VIDIOC_S_EDID:
+        return edid_set(config()->edid_path, argument);
     case VIDIOC_G_PARM:
     case VIDIOC_S_PARM:
         return get_parameters(settings, argument);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "desk_reader.h"
+#include "edid.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ static void config_read(void) {
         .jpeg_encoder_path = environment("V4L2_EMULATOR_JPEG_ENCODER", "/dev/video31"),
         .control_path = environment("V4L2_EMULATOR_CONTROL", "/run/v4l2-emulator/control"),
         .desk_path = environment("V4L2_EMULATOR_DESK", "/run/simulated-computer/desk"),
+        .edid_path = environment("V4L2_EMULATOR_EDID", "/run/v4l2-emulator-edid/edid"),
         .stats_path = environment("V4L2_EMULATOR_STATS", NULL),
         .trace = environment("V4L2_EMULATOR_TRACE", NULL) != NULL,
     };
@@ -130,6 +132,22 @@ static void follow_computer(struct settings *settings) {
     settings->mode.height = desk.height;
 }
 
+// A computer shows what the display can show.
+static void follow_edid(struct settings *settings) {
+    static struct stat last; // the lock is held
+    static struct edid edid;
+    struct stat now;
+
+    if (settings->mode_given)
+        return;
+    if (stat(config()->edid_path, &now) < 0)
+        memset(&now, 0, sizeof now);
+    if (!same_file(&now, &last))
+        edid_read(config()->edid_path, &edid);
+    last = now;
+    edid_follow(&edid, &settings->mode);
+}
+
 struct settings control_settings(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -139,6 +157,8 @@ struct settings control_settings(void) {
     struct settings settings = current;
     if (settings.content == CONTENT_COMPUTER)
         follow_computer(&settings);
+    else
+        follow_edid(&settings);
     pthread_mutex_unlock(&lock);
     return settings;
 }

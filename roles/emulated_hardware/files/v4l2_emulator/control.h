@@ -13,6 +13,7 @@ struct config {
     const char *jpeg_encoder_path; // V4L2_EMULATOR_JPEG_ENCODER
     const char *control_path;      // V4L2_EMULATOR_CONTROL
     const char *desk_path;         // V4L2_EMULATOR_DESK
+    const char *edid_path;         // V4L2_EMULATOR_EDID
     const char *stats_path;        // V4L2_EMULATOR_STATS, NULL without
     bool trace;                    // V4L2_EMULATOR_TRACE
 };

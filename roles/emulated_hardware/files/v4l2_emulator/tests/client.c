@@ -471,6 +471,49 @@ static void test_source_change(void) {
     source_stop(&source);
 }
 
+// The head of an EDID whose first detailed timing has this size.
+static void make_edid(uint8_t edid[128], unsigned width, unsigned height) {
+    uint8_t *timing = edid + 54;
+
+    memset(edid, 0, 128);
+    timing[0] = 1; // any clock
+    timing[2] = (uint8_t)width;
+    timing[4] = (uint8_t)(width >> 8 << 4);
+    timing[5] = (uint8_t)height;
+    timing[7] = (uint8_t)(height >> 8 << 4);
+}
+
+static void test_edid(void) {
+    uint8_t written[128], seen[256] = {0};
+    struct v4l2_edid request = {.blocks = 0, .edid = seen};
+    struct source source;
+
+    source_start(&source);
+    CHECK(ioctl(source.fd, VIDIOC_G_EDID, &request) == 0 && request.blocks == 0);
+    request.blocks = 1;
+    CHECK(fails_with(ENODATA, ioctl(source.fd, VIDIOC_G_EDID, &request)));
+    request = (struct v4l2_edid){.blocks = 5, .edid = seen};
+    CHECK(fails_with(E2BIG, ioctl(source.fd, VIDIOC_S_EDID, &request)) && request.blocks == 4);
+
+    make_edid(written, 1920, 1080);
+    request = (struct v4l2_edid){.blocks = 1, .edid = written};
+    CHECK(ioctl(source.fd, VIDIOC_S_EDID, &request) == 0);
+    request = (struct v4l2_edid){.blocks = 2, .edid = seen};
+    CHECK(ioctl(source.fd, VIDIOC_G_EDID, &request) == 0 && request.blocks == 1);
+    CHECK(memcmp(seen, written, sizeof written) == 0);
+    request.start_block = 1;
+    CHECK(fails_with(EINVAL, ioctl(source.fd, VIDIOC_G_EDID, &request)));
+    await_event(&source);
+    source_stop(&source);
+    source_start(&source);
+    CHECK(source.width == 1920 && source.height == 1080);
+
+    request = (struct v4l2_edid){.blocks = 0};
+    CHECK(ioctl(source.fd, VIDIOC_S_EDID, &request) == 0);
+    await_event(&source);
+    source_stop(&source);
+}
+
 static void test_signal_lost(void) {
     struct source source;
     struct v4l2_dv_timings timings;
@@ -572,6 +615,7 @@ int main(void) {
     test_stream(false);
     test_jpeg_quality();
     test_source_change();
+    test_edid();
     test_signal_lost();
     test_device_gone();
     test_encoder_hangs();

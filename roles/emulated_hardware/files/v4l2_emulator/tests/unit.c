@@ -5,6 +5,7 @@
 #include "convert.h"
 #include "desk_reader.h"
 #include "desk_view.h"
+#include "edid.h"
 #include "font.h"
 #include "jpeg.h"
 #include "picture.h"
@@ -107,6 +108,41 @@ static void test_letters_of_keyboards(void) {
         CHECK(memcmp(font_glyph(font, letters[i]), unknown, size) != 0);
     }
     font_free(font);
+}
+
+// ------------------------------------------------------------------------------------- EDID
+
+static void put_timing(uint8_t *timing, unsigned width, unsigned height) {
+    timing[0] = 1;
+    timing[2] = (uint8_t)width;
+    timing[4] = (uint8_t)(width >> 8 << 4);
+    timing[5] = (uint8_t)height;
+    timing[7] = (uint8_t)(height >> 8 << 4);
+}
+
+static struct mode following(const struct edid *edid) {
+    struct mode mode = {1280, 720, 30};
+
+    edid_follow(edid, &mode);
+    CHECK(mode.fps == 30);
+    return mode;
+}
+
+static void test_a_computer_follows_the_edid(void) {
+    struct edid edid = {.blocks = 2};
+    uint8_t *extension = edid.bytes + EDID_BLOCK_BYTES;
+
+    CHECK(following(&edid).width == 1280); // no timing at all
+    put_timing(edid.bytes + 54, 320, 200); // the emulator has no such picture
+    put_timing(edid.bytes + 72, 1920, 1080);
+    put_timing(edid.bytes + 108, 1024, 768);
+    CHECK(following(&edid).width == 1920 && following(&edid).height == 1080);
+    extension[0] = 2;
+    extension[2] = 24;
+    put_timing(extension + 24, 1280, 720);
+    CHECK(following(&edid).width == 1280 && following(&edid).height == 720);
+    extension[2] = 120; // too near to the end
+    CHECK(following(&edid).width == 1920);
 }
 
 // ------------------------------------------------------------------------------------- Desk
@@ -367,6 +403,7 @@ int main(void) {
     test_painting_what_moves_is_enough(642, 1200);
     test_font();
     test_letters_of_keyboards();
+    test_a_computer_follows_the_edid();
     test_desk_code();
     test_desk_is_drawn(640, 480, 1);
     test_desk_is_drawn(1280, 720, 0);

@@ -6,6 +6,7 @@ tinypilot setup-code --unless-users              the same, and nothing if there 
 tinypilot session --role viewer --minutes 2      print the cookie of a short session
 tinypilot hash < FILE                            print the hash of the password in FILE, for tinypilot_users
 tinypilot users-of-play < FILE                   set the users of the play, a JSON list
+tinypilot settings                               print what is set in the page and differs from the play
 """
 
 import argparse
@@ -17,6 +18,7 @@ from tinypilot import passwords
 from tinypilot.config import Config
 from tinypilot.door import ROLES, SESSION_COOKIE, Door
 from tinypilot.refusal import Refused
+from tinypilot.settings import Settings
 
 LONGEST_SESSION_MINUTES = 60
 
@@ -36,6 +38,7 @@ def main() -> None:
     )
     commands.add_parser("hash")
     commands.add_parser("users-of-play")
+    commands.add_parser("settings")
     arguments = parser.parse_args()
 
     if arguments.command == "hash":
@@ -46,7 +49,13 @@ def main() -> None:
             sys.exit(str(refusal))
         print(passwords.hash_password(password))
         return
-    door = Door.from_config(Config.from_environment())
+    config = Config.from_environment()
+    if arguments.command == "settings":
+        for name, facts in Settings.from_config(config).described().items():
+            if facts["value"] != facts["play"]:
+                print(f"{name} is {facts['value']}, not {facts['play']}")
+        return
+    door = Door.from_config(config)
     if arguments.command == "setup-code":
         if not (arguments.unless_users and door.has_users()):
             print(door.new_setup_code())

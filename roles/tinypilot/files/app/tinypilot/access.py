@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The door as HTTP knows it: cookies, where a request comes from, and what it may do.
 
-Every route needs a session unless it is marked `@public`, and every change comes from a page of this host.
+Every route needs a session unless it is marked `@public`, and every change comes from a page of this host. A program
+shows a token instead of all that, which no foreign page can make a browser do.
 """
 
 import hmac
@@ -54,15 +55,19 @@ def visitor() -> Visitor:
 
 
 def csrf_token() -> str:
-    return door().csrf_token(request.cookies[SESSION_COOKIE])
+    return door().csrf_token(request.cookies.get(SESSION_COOKIE, ""))
 
 
 def guard() -> Response | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
-    g.session = door().find(request.cookies.get(SESSION_COOKIE, ""))
+    token = _bearer_token()
+    if token is None:
+        g.session = door().find(request.cookies.get(SESSION_COOKIE, ""))
+    else:
+        g.session = door().find_token(token)
     view = current_app.view_functions.get(request.endpoint)
     changes = request.method not in SAFE_METHODS
-    if changes and not _is_from_own_page():
+    if changes and token is None and not _is_from_own_page():
         raise _noted(Refused(403, "Refused: a foreign page asked for a change."))
     if getattr(view, "is_public", False):
         return None
@@ -70,9 +75,7 @@ def guard() -> Response | None:
         if changes or request.path.startswith("/api/"):
             raise Refused(401, "Log in first.")
         return redirect("/login", 303)
-    if changes and not hmac.compare_digest(
-        request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode()
-    ):
+    if changes and token is None and not _has_csrf_token():
         raise _noted(Refused(403, "Refused: the request has no valid CSRF token."))
     needed = getattr(view, "needed_role", None)
     if needed and not g.session.may(needed):
@@ -85,6 +88,16 @@ def guard() -> Response | None:
     return None
 
 
+def _bearer_token() -> str | None:
+    """Of a program. A cookie beside it counts for nothing: a request has the rights of one or of the other."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _has_csrf_token() -> bool:
+    return hmac.compare_digest(request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode())
+
+
 def _is_from_own_page() -> bool:
     """Browsers name the page's origin with each change. A program must do so, too."""
     return request.headers.get("Origin") == f"https://{request.headers.get('Host')}"
@@ -95,8 +108,8 @@ def _noted(refusal: Refused) -> Refused:
     return refusal
 
 
-def read_json(**fields: type) -> list:
-    """The request's JSON object, which must have exactly these fields; their values in this order."""
+def read_object() -> dict:
+    """The request's JSON object."""
     if request.mimetype != "application/json":
         raise Refused(415, "The request must be JSON (Content-Type: application/json).")
     try:
@@ -105,6 +118,12 @@ def read_json(**fields: type) -> list:
         values = None
     if not isinstance(values, dict):
         raise Refused(400, "The request must hold one JSON object.")
+    return values
+
+
+def read_json(**fields: type) -> list:
+    """The request's JSON object, which must have exactly these fields; their values in this order."""
+    values = read_object()
     if values.keys() != fields.keys():
         raise Refused(
             400, "The request must hold {fields}, and nothing else.", fields=", ".join(fields)

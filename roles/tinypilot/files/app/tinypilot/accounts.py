@@ -2,7 +2,6 @@
 """Login, set-up, own account, users and sessions, as JSON. What is decided is decided in door.py."""
 
 import base64
-import binascii
 
 from flask import Blueprint, current_app
 
@@ -85,7 +84,7 @@ def turn_on_totp():
     key, code, password = read_json(key=str, code=str, password=str)
     try:
         key = base64.b32decode(key)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != len(totp.new_key()):
         raise Refused(400, "The key is not one that this device proposed.")
@@ -125,6 +124,26 @@ def change_role(name):
 @needs("admin")
 def remove_user(name):
     door().remove_user(name, session())
+    return {}
+
+
+@blueprint.get("/tokens")
+@needs("admin")
+def tokens():
+    return {"tokens": door().tokens()}
+
+
+@blueprint.post("/tokens")
+@needs("admin")
+def add_token():
+    name, role = read_json(name=str, role=str)
+    return {"token": door().add_token(name, role, session())}
+
+
+@blueprint.delete("/tokens/<int(max=2147483647):number>")
+@needs("admin")
+def remove_token(number):
+    door().remove_token(number, session())
     return {}
 
 

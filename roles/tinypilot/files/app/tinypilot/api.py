@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: MIT
 """What programs ask. /api/source and /api/gateway are nginx' own (see nginx.conf)."""
 
-from flask import Blueprint, current_app, request
+import time
 
-from tinypilot.door import SESSION_COOKIE
+from flask import Blueprint, current_app
+
+from tinypilot.access import session
+
+STARTED = time.time()
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 
 @blueprint.get("/health")
 def health():
-    """Answers when the web app does: for checks after provisioning and for monitoring."""
-    return {"status": "ok"}
+    """Answers when the web app does: for checks after provisioning and for monitoring. Another `since` tells a page
+    that waits for a restart that it is over."""
+    return {"status": "ok", "since": STARTED}
 
 
 @blueprint.get("/ice-servers")
 def ice_servers():
     """STUN and TURN servers for one connection: credentials may be short-lived."""
     known = current_app.extensions["ice_servers"]
-    return {"ice_servers": known.for_session(request.cookies[SESSION_COOKIE])}
+    return {"ice_servers": known.for_session(session().number)}

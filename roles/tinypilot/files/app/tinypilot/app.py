@@ -4,7 +4,7 @@
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
-from tinypilot import access, accounts, api, pages, words
+from tinypilot import access, accounts, api, openapi, pages, settings_api, words
 from tinypilot.config import Config
 from tinypilot.door import Door
 from tinypilot.ice import IceServers
@@ -19,6 +19,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(accounts.blueprint)
+    app.register_blueprint(settings_api.blueprint)
+    app.register_blueprint(openapi.blueprint)
     app.context_processor(words.for_templates)
     app.register_error_handler(HTTPException, _describe_error)
     app.after_request(_forbid_caching)

@@ -11,7 +11,16 @@ from pathlib import Path
 CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
 DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
-PATHS = ("door_file", "ice_file", "janus_socket", "janus_token_file", "ustreamer_socket")
+PATHS = (
+    "door_file",
+    "ice_file",
+    "janus_socket",
+    "janus_token_file",
+    "settings_declarations",
+    "settings_dir",
+    "settings_socket",
+    "ustreamer_socket",
+)
 
 
 class ConfigError(ValueError):
@@ -21,7 +30,9 @@ class ConfigError(ValueError):
 @dataclass(frozen=True)
 class Config:
     """`name` is shown to people; `ice_file` names STUN and TURN servers, with a secret (ice.py); `door_file` is
-    what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; a session
+    what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; in
+    `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to
+    `settings_socket` listens who applies it; `services` are the units that a person may restart; a session
     ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
     has not used them for so many seconds."""
 
@@ -31,6 +42,10 @@ class Config:
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
+    settings_declarations: Path = Path("/etc/kvm-settings")
+    settings_dir: Path = Path("/var/lib/kvm-settings")
+    settings_socket: Path = Path("/run/tinypilot/apply.sock")
+    services: tuple[str, ...] = ()
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -58,6 +73,7 @@ class Config:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")
         return cls(
             name=str(values.get("name") or socket.gethostname()),
+            services=tuple(values.get("services", ())),
             **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
             **times,
         )

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -285,6 +286,55 @@ class Door:
         if not self._do("DELETE FROM sessions WHERE number = ?", number):
             raise Refused(404, "There is no such session: it has ended already.")
         audit.note("session_revoked", f"{by.user} ended session {number}", by=by.user)
+
+    # --- Programs ---
+
+    def find_token(self, token: str) -> Session | None:
+        """Which program this is. It is in by each request anew, and has nothing that a page has."""
+        row = self._one("SELECT number, name, role, seen FROM tokens WHERE hash = ?", _hash(token))
+        if not row:
+            return None
+        now = time.time()
+        if now - (row["seen"] or 0) > SEEN_EACH_SECONDS:
+            self._do("UPDATE tokens SET seen = ? WHERE number = ?", now, row["number"])
+        # No user has such a name, and no session this number.
+        return Session(0, f"token {row['name']}", row["role"])
+
+    def tokens(self) -> list[dict]:
+        rows = self.store.database.execute(
+            "SELECT number, name, role, made_by, created, seen FROM tokens ORDER BY name"
+        )
+        return [dict(row) for row in rows]
+
+    def add_token(self, name: str, role: str, by: Session) -> str:
+        """The token, which nobody is shown again."""
+        if not NAME.fullmatch(name):
+            raise Refused(
+                400,
+                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+            )
+        self._check_role(role)
+        token = f"kvm_{secrets.token_urlsafe(32)}"
+        try:
+            self._do(
+                "INSERT INTO tokens (name, role, hash, made_by, created) VALUES (?, ?, ?, ?, ?)",
+                name,
+                role,
+                _hash(token),
+                by.user,
+                time.time(),
+            )
+        except sqlite3.IntegrityError:
+            raise Refused(409, "There is a token of this name already.") from None
+        audit.note(
+            "token_added", f"{by.user} made the token {name} as {role}", role=role, by=by.user
+        )
+        return token
+
+    def remove_token(self, number: int, by: Session) -> None:
+        if not self._do("DELETE FROM tokens WHERE number = ?", number):
+            raise Refused(404, "There is no such token.")
+        audit.note("token_removed", f"{by.user} removed token {number}", by=by.user)
 
     # --- Users ---
 

@@ -3,7 +3,8 @@
 
 from flask import Blueprint, current_app, redirect, render_template
 
-from tinypilot.access import door, public, session
+from tinypilot.access import door, needs, public, session
+from tinypilot.settings_api import settings
 
 blueprint = Blueprint("pages", __name__)
 
@@ -36,4 +37,14 @@ def account():
         name=current_app.config["TINYPILOT"].name,
         session=session(),
         has_totp=any(user["has_totp"] for user in door().users() if user["name"] == session().user),
+    )
+
+
+@blueprint.get("/settings")
+@needs("admin")
+def settings_page():
+    return render_template(
+        "settings.html",
+        name=current_app.config["TINYPILOT"].name,
+        settings=settings().described(),
     )

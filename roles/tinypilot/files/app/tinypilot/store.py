@@ -42,6 +42,15 @@ CREATE TABLE IF NOT EXISTS sessions (
     network TEXT NOT NULL,
     agent TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS tokens (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    made_by TEXT,
+    created REAL NOT NULL,
+    seen REAL
+);
 CREATE TABLE IF NOT EXISTS setup_code (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     hash BLOB NOT NULL,

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""What only root may do for the page: apply settings, restart, switch off. It does one thing and ends.
+
+python3 -m tinypilot.apply answer       one request on standard input, a JSON object in a line, and its answer; systemd
+                                        starts it for each connection to a socket that the web app alone may open
+python3 -m tinypilot.apply reconcile    make what runs fit to what is set: after a power cut, and by the play
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tinypilot import audit
+from tinypilot.config import Config
+from tinypilot.refusal import Refused
+from tinypilot.settings import Settings
+
+LONGEST_REQUEST_BYTES = 64 * 1024
+# A program that refuses what it is given ends at once. It must have stayed up for so long.
+STEADY_SECONDS = 2
+LOOK_SECONDS = 0.1
+FAREWELL_SECONDS = 1
+
+
+class Fallen(Exception):
+    """A unit does not run with the new settings. The previous ones are in force again; `helps`, if it runs then."""
+
+    def __init__(self, unit: str, helps: bool):
+        super().__init__(unit)
+        self.unit, self.helps = unit, helps
+
+
+class Applier:
+    def __init__(self, settings: Settings):
+        self.settings = settings
+
+    def change(self, changes: Mapping[str, object]) -> None:
+        """All of it or nothing. Raises Refused or Fallen."""
+        with self._alone():
+            self.settings.check(changes)
+            before = self.settings.chosen()
+            after = {**before, **changes}
+            units = self._write({name: after[name] for name in after if after[name] is not None})
+            fallen = _restart(units)
+            if fallen:
+                self._write(before)
+                raise Fallen(fallen, not _restart(units))
+
+    def reconcile(self) -> None:
+        """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
+        with self._alone():
+            unknown = self.settings.fixed() - self.settings.declared().keys()
+            if unknown:
+                sys.exit(
+                    f"tinypilot_settings_fixed names {', '.join(sorted(unknown))}: it must name some of "
+                    f"{', '.join(self.settings.declared())}."
+                )
+            before = self.settings.chosen()
+            after = {name: value for name, value in before.items() if self._is_allowed(name, value)}
+            for name in before.keys() - after.keys():
+                audit.note("setting_forgotten", f"{name} is as the play has it", setting=name)
+            fallen = _restart(self._write(after))
+        if fallen:
+            sys.exit(
+                f"{fallen} does not run with what was set in the page: `journalctl -u {fallen}`."
+            )
+
+    def _is_allowed(self, name: str, value: object) -> bool:
+        try:
+            self.settings.check({name: value})
+        except Refused:
+            return False
+        return True
+
+    def _write(self, chosen: Mapping[str, object]) -> list[str]:
+        """Returns the units whose environment changed. The one file is written first: if the power fails in between,
+        reconcile() does the rest at the next start."""
+        _replace(self.settings.file, json.dumps(chosen, indent=2, sort_keys=True) + "\n")
+        environments: dict[tuple[str, Path], str] = {}
+        for name, setting in self.settings.declared().items():
+            if setting.unit:
+                place = setting.unit, setting.environment_file
+                line = f"{name}={chosen[name]}\n" if name in chosen else ""
+                environments[place] = environments.get(place, "") + line
+        return [unit for (unit, file), text in environments.items() if _replace(file, text)]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with open(self.settings.file.with_name("lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _replace(file: Path, text: str) -> bool:
+    """Writes the file whole, by renaming, unless it says so already. Returns whether it was written."""
+    if (file.read_text(encoding="utf-8") if file.exists() else "") == text:
+        return False
+    new = file.with_suffix(".new")
+    with open(new, "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    os.replace(new, file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    return True
+
+
+def _restart(units: list[str]) -> str | None:
+    """Restarts those that run. Returns the first that does not stay up."""
+    for unit in units:
+        # What somebody has stopped stays so.
+        if _state(unit) == "inactive":
+            continue
+        _systemctl("restart", unit)
+        began, process = time.monotonic(), _main_process(unit)
+        while time.monotonic() < began + STEADY_SECONDS:
+            if _state(unit) != "active" or _main_process(unit) != process:
+                return unit
+            time.sleep(LOOK_SECONDS)
+    return None
+
+
+def _state(unit: str) -> str:
+    return _systemctl("show", "--property=ActiveState", "--value", unit)
+
+
+def _main_process(unit: str) -> str:
+    return _systemctl("show", "--property=MainPID", "--value", unit)
+
+
+def _systemctl(*arguments: str) -> str:
+    return subprocess.run(
+        ["/usr/bin/systemctl", *arguments], stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+
+
+def power_commands(services: Sequence[str]) -> dict[str, list[str]]:
+    """What may be asked for besides settings, and what systemctl is told."""
+    return {"restart": ["restart", *services], "reboot": ["reboot"], "poweroff": ["poweroff"]}
+
+
+def answer(
+    applier: Applier, powers: Mapping[str, Sequence[str]], line: bytes
+) -> tuple[dict, Sequence[str]]:
+    """What whoever asks is told, and what systemctl is to do after that. The web app has checked already what it
+    sends; whoever has taken it over may send anything."""
+    try:
+        request = json.loads(line)
+        by = str(request["by"])
+        if "power" in request:
+            command = powers[request["power"]]
+            audit.note("power", f"{by} asked for: {request['power']}", by=by)
+            return {}, command
+        changes = dict(request["set"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {"error": "It is no request."}, ()
+    try:
+        applier.change(changes)
+    except (Refused, Fallen) as error:
+        audit.note("settings_refused", f"settings of {by} were not applied", refused=True, by=by)
+        if isinstance(error, Fallen):
+            return {"fallen": error.unit, "helps": error.helps}, ()
+        return {"error": str(error)}, ()
+    # Their values may be secret.
+    audit.note("settings_changed", f"{by} set {', '.join(changes)}", by=by)
+    return {}, ()
+
+
+def main() -> None:
+    os.umask(0o027)
+    config = Config.from_environment()
+    applier = Applier(Settings.from_config(config))
+    command = sys.argv[1]
+    if command == "answer":
+        line = sys.stdin.buffer.readline(LONGEST_REQUEST_BYTES)
+        told, then = answer(applier, power_commands(config.services), line)
+        print(json.dumps(told), flush=True)
+        if then:
+            # The answer has to get through web app and nginx before these end.
+            time.sleep(FAREWELL_SECONDS)
+            _systemctl("--no-block", *then)
+    elif command == "reconcile":
+        applier.reconcile()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+"""The API in OpenAPI 3.1. Paths, methods and roles are those of the routes; here stands what they take and answer.
+
+A route that is missing here is a KeyError, and a unit test sends what is written here to each of them.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from flask import Blueprint, Flask, current_app
+
+from tinypilot.door import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
+from tinypilot.settings_api import POWER_ACTIONS, settings
+
+blueprint = Blueprint("openapi", __name__, url_prefix="/api")
+
+
+def _object(**properties: dict) -> dict:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _list(**properties: dict) -> dict:
+    return {"type": "array", "items": _object(**properties)}
+
+
+def _or_null(schema: dict) -> dict:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+# What is variable in a route: of which kind, and its name.
+VARIABLE = re.compile(r"<(?:(int)\([^)]*\):)?(\w+)>")
+TEXT = {"type": "string", "maxLength": LONGEST_INPUT}
+SECRET = {**TEXT, "format": "password"}
+NEW_NAME = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+ROLE = {"type": "string", "enum": list(ROLES)}
+NUMBER = {"type": "integer"}
+BOOL = {"type": "boolean"}
+TIME = {"type": "number", "description": "Seconds since 1970."}
+NOTHING = _object()
+# Some errors say more: a login, that it needs a code.
+ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+WHO = {
+    "type": "object",
+    "properties": {"user": _or_null(TEXT), "role": ROLE, "csrf": TEXT},
+    "required": ["user"],
+    "additionalProperties": False,
+}
+SETTING = _object(
+    value={},
+    play={"description": "What the operator's play says."},
+    is_set={**BOOL, "description": "Whether it was set here, which is stronger than the play."},
+    fixed={**BOOL, "description": "Whether the operator forbids to set it here."},
+    choices={"type": "object", "description": "Good values, by name."},
+    schema={"type": "object", "description": "What may be set, as JSON Schema."},
+)
+ICE_SERVER = {
+    "type": "object",
+    "properties": {
+        "urls": {"type": "array", "items": {"type": "string"}},
+        "username": TEXT,
+        "credential": SECRET,
+    },
+    "required": ["urls"],
+    "additionalProperties": False,
+}
+SETTINGS = _object(settings={"type": "object", "additionalProperties": SETTING})
+
+
+class Operation(NamedTuple):
+    summary: str
+    takes: dict | None
+    answers: dict | None
+
+
+def _operations() -> dict[str, Operation]:
+    """By endpoint."""
+    described = settings().described()
+    new_settings = {
+        "type": "object",
+        "properties": {name: _or_null(facts["schema"]) for name, facts in described.items()},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    return {
+        "api.health": Operation(
+            "Whether the web app answers", None, _object(status=TEXT, since=TIME)
+        ),
+        "api.ice_servers": Operation(
+            "STUN and TURN servers, as RTCPeerConnection takes them; credentials may end in an hour",
+            None,
+            _object(ice_servers={"type": "array", "items": ICE_SERVER}),
+        ),
+        "openapi.document": Operation("This document", None, {"type": "object"}),
+        "accounts.auth": Operation("Whether a session or token holds", None, None),
+        "accounts.who_am_i": Operation("Who is logged in", None, WHO),
+        "accounts.log_in": Operation(
+            "Log in; code is that of an app, or empty",
+            _object(name=TEXT, password=SECRET, code=TEXT),
+            NOTHING,
+        ),
+        "accounts.set_up": Operation(
+            "Make an admin with the one-time code of the device",
+            _object(code=SECRET, name=NEW_NAME, password=SECRET),
+            NOTHING,
+        ),
+        "accounts.log_out": Operation("Log out", NOTHING, NOTHING),
+        "accounts.change_password": Operation(
+            "Change one's password, which ends all other sessions",
+            _object(old=SECRET, new=SECRET),
+            NOTHING,
+        ),
+        "accounts.propose_totp_key": Operation(
+            "Propose a key for an authenticator app", NOTHING, _object(key=SECRET, address=SECRET)
+        ),
+        "accounts.turn_on_totp": Operation(
+            "Turn codes of an app on, with the proposed key",
+            _object(key=SECRET, code=TEXT, password=SECRET),
+            _object(recovery_codes={"type": "array", "items": SECRET}),
+        ),
+        "accounts.turn_off_totp": Operation(
+            "Turn codes of an app off", _object(password=SECRET), NOTHING
+        ),
+        "accounts.users": Operation(
+            "All users",
+            None,
+            _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL)),
+        ),
+        "accounts.add_user": Operation(
+            "Add a user", _object(name=TEXT, role=ROLE, password=SECRET), NOTHING
+        ),
+        "accounts.change_role": Operation(
+            "Change a user's role, which ends the user's sessions", _object(role=ROLE), NOTHING
+        ),
+        "accounts.remove_user": Operation("Remove a user", None, NOTHING),
+        "accounts.sessions": Operation(
+            "All sessions",
+            None,
+            _object(
+                sessions=_list(
+                    number=NUMBER,
+                    user=_or_null(TEXT),
+                    role=ROLE,
+                    created=TIME,
+                    seen=TIME,
+                    network=TEXT,
+                    agent=TEXT,
+                    own=BOOL,
+                )
+            ),
+        ),
+        "accounts.revoke": Operation("End a session", None, NOTHING),
+        "accounts.tokens": Operation(
+            "All tokens of programs",
+            None,
+            _object(
+                tokens=_list(
+                    number=NUMBER,
+                    name=TEXT,
+                    role=ROLE,
+                    made_by=_or_null(TEXT),
+                    created=TIME,
+                    seen=_or_null(TIME),
+                )
+            ),
+        ),
+        "accounts.add_token": Operation(
+            "Make a token, which is shown only now",
+            _object(name=NEW_NAME, role=ROLE),
+            _object(token=SECRET),
+        ),
+        "accounts.remove_token": Operation("Remove a token", None, NOTHING),
+        "settings.all_settings": Operation("All settings, and their bounds", None, SETTINGS),
+        "settings.power": Operation(
+            "Restart the services, reboot, or switch off",
+            _object(action={"type": "string", "enum": list(POWER_ACTIONS)}),
+            NOTHING,
+        ),
+        "settings.change_settings": Operation(
+            "Change settings, all or none; null: as the play has it", new_settings, SETTINGS
+        ),
+    }
+
+
+@blueprint.get("/openapi.json")
+def document() -> dict:
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "TinyPilot",
+            "version": "1",
+            "description": "A program shows a token (Authorization: Bearer). Errors are sentences.",
+        },
+        "security": [{"token": []}, {"session": []}],
+        "components": {
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+            },
+            "responses": {
+                "refused": {
+                    "description": "Nothing was changed, and why.",
+                    "content": _json(ERROR),
+                }
+            },
+        },
+        "paths": _paths(current_app),
+    }
+
+
+def _paths(app: Flask) -> dict:
+    operations, paths = _operations(), {}
+    for rule in app.url_map.iter_rules():
+        if not rule.rule.startswith("/api/"):
+            continue
+        path = VARIABLE.sub(r"{\2}", rule.rule)
+        parameters = [
+            {"name": name, "in": "path", "required": True, "schema": NUMBER if kind else TEXT}
+            for kind, name in VARIABLE.findall(rule.rule)
+        ]
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            view, operation = app.view_functions[rule.endpoint], operations[rule.endpoint]
+            paths.setdefault(path, {})[method.lower()] = {
+                "operationId": rule.endpoint,
+                **_described(operation, view),
+                **({"parameters": parameters} if parameters else {}),
+            }
+    return paths
+
+
+def _described(operation: Operation, view: Callable) -> dict:
+    described = {
+        "summary": operation.summary,
+        "responses": {
+            "200": {"description": "Done."},
+            "4XX": {"$ref": "#/components/responses/refused"},
+            "503": {"$ref": "#/components/responses/refused"},
+        },
+    }
+    if operation.takes:
+        described["requestBody"] = {"required": True, "content": _json(operation.takes)}
+    if operation.answers:
+        described["responses"]["200"]["content"] = _json(operation.answers)
+    else:
+        described["responses"]["204"] = described["responses"].pop("200")
+    if getattr(view, "is_public", False):
+        described["security"] = []
+    else:
+        described["description"] = (
+            f"For the role {getattr(view, 'needed_role', ROLES[0])} and above."
+        )
+    return described
+
+
+def _json(schema: dict) -> dict:
+    return {"application/json": {"schema": schema}}

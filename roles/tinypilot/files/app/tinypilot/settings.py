@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""What may be set in the page: which settings there are, within which bounds, and what is set now.
+
+Each role lays down a file in one folder that says what of its own may be set, with the very ranges and patterns that
+the play checks its variables with. The web app and the program that applies (apply.py, root's) both check with this
+module.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinypilot.config import Config
+from tinypilot.refusal import Refused
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
+    and words for it; `choices` are good values by what people call them; `unit` reads the value from
+    `environment_file`; a `fixed` one is the operator's alone."""
+
+    play: object
+    bounds: tuple
+    choices: Mapping[str, object]
+    unit: str | None
+    environment_file: Path | None
+    fixed: bool
+
+    def check(self, name: str, value: object) -> None:
+        """Raises Refused if the value is wrong, and never shows it: it may be secret."""
+        one, other = self.bounds
+        if isinstance(self.play, int):
+            # bool is an int in Python
+            if type(value) is not int or not one <= value <= other:
+                raise Refused(
+                    400,
+                    "{name} must be a whole number from {lowest} to {highest}.",
+                    name=name,
+                    lowest=one,
+                    highest=other,
+                )
+        elif not isinstance(value, str) or not re.fullmatch(one, value):
+            raise Refused(400, "{name} must be {what}.", name=name, what=other)
+
+    @property
+    def schema(self) -> dict:
+        """The bounds as JSON Schema."""
+        one, other = self.bounds
+        if isinstance(self.play, int):
+            return {"type": "integer", "minimum": one, "maximum": other}
+        return {"type": "string", "pattern": f"^(?:{one})$", "description": other}
+
+
+class Settings:
+    def __init__(self, declarations: Path, folder: Path):
+        self._declarations = declarations
+        self.file = folder / "settings.json"
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Settings":
+        return cls(config.settings_declarations, config.settings_dir)
+
+    def _roles(self) -> list[dict]:
+        return [
+            json.loads(file.read_text(encoding="utf-8"))
+            for file in sorted(self._declarations.glob("*.json"))
+        ]
+
+    def fixed(self) -> set[str]:
+        """What the operator has forbidden to set here."""
+        return {name for role in self._roles() for name in role.get("fixed", [])}
+
+    def declared(self) -> dict[str, Setting]:
+        fixed = self.fixed()
+        return {
+            name: Setting(
+                play,
+                tuple(({**role.get("ranges", {}), **role.get("patterns", {})})[name]),
+                role.get("choices", {}).get(name, {}),
+                role.get("unit"),
+                Path(role["environment_file"]) if "environment_file" in role else None,
+                name in fixed,
+            )
+            for role in self._roles()
+            for name, play in role["play"].items()
+        }
+
+    def chosen(self) -> dict[str, object]:
+        """What was set in the page, by name. All else is as the play has it."""
+        try:
+            return json.loads(self.file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def check(self, changes: Mapping[str, object]) -> None:
+        """Raises Refused if anything is wrong with {name: value, or None for the play's}."""
+        declared = self.declared()
+        if not changes:
+            raise Refused(400, "The request must name a setting.")
+        for name, value in changes.items():
+            if name not in declared:
+                raise Refused(
+                    400,
+                    "There is no such setting. There are: {names}.",
+                    names=", ".join(declared),
+                )
+            if declared[name].fixed:
+                raise Refused(400, "{name} is fixed by the operator's inventory.", name=name)
+            if value is not None:
+                declared[name].check(name, value)
+
+    def described(self) -> dict[str, dict]:
+        """All settings, for people and programs."""
+        chosen = self.chosen()
+        return {
+            name: {
+                "value": chosen.get(name, setting.play),
+                "play": setting.play,
+                "is_set": name in chosen,
+                "fixed": setting.fixed,
+                "choices": setting.choices,
+                "schema": setting.schema,
+            }
+            for name, setting in self.declared().items()
+        }

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Settings as JSON. The web app may change nothing itself: root's program applies them (apply.py)."""
+
+import json
+import socket
+
+from flask import Blueprint, current_app
+
+from tinypilot import edid
+from tinypilot.access import needs, read_json, read_object, session
+from tinypilot.refusal import Refused
+from tinypilot.settings import Settings
+
+POWER_ACTIONS = ("restart", "reboot", "poweroff")
+# Longer than a service takes to restart, twice.
+PATIENCE_SECONDS = 50
+
+blueprint = Blueprint("settings", __name__, url_prefix="/api")
+
+
+def settings() -> Settings:
+    return Settings.from_config(current_app.config["TINYPILOT"])
+
+
+@blueprint.get("/settings")
+@needs("admin")
+def all_settings():
+    return {"settings": settings().described()}
+
+
+@blueprint.patch("/settings")
+@needs("admin")
+def change_settings():
+    """{name: value, or null for the play's}: all of them, or none."""
+    changes = read_object()
+    settings().check(changes)
+    if changes.get("ustreamer_edid"):
+        edid.check(changes["ustreamer_edid"])
+    _ask_root({"set": changes, "by": session().user or "the play"})
+    return all_settings()
+
+
+@blueprint.post("/power")
+@needs("admin")
+def power():
+    (action,) = read_json(action=str)
+    if action not in POWER_ACTIONS:
+        raise Refused(400, "action must be one of {actions}.", actions=", ".join(POWER_ACTIONS))
+    _ask_root({"power": action, "by": session().user or "the play"})
+    return {}
+
+
+def _ask_root(request: dict) -> None:
+    path = current_app.config["TINYPILOT"].settings_socket
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            connection.connect(str(path))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as answer:
+                told = json.loads(answer.readline())
+    except (OSError, ValueError) as error:
+        raise Refused(
+            503,
+            "What applies settings does not answer: `journalctl -u 'tinypilot-apply@*'` tells why.",
+        ) from error
+    if told.get("helps"):
+        raise Refused(
+            409,
+            "{unit} does not run with these settings: the previous ones are in force again.",
+            unit=told["fallen"],
+        )
+    if "fallen" in told:
+        raise Refused(
+            409,
+            "{unit} does not run, neither with these settings nor with the previous ones, which are in force again.",
+            unit=told["fallen"],
+        )
+    if "error" in told:
+        raise Refused(409, "Nothing was changed: {reason}", reason=told["error"])

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+// The page of the device's settings, for admins.
+
+import { ask, askWhoIAm, onSubmit, Refusal } from '/static/door/ask.js';
+import { t } from '/static/door/words.js';
+import { readEdid, readNumbers } from './settings-form.js';
+
+const LARGEST_FILE_BYTES = 4096;
+const LOOK_MS = 1000;
+
+const byId = (id) => document.getElementById(id);
+
+async function change(form, changes) {
+  const done = form.querySelector('.done');
+  done.textContent = t('Being applied…');
+  try {
+    await ask('PATCH', '/api/settings', changes);
+    done.textContent = t('Applied.');
+  } catch (refusal) {
+    done.textContent = '';
+    throw refusal;
+  }
+}
+
+async function applyNumbers(form, typed) {
+  const bounds = {};
+  for (const name of Object.keys(typed)) {
+    const { lowest, highest } = byId(name).dataset;
+    bounds[name] = { lowest: Number(lowest), highest: Number(highest) };
+  }
+  const { changes, wrong } = readNumbers(typed, bounds);
+  if (wrong) {
+    byId(wrong).focus();
+    const what = byId(wrong).labels[0].textContent;
+    throw new Refusal(t('{what} must be a whole number from {lowest} to {highest}.', { what, ...bounds[wrong] }));
+  }
+  await change(form, changes);
+}
+
+async function applyEdid(form, { choice, file }) {
+  if (file.size > LARGEST_FILE_BYTES) throw new Refusal(t('The file is too large for an EDID.'));
+  const edid = file.size ? readEdid(new Uint8Array(await file.arrayBuffer())) : choice;
+  await change(form, { ustreamer_edid: edid || null });
+}
+
+// --- Tokens ---
+
+function describeToken({ number, name, role }) {
+  const row = document.createElement('li');
+  const what = document.createElement('span');
+  what.className = 'what';
+  what.textContent = `${name} (${role})`;
+  const remove = document.createElement('button');
+  remove.type = 'button';
+  remove.textContent = t('Remove');
+  remove.ariaLabel = t('Remove {name}', { name });
+  remove.addEventListener('click', () => ask('DELETE', `/api/tokens/${number}`).then(showTokens, showTokens));
+  row.append(what, remove);
+  return row;
+}
+
+async function showTokens() {
+  const { tokens } = await ask('GET', '/api/tokens');
+  byId('tokens').replaceChildren(...tokens.map(describeToken));
+}
+
+async function addToken(form, typed) {
+  const { token } = await ask('POST', '/api/tokens', typed);
+  form.reset();
+  form.querySelector('.done').textContent = t('This is the token. It is shown only now:');
+  byId('new-token').textContent = token;
+  await showTokens();
+}
+
+// --- Power ---
+
+const POWER = {
+  restart: [t('Restart the services? The picture is gone for some seconds.'), t('Restarting. This page comes back by itself.')],
+  reboot: [t('Reboot the device?'), t('Rebooting. This page comes back by itself.')],
+  poweroff: [
+    t('Switch the device off? Only its power supply can switch it on again.'),
+    t('Switching off. Only the power supply can switch it on again.'),
+  ],
+};
+
+const runningSince = () => ask('GET', '/api/health').then(({ since }) => since, () => null);
+
+async function power(action) {
+  const [question, doing] = POWER[action];
+  if (!confirm(question)) return;
+  byId('power-error').textContent = '';
+  const before = await runningSince();
+  try {
+    await ask('POST', '/api/power', { action });
+  } catch (refusal) {
+    byId('power-error').textContent = refusal.message;
+    return;
+  }
+  byId('power-done').textContent = doing;
+  const looking = setInterval(async () => {
+    const since = await runningSince();
+    if (since === null || since === before) return;
+    clearInterval(looking);
+    location.reload();
+  }, LOOK_MS);
+}
+
+// --- All of it ---
+
+const FORMS = { video: applyNumbers, edid: applyEdid, 'add-token': addToken };
+
+askWhoIAm().then(({ role }) => {
+  if (!role) location.replace('/login');
+  for (const [id, send] of Object.entries(FORMS)) {
+    const form = byId(id);
+    if (form) onSubmit(form, (typed) => send(form, typed));
+  }
+  for (const button of byId('power').children) {
+    button.disabled = false;
+    button.addEventListener('click', () => power(button.value));
+  }
+  return showTokens();
+});

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""What is set in the page is seen in the stream, and stays: over a restart, and over the play."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from .device import SERVICES, Device
+from .patience import wait_until
+from .remote_screen import RemoteScreen
+from .test_door import Client
+
+ROOT = Path(__file__).parents[2]
+EDID = "ustreamer_edid"
+BITRATE, GOP, RATE = (
+    "ustreamer_h264_bitrate_kbps",
+    "ustreamer_h264_gop_frames",
+    "ustreamer_frame_rate",
+)
+# The emulated source's. Each frame of it has a number.
+SOURCE_FPS = 30
+
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+
+
+@pytest.fixture
+def admin(device: Device) -> Iterator[Client]:
+    """An admin of a device that is as the play has it, and again afterwards."""
+    client = Client(device, device.cookie("admin"))
+    yield client
+    names = client.ask("GET", "/api/settings").json()["settings"]
+    assert client.change("PATCH", "/api/settings", dict.fromkeys(names)).status_code == 200
+    for token in client.ask("GET", "/api/tokens").json()["tokens"]:
+        assert client.change("DELETE", f"/api/tokens/{token['number']}").status_code == 200
+
+
+def kbit_per_frame(screen: RemoteScreen) -> float:
+    before = screen.inbound_video()
+    screen.collect(90)
+    after = screen.inbound_video()
+    size, frames = (after[name] - before[name] for name in ("bytesReceived", "framesReceived"))
+    return size * 8 / 1000 / frames
+
+
+def frames_per_second(screen: RemoteScreen) -> float:
+    """Counted in the source's own frames: how many of them are shown."""
+    numbers = [frame.counter for frame in screen.collect(30) if frame.is_good]
+    return SOURCE_FPS / median(b - a for a, b in pairwise(numbers))
+
+
+def key_frame_distance(screen: RemoteScreen) -> float:
+    before = screen.inbound_video()
+    screen.collect(90)
+    after = screen.inbound_video()
+    return (after["framesDecoded"] - before["framesDecoded"]) / (
+        after["keyFramesDecoded"] - before["keyFramesDecoded"]
+    )
+
+
+def run_play(device: Device, folder: Path, *arguments: str) -> tuple[dict, str]:
+    """The totals of another run of the play on the device, and what it printed."""
+    inventory = folder / "hosts.json"
+    inventory.write_text(
+        json.dumps({"kvm": {"children": {"virtual": {"hosts": {device.name: {}}}}}})
+    )
+    totals = folder / "totals.json"
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            f"--inventory={ROOT / 'inventory/virtual.yml'}",
+            f"--inventory={inventory}",
+            f"--limit={device.name}",
+            *arguments,
+            ROOT / "playbooks/site.yml",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "KVM_RUN_FILE": str(totals)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(totals.read_text()), done.stdout
+
+
+def test_what_is_set_is_in_the_stream_and_stays(
+    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device, tmp_path: Path
+):
+    live = new_screen().open()
+    live.wait_until_live()
+    before = kbit_per_frame(live)
+    assert frames_per_second(live) == SOURCE_FPS
+
+    page = new_screen(role="admin").page
+    page.goto(f"{device.url}settings")
+    bitrate = page.get_by_label("Bitrate in kbit per second")
+    apply = page.locator("#video").get_by_role("button", name="Apply", disabled=False)
+    bitrate.fill("20001")
+    apply.click()
+    page.get_by_text(
+        "Bitrate in kbit per second must be a whole number from 25 to 20000."
+    ).wait_for()
+    bitrate.fill("2500")
+    page.get_by_label("Frames from one key frame to the next").fill("10")
+    apply.click()
+    page.get_by_text("Applied.").wait_for()
+
+    def assert_effective():
+        live.wait_until_live()
+        assert kbit_per_frame(live) == pytest.approx(before / 2, rel=0.25)
+        assert key_frame_distance(live) == pytest.approx(10, abs=2)
+
+    assert_effective()
+    device.restart()
+    device.wait_until_ready()
+    assert_effective()
+    totals, told = run_play(device, tmp_path, "--tags=ustreamer,tinypilot")
+    assert totals["changed"] == 0, told
+    assert f"{BITRATE} is 2500, not 5000" in told
+    assert_effective()
+
+    page.goto(f"{device.url}settings")
+    assert bitrate.input_value() == "2500"
+    bitrate.fill("")
+    page.get_by_label("Frames per second at the most").fill("12")
+    apply.click()
+    page.get_by_text("Applied.").wait_for()
+    live.wait_until_live()
+    # One of each three, for more would be more than twelve.
+    assert frames_per_second(live) == 10
+    settings = admin.ask("GET", "/api/settings").json()["settings"]
+    assert (settings[BITRATE]["value"], settings[RATE]["value"]) == (5000, 12)
+
+
+def test_a_setting_that_a_service_can_not_run_with_is_taken_back(
+    live: RemoteScreen, admin: Client, device: Device
+):
+    """No value within the bounds is like that, so the unit is made to refuse one."""
+    folder = "/run/systemd/system/ustreamer.service.d"
+    try:
+        device.sh(
+            f"mkdir {folder} && printf '[Service]\\nExecStartPre=test ${{{BITRATE}}} != 7777\\n' "
+            f"> {folder}/refuses.conf && systemctl daemon-reload"
+        )
+        answer = admin.change("PATCH", "/api/settings", {BITRATE: 7777})
+    finally:
+        device.sh(f"rm -r {folder} && systemctl daemon-reload")
+    assert answer.status_code == 409
+    assert "ustreamer.service does not run with these settings" in answer.json()["error"]
+    assert "the previous ones are in force again." in answer.json()["error"]
+    assert admin.ask("GET", "/api/settings").json()["settings"][BITRATE]["value"] == 5000
+    live.wait_until_live()
+
+
+def test_an_edid_reaches_the_device_and_the_picture_follows(
+    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device, tmp_path: Path
+):
+    def read_back() -> str:
+        environment = device.sh("systemctl show --property=Environment --value kvm-edid.service")
+        return device.sh(f"env {environment.strip()} kvm-edid read /dev/video0").strip()
+
+    live = new_screen().open()
+    assert live.wait_until_live().width == 1280
+    settings = admin.ask("GET", "/api/settings").json()["settings"]
+    assert read_back() == settings[EDID]["play"]
+
+    page = new_screen(role="admin").page
+    page.goto(f"{device.url}settings")
+    apply = page.locator("#edid").get_by_role("button", name="Apply", disabled=False)
+    page.get_by_label("Sizes that the attached computer").select_option("1920 × 1080 (30 Hz)")
+    apply.click()
+    page.get_by_text("Applied.").wait_for()
+    assert read_back() == settings[EDID]["choices"]["1920 × 1080 (30 Hz)"]
+    live.wait_for_frame(captured_after=0, size=(1920, 1080))
+
+    wrong = tmp_path / "wrong.bin"
+    wrong.write_bytes(bytes.fromhex("00ffffffffffff00") + bytes(120))
+    page.get_by_label("Or a file of yours").set_input_files(wrong)
+    apply.click()
+    page.get_by_text("edid-decode refuses this EDID").wait_for()
+    good = tmp_path / "good.txt"
+    good.write_text((ROOT / "roles/ustreamer/files/edid_1024x768p60.hex").read_text())
+    page.get_by_label("Or a file of yours").set_input_files(good)
+    apply.click()
+    page.get_by_text("Applied.").wait_for()
+    live.wait_for_frame(captured_after=0, size=(1024, 768))
+
+
+def test_a_program_reboots_the_device_with_its_token(
+    live: RemoteScreen, admin: Client, device: Device
+):
+    token = admin.change("POST", "/api/tokens", {"name": "nightly", "role": "admin"}).json()[
+        "token"
+    ]
+    program = Client(device)
+    program.http.headers = {"Authorization": f"Bearer {token}"}
+    assert program.ask("GET", "/api/source").status_code == 200
+    booted = device.sh("systemctl show --property=UserspaceTimestampMonotonic")
+    ran = device.main_pid("nginx"), device.main_pid("ustreamer")
+    assert program.ask("POST", "/api/power", {"action": "restart"}).status_code == 200
+    wait_until(
+        lambda: (
+            device.is_active(*SERVICES)
+            and not set(ran) & {device.main_pid("nginx"), device.main_pid("ustreamer")}
+        ),
+        "all services were restarted",
+    )
+    live.wait_until_live(captured_after=time.time())
+    assert device.sh("systemctl show --property=UserspaceTimestampMonotonic") == booted
+    assert program.ask("POST", "/api/power", {"action": "reboot"}).status_code == 200
+    wait_until(
+        lambda: (
+            device.sh("systemctl show --property=UserspaceTimestampMonotonic", check=False)
+            not in (booted, "")
+        ),
+        "the device has rebooted",
+    )
+    device.wait_until_ready()
+    live.wait_until_live(captured_after=time.time())
+    (listed,) = program.ask("GET", "/api/tokens").json()["tokens"]
+    assert program.ask("DELETE", f"/api/tokens/{listed['number']}").status_code == 200
+    assert program.ask("GET", "/api/auth").status_code == 401
+    assert token not in device.journal(60)

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""Settings of the page: checked twice, applied whole or not at all, and what the play fixes is not touched."""
+
+import json
+import os
+
+import pytest
+from tinypilot import apply, edid
+from tinypilot.settings import Settings
+
+from .conftest import POWERS, ROLES
+from .test_door import run_command
+
+BITRATE, GOP, RATE = (
+    "ustreamer_h264_bitrate_kbps",
+    "ustreamer_h264_gop_frames",
+    "ustreamer_frame_rate",
+)
+
+EDID = "ustreamer_edid"
+EDIDS = sorted((ROLES / "ustreamer/files").glob("edid_*.hex"))
+
+
+def fix(config, *names):
+    """As the play does with tinypilot_settings_fixed."""
+    file = config.settings_declarations / "tinypilot.json"
+    file.write_text(json.dumps({"fixed": names, "play": {}}))
+
+
+# --- As programs see it ---
+
+
+def test_settings_say_what_the_play_has_and_within_which_bounds(inside):
+    settings = inside("admin").ask("GET", "/api/settings").get_json()["settings"]
+    assert settings[BITRATE] == {
+        "value": 5000,
+        "play": 5000,
+        "is_set": False,
+        "fixed": False,
+        "choices": {},
+        "schema": {"type": "integer", "minimum": 25, "maximum": 20000},
+    }
+
+
+def test_what_is_set_is_applied_by_root_and_kept(inside, root, systemd, config, audited):
+    admin = inside("admin")
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000, RATE: 15})
+    assert answer.status_code == 200
+    assert answer.get_json()["settings"][BITRATE]["value"] == 8000
+    assert systemd.environment() == [f"{RATE}=15", f"{BITRATE}=8000"]
+    assert systemd.restarts == ["ustreamer.service"]
+    assert audited[-1][0] == "settings_changed"
+    assert config.settings_dir.joinpath("settings.json").exists()
+
+    assert admin.ask("PATCH", "/api/settings", {BITRATE: None}).status_code == 200
+    assert systemd.environment() == [f"{RATE}=15"]
+
+
+def test_what_is_set_already_restarts_nothing(inside, root, systemd):
+    for _ in range(2):
+        assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+    assert systemd.restarts == ["ustreamer.service"]
+
+
+def test_what_somebody_stopped_stays_so(inside, root, systemd):
+    systemd.stopped = {"ustreamer.service"}
+    assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+    assert systemd.restarts == []
+
+
+def test_a_service_that_does_not_come_back_gets_the_previous_settings(inside, root, systemd):
+    admin = inside("admin")
+    admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
+    systemd.poisons = {f"{BITRATE}=9000"}
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000, GOP: 10})
+    assert answer.status_code == 409
+    assert "the previous ones are in force again." in answer.get_json()["error"]
+    assert systemd.environment() == [f"{BITRATE}=8000"]
+    settings = admin.ask("GET", "/api/settings").get_json()["settings"]
+    assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
+
+
+def test_if_the_previous_settings_do_not_help_either_it_says_so(inside, root, systemd):
+    admin = inside("admin")
+    admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
+    systemd.poisons = {f"{BITRATE}=8000", f"{BITRATE}=9000"}
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000})
+    assert "neither with these settings nor with the previous ones" in answer.get_json()["error"]
+
+
+def test_without_root_nothing_changes(inside, config):
+    answer = inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
+    assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
+    assert not Settings.from_config(config).chosen()
+
+
+WRONG = [
+    ({}, "name a setting"),
+    ({"nonsense": 1}, "no such setting"),
+    ({BITRATE: 24}, "a whole number from 25 to 20000"),
+    ({BITRATE: 20001}, "a whole number from 25 to 20000"),
+    ({BITRATE: 5000.5}, "a whole number"),
+    ({BITRATE: True}, "a whole number"),
+    ({BITRATE: "5000"}, "a whole number"),
+    ({BITRATE: [5000]}, "a whole number"),
+    ({BITRATE: 10**400}, "a whole number"),
+    ({BITRATE: 8000, GOP: -1}, f"{GOP} must be a whole number from 0 to 60"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), WRONG)
+def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
+    inside, root, systemd, config, changes, sentence
+):
+    answer = inside("admin").ask("PATCH", "/api/settings", changes)
+    assert answer.status_code == 400
+    assert sentence in answer.get_json()["error"]
+    assert not Settings.from_config(config).chosen()
+    assert systemd.restarts == []
+
+
+# --- Power ---
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [
+        ("restart", ["restart", "janus.service"]),
+        ("reboot", ["reboot"]),
+        ("poweroff", ["poweroff"]),
+    ],
+)
+def test_power(inside, root, systemd, audited, action, command):
+    assert inside("admin").ask("POST", "/api/power", {"action": action}).status_code == 200
+    assert systemd.commands == [command]
+    assert audited[-1][0] == "power"
+
+
+@pytest.mark.parametrize("action", ["", "halt", "reboot; reboot"])
+def test_another_action_is_refused_in_a_sentence(inside, root, systemd, action):
+    answer = inside("admin").ask("POST", "/api/power", {"action": action})
+    assert (answer.status_code, "must be one of" in answer.get_json()["error"]) == (400, True)
+    assert systemd.commands == []
+
+
+# --- EDID ---
+
+
+@pytest.mark.parametrize("file", EDIDS, ids=lambda file: file.stem)
+def test_each_edid_that_is_offered_is_good(file):
+    edid.check(file.read_text())
+
+
+def test_an_edid_is_for_the_unit_that_writes_it(inside, root, systemd, config):
+    good = "".join(EDIDS[0].read_text().split())
+    assert inside("admin").ask("PATCH", "/api/settings", {EDID: good}).status_code == 200
+    assert systemd.restarts == ["kvm-edid.service"]
+    assert (config.settings_dir / "edid.env").read_text() == f"{EDID}={good}\n"
+
+
+def broken(digits):
+    return f"{digits[:-2]}{int(digits[-2:], 16) ^ 1:02x}"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("", "one to four blocks"),
+        ("00ffffffffffff00", "one to four blocks"),
+        ("zz" * 128, "one to four blocks"),
+        ("00" * 128, "one to four blocks"),
+        ("00FFFFFFFFFFFF00" + "00" * 120, "one to four blocks"),
+        (7, "one to four blocks"),
+        ("00ffffffffffff00" + "00" * 120, "edid-decode refuses"),
+        (broken("".join(EDIDS[0].read_text().split())), "hecksum"),
+        ("00ffffffffffff00" + "00" * 20_000, "one to four blocks"),
+    ],
+)
+def test_a_wrong_edid_changes_nothing(inside, root, systemd, config, value, sentence):
+    answer = inside("admin").ask("PATCH", "/api/settings", {EDID: value})
+    assert answer.status_code == 400
+    assert sentence in answer.get_json()["error"]
+    assert not Settings.from_config(config).chosen()
+    assert systemd.restarts == []
+
+
+# --- As root sees it ---
+
+
+@pytest.mark.parametrize("changes", [changes for changes, _ in WRONG if changes])
+def test_root_checks_again(applier, systemd, changes):
+    line = json.dumps({"set": changes, "by": "somebody"}).encode()
+    told, command = apply.answer(applier, POWERS, line)
+    assert (list(told), command) == (["error"], ())
+    assert systemd.restarts == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"set": 7, "by": ""}',
+        b'{"power": "rm -rf /", "by": ""}',
+        b'{"power": ["reboot"], "by": ""}',
+        b"[" * 60_000,
+        b"\xff",
+    ],
+)
+def test_root_answers_nonsense_with_a_sentence(applier, line):
+    assert apply.answer(applier, POWERS, line) == ({"error": "It is no request."}, ())
+
+
+def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
+    applier.change({BITRATE: 8000})
+    config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000}))
+    applier.reconcile()
+    assert systemd.environment() == [f"{BITRATE}=9000"]
+    assert len(systemd.restarts) == 2
+    applier.reconcile()
+    assert len(systemd.restarts) == 2
+
+
+def test_before_anything_is_set_there_is_nothing_to_reconcile(applier, systemd):
+    applier.reconcile()
+    assert systemd.restarts == []
+
+
+def test_what_the_operator_fixes_is_as_the_play_has_it(inside, root, systemd, config):
+    admin = inside("admin")
+    admin.ask("PATCH", "/api/settings", {BITRATE: 8000, GOP: 10})
+    fix(config, BITRATE)
+    root.reconcile()
+    assert systemd.environment() == [f"{GOP}=10"]
+    answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
+    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (
+        400,
+        True,
+    )
+    assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
+    page = admin.ask("GET", "/settings").get_data(as_text=True)
+    assert "Fixed by the operator." in page
+
+
+def test_what_is_fixed_must_be_a_setting(applier, config):
+    fix(config, "ustreamer_bitrate")
+    with pytest.raises(SystemExit, match=r"names ustreamer_bitrate: it must name some of .*kbps"):
+        applier.reconcile()
+
+
+def test_settings_are_for_root_and_the_web_app_alone(applier, config):
+    before = os.umask(0o027)
+    try:
+        applier.change({BITRATE: 8000})
+    finally:
+        os.umask(before)
+    assert Settings.from_config(config).file.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_command_line_tells_what_differs_from_the_play(monkeypatch, capsys, config, applier):
+    applier.change({BITRATE: 8000, GOP: 30})
+    told = run_command(monkeypatch, capsys, config, "", "settings")
+    assert told == f"{BITRATE} is 8000, not 5000"
