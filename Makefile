@@ -59,7 +59,7 @@ fuzz: workbench ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 
 test: $(VENV)/lock workbench ## everything: check, refusals, the whole product in a virtual Pi, browsers
-	@$(SUDO) tools/test.sh
+	@$(SUDO) $(BIN)/python tools/run_tests.py
 
 test-upstream: $(VENV)/lock workbench ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh

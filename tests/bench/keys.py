@@ -7,36 +7,63 @@ import itertools
 
 from playwright.sync_api import Browser
 
-from ..e2e.desk import Computer, read_desk
+from ..e2e.desk import READ_CELLS, Computer, Desk, read_desk
 from ..e2e.device import Device
-from ..e2e.remote_screen import new_screen
+from ..e2e.remote_screen import RemoteScreen, new_screen
 from .figures import milliseconds, percentile, table
 
 PRESSES = 300
 PAUSE_MS = 60
 PERCENTS = (50, 95, 99)
 NOTHING = bytes(8)
+KEY_A = 4
 
-# Notes when a key was pressed, and when a frame first showed one more character. Seconds of the wall clock.
-_WATCH = """() => {
-  const video = document.getElementById('remote-screen');
+# Notes when a key was pressed. Seconds of the wall clock.
+_NOTE_KEYS = """() => {
   const wall = (moment) => (observer.clockOffset + moment) / 1000;
-  const noted = globalThis.noted = { pressed: [], shown: [] };
+  globalThis.noted = { pressed: [], frames: [] };
   addEventListener('keydown', (event) => noted.pressed.push(wall(event.timeStamp)), true);
-  const canvas = new OffscreenCanvas(640, 8);
-  const context = canvas.getContext('2d', { willReadFrequently: true });
-  let last = null;
-  const look = (now, { expectedDisplayTime }) => {
-    video.requestVideoFrameCallback(look);
-    context.drawImage(video, 0, -48);
-    const { data } = context.getImageData(0, 0, 640, 8);
-    let typed = 0;
-    for (let bit = 32; bit < 48; bit++) typed = typed * 2 + (data[(4 * 640 + bit * 8 + 4) * 4 + 1] > 128);
-    for (let more = last ?? typed; more < typed; more++) noted.shown.push(wall(now));
-    last = typed;
-  };
-  video.requestVideoFrameCallback(look);
 }"""
+# Notes what each frame shows.
+_NOTE_FRAMES = f"""() => {{
+  const readCells = {READ_CELLS};
+  const video = document.getElementById('remote-screen');
+  const look = (now) => {{
+    video.requestVideoFrameCallback(look);
+    noted.frames.push([(observer.clockOffset + now) / 1000, readCells()]);
+  }};
+  video.requestVideoFrameCallback(look);
+}}"""
+
+
+def first_shown(frames: list[tuple[float, list[int]]]) -> list[float]:
+    """When each character was seen first; a damaged frame shows nothing."""
+    desks = [(at, desk) for at, cells in frames if (desk := Desk.decode(bytes(cells)))]
+    shown = []
+    for (_, before), (at, desk) in itertools.pairwise(desks):
+        shown += [at] * (desk.typed - before.typed)
+    return shown
+
+
+def first_reported(reports: list[tuple[float, int, bytes]]) -> list[float]:
+    """When the key was pressed at the computer. The present state is repeated each second."""
+    keyboard = [(at, report) for at, number, report in reports if number == 0]
+    return [
+        at
+        for (_, last), (at, report) in itertools.pairwise([(0, NOTHING), *keyboard])
+        if report[2] == KEY_A and last[2] != KEY_A
+    ]
+
+
+def press(screen: RemoteScreen) -> dict[str, list]:
+    """What the page noted meanwhile."""
+    screen.page.evaluate("Object.assign(noted, { pressed: [], frames: [] })")
+    typed = read_desk(screen).typed
+    for _ in range(PRESSES):
+        screen.page.keyboard.press("KeyA")
+        screen.page.wait_for_timeout(PAUSE_MS)
+    screen.wait_until(lambda: read_desk(screen).typed >= typed + PRESSES, "all is seen")
+    return screen.page.evaluate("noted")
 
 
 def measure(browser: Browser, device: Device) -> str:
@@ -49,31 +76,23 @@ def measure(browser: Browser, device: Device) -> str:
     screen.page.locator("#control-ask").click()
     screen.page.locator("html[data-control=mine]").wait_for(state="attached")
     screen.page.locator("#stage").focus()
+    screen.page.evaluate(_NOTE_KEYS)
+    # Reading frames back keeps the page from its keys, so it comes second.
+    screen.page.evaluate("observer.readsFrames = false")
     before = len(computer.reports())
-    screen.page.evaluate(_WATCH)
-    screen.page.wait_for_timeout(1000)
-    for _ in range(PRESSES):
-        screen.page.keyboard.press("KeyA")
-        screen.page.wait_for_timeout(PAUSE_MS)
-    screen.wait_until(lambda: read_desk(screen).typed >= PRESSES, "all is seen")
-    noted = screen.page.evaluate("noted")
+    to_report = press(screen)["pressed"], first_reported(computer.reports()[before:])
+    screen.page.evaluate(_NOTE_FRAMES)
+    noted = press(screen)
+    to_frame = noted["pressed"], first_shown(noted["frames"])
     screen.page.close()
-    keyboard = [(at, report) for at, number, report in computer.reports()[before:] if number == 0]
-    # The present state is repeated each second.
-    arrived = [
-        at
-        for (_, last), (at, report) in itertools.pairwise([(0, NOTHING), *keyboard])
-        if report[2] == 4 and last[2] != 4
-    ]
     computer.restore()
-    ways = {
-        "to the report at the computer": (noted["pressed"], arrived),
-        "to the frame that shows the character": (noted["pressed"], noted["shown"]),
-    }
     rows = []
-    for way, (starts, ends) in ways.items():
+    for way, (starts, ends) in (
+        ("to the report at the computer", to_report),
+        ("to the frame that shows the character", to_frame),
+    ):
         assert len(starts) == len(ends) == PRESSES, (way, len(starts), len(ends))
         spans = [end - start for start, end in zip(starts, ends, strict=True)]
         rows.append([way, *(milliseconds(percentile(spans, percent)) for percent in PERCENTS)])
     header = ["from the key press in Chromium", *(f"p{percent} ms" for percent in PERCENTS)]
-    return f"{PRESSES} presses, one each {PAUSE_MS} ms.\n\n" + table(header, rows)
+    return f"{PRESSES} presses, one each {PAUSE_MS} ms, for each row.\n\n" + table(header, rows)

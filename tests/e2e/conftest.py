@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from . import remote_screen
+from .desk import Computer, wait_for_desk
 from .device import Device
+from .people import PASSWORD, Client, remove_everybody
 from .remote_screen import RemoteScreen, launch_browser
 
 BUILD = Path(__file__).parents[2] / "build"
@@ -27,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", help="name of a virtual Pi's container; the tests break its services"
     )
     group.addoption(
-        "--refresh-screenshot", action="store_true", help="write docs/screenshot.png anew"
+        "--refresh-screenshot", action="store_true", help="write the pictures of the README anew"
     )
 
 
@@ -107,4 +109,56 @@ def screen(new_screen: Callable[..., RemoteScreen]) -> RemoteScreen:
 def live(screen: RemoteScreen) -> RemoteScreen:
     """A page that shows the live picture."""
     screen.open().wait_until_live()
+    return screen
+
+
+@pytest.fixture
+def nobody(device: Device) -> Iterator[Device]:
+    """The device before its first user, and again afterwards."""
+    remove_everybody(device)
+    yield device
+    remove_everybody(device)
+
+
+@pytest.fixture
+def ada(nobody: Device) -> Client:
+    """The first user, an admin, logged in."""
+    client = Client(nobody)
+    code = nobody.sh("tinypilot setup-code").strip()
+    answer = client.ask("POST", "/api/setup", {"code": code, "name": "ada", "password": PASSWORD})
+    assert answer.status_code == 200
+    return client
+
+
+@pytest.fixture
+def computer(device: Device) -> Iterator[Computer]:
+    """The attached computer, on whose desk nothing is; its screen is the picture."""
+    computer = Computer(device)
+    computer.restore()
+    device.control(content="computer")
+    yield computer
+    computer.restore()
+
+
+@pytest.fixture
+def new_person(computer, new_screen) -> Callable[..., RemoteScreen]:
+    """Opens the page as somebody of this role, who sees the desk."""
+
+    def make(role: str = "operator", **options) -> RemoteScreen:
+        screen = new_screen(role=role, **options)
+        screen.open().wait_until_live()
+        wait_for_desk(screen, lambda desk: True, "there is a desk")
+        return screen
+
+    return make
+
+
+@pytest.fixture
+def owner(new_person) -> RemoteScreen:
+    """Somebody who has the controls, and whose keys go to the computer."""
+    screen = new_person()
+    screen.page.locator("#control-ask").click()
+    screen.wait_for_control("mine")
+    screen.page.locator("#stage").focus()
+    screen.wait_for("html[data-captured=true]")
     return screen

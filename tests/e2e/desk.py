@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from .device import Device
 from .remote_screen import RemoteScreen
+from .viewers import crc16
 
 FOLDER = "/run/simulated-computer"
 COLUMNS, ROWS, CELL, TOP = 80, 8, 8, 48  # see desk_view.h
 MARK = 0x5A
 
-_READ = """() => {
+# A function of the page: the bytes in the cells of the frame that is shown.
+READ_CELLS = """() => {
   const video = document.getElementById('remote-screen');
   const [columns, rows, cell, top] = [80, 8, 8, 48];
   const canvas = new OffscreenCanvas(columns * cell, rows * cell);
@@ -30,16 +32,6 @@ _READ = """() => {
   }
   return bytes;
 }"""
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16/CCITT-FALSE."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,7 @@ class Computer:
 
 
 def read_desk(screen: RemoteScreen) -> Desk | None:
-    return Desk.decode(bytes(screen.page.evaluate(_READ)))
+    return Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
 
 
 def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:

@@ -20,6 +20,7 @@
     states: [],
     peers: [],
     frames: [],
+    readsFrames: true, // costs the page some milliseconds a frame
     violations: [],
     clockOffset: calibrate(),
     framesSince: (number) => observer.frames.filter((frame) => frame.number > number),
@@ -87,12 +88,13 @@
 
   function watch(video) {
     video.requestVideoFrameCallback((now, metadata) => {
+      watch(video);
+      if (!observer.readsFrames) return;
       const at = wallMs();
       const { width, height } = metadata;
       count += 1;
       observer.frames.push({ number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp, ...readCode(video) });
       if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
-      watch(video);
     });
   }
 

@@ -168,10 +168,16 @@ class RemoteScreen:
     def state(self) -> str:
         return self.page.evaluate("document.documentElement.dataset.state")
 
+    def wait_for(self, selector: str) -> None:
+        """Until there is such an element, seen or not."""
+        self.page.locator(selector).wait_for(state="attached", timeout=PATIENCE_SECONDS * 1000)
+
     def wait_for_state(self, state: str) -> None:
-        self.page.locator(f"html[data-state={state}]").wait_for(
-            state="attached", timeout=PATIENCE_SECONDS * 1000
-        )
+        self.wait_for(f"html[data-state={state}]")
+
+    def wait_for_control(self, control: str) -> None:
+        """Who has keyboard and mouse: mine, theirs, free, watching, offline."""
+        self.wait_for(f"html[data-control={control}]")
 
     def notice(self) -> str:
         """The words over the picture, as far as a person can see them."""

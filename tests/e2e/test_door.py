@@ -4,7 +4,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -12,13 +12,13 @@ import requests
 from .conftest import BUILD
 from .device import Device
 from .patience import wait_until
+from .people import PASSWORD, Client, add_user, log_in
 from .remote_screen import RemoteScreen
 from .viewers import ChainError, Viewer, run, undamaged_frames
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
-PASSWORD = "correct horse battery"
 RIGHTS_END_WITHIN_SECONDS = 1.0
 # Anything else asks for a session first.
 PUBLIC = {
@@ -37,71 +37,6 @@ from tinypilot.config import Config
 rules = create_app(Config(name="", door_file="/tmp/routes.sqlite")).url_map.iter_rules()
 print(json.dumps([[m, r.rule] for r in rules for m in r.methods - {"HEAD", "OPTIONS"}]))
 """
-_REMOVE_USERS = """
-import sqlite3
-database = sqlite3.connect("/var/lib/tinypilot/door.sqlite", timeout=20)
-database.execute("PRAGMA foreign_keys = ON")
-with database:
-    database.execute("DELETE FROM users")
-    database.execute("DELETE FROM sessions")
-    database.execute("DELETE FROM throttle")
-"""
-
-
-class Client:
-    """A program that speaks to the door as a page does."""
-
-    def __init__(self, device: Device, cookie: str = ""):
-        self.device = device
-        self.http = requests.Session()
-        self.http.trust_env = False  # its certificate bundle would win over verify
-        self.http.headers["Origin"] = device.url.rstrip("/")
-        if cookie:
-            self.http.headers["Cookie"] = cookie
-
-    def ask(self, method: str, path: str, json: object = None, **headers: str) -> requests.Response:
-        url = self.device.url + path.removeprefix("/")
-        return self.http.request(
-            method, url, json=json, headers=headers, verify=False, allow_redirects=False, timeout=20
-        )
-
-    def change(self, method: str, path: str, json: object = None) -> requests.Response:
-        csrf = self.ask("GET", "/api/session").json()["csrf"]
-        return self.ask(method, path, json, **{"X-CSRF-Token": csrf})
-
-    def log_in(self, name: str, password: str = PASSWORD) -> requests.Response:
-        return self.ask("POST", "/api/login", {"name": name, "password": password, "code": ""})
-
-
-@pytest.fixture
-def nobody(device: Device) -> Iterator[Device]:
-    """The device before its first user, and again afterwards."""
-    device.python(_REMOVE_USERS)
-    yield device
-    device.python(_REMOVE_USERS)
-
-
-@pytest.fixture
-def ada(nobody: Device) -> Client:
-    """The first user, an admin, logged in."""
-    client = Client(nobody)
-    code = nobody.sh("tinypilot setup-code").strip()
-    answer = client.ask("POST", "/api/setup", {"code": code, "name": "ada", "password": PASSWORD})
-    assert answer.status_code == 200
-    return client
-
-
-def add_user(admin: Client, name: str, role: str) -> None:
-    user = {"name": name, "role": role, "password": PASSWORD}
-    assert admin.change("POST", "/api/users", user).status_code == 200
-
-
-def log_in(screen: RemoteScreen, name: str) -> None:
-    """By the page, as a person does."""
-    screen.page.wait_for_url("**/login")
-    screen.page.get_by_label("Name").fill(name)
-    screen.page.get_by_label("Password").fill(PASSWORD)
-    screen.page.get_by_role("button", name="Log in").click()
 
 
 def test_from_the_code_to_the_picture(new_screen: Callable[..., RemoteScreen], nobody: Device):

@@ -3,59 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
-from .desk import Computer, read_desk, text_crc, wait_for_desk
-from .device import Device
-from .patience import PATIENCE_SECONDS
+from .desk import read_desk, text_crc, wait_for_desk
 from .remote_screen import RemoteScreen
 
 FOX = "The quick brown fox"
-NOTHING = bytes(8)
-
-
-@pytest.fixture
-def computer(device: Device) -> Iterator[Computer]:
-    """The attached computer, on whose desk nothing is; its screen is the picture."""
-    computer = Computer(device)
-    computer.restore()
-    device.control(content="computer")
-    yield computer
-    computer.restore()
-
-
-@pytest.fixture
-def new_person(computer, new_screen) -> Callable[[str], RemoteScreen]:
-    """Opens the page as somebody of this role, who sees the desk."""
-
-    def make(role: str = "operator") -> RemoteScreen:
-        screen = new_screen(role=role)
-        screen.open().wait_until_live()
-        wait_for_desk(screen, lambda desk: True, "there is a desk")
-        return screen
-
-    return make
-
-
-@pytest.fixture
-def owner(new_person) -> RemoteScreen:
-    """Somebody who has the controls, and whose keys go to the computer."""
-    screen = new_person()
-    screen.page.locator("#control-ask").click()
-    wait_for_control(screen, "mine")
-    screen.page.locator("#stage").focus()
-    wait_for(screen, "html[data-captured=true]")
-    return screen
-
-
-def wait_for(screen: RemoteScreen, selector: str) -> None:
-    screen.page.locator(selector).wait_for(state="attached", timeout=PATIENCE_SECONDS * 1000)
-
-
-def wait_for_control(screen: RemoteScreen, control: str) -> None:
-    wait_for(screen, f"html[data-control={control}]")
 
 
 def press(screen: RemoteScreen, *codes: str) -> None:
@@ -170,7 +123,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
     watcher = new_person("viewer")
     owner.page.bring_to_front()
     owner.page.locator("#stage").focus()
-    wait_for(owner, "html[data-captured=true]")
+    owner.wait_for("html[data-captured=true]")
     owner.page.keyboard.down("ShiftLeft")
     owner.page.keyboard.down("KeyA")
     wait_for_desk(watcher, lambda desk: desk.modifiers == 2 and desk.keys[0] == 4, "keys are down")
@@ -188,7 +141,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
             owner.page.keyboard.down("ControlLeft")
             owner.page.keyboard.down("AltLeft")
             owner.page.keyboard.up("AltLeft")
-            wait_for(owner, "html[data-captured=false]")
+            owner.wait_for("html[data-captured=false]")
         case "killed":
             device.kill("tinypilot-input")
     wait_for_desk(
@@ -198,7 +151,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
 
 def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
     other = new_person()
-    wait_for_control(other, "theirs")
+    other.wait_for_control("theirs")
     other.page.locator("#stage").click()
     press(other, "KeyX")
     other.page.locator("#control-ask").click()
@@ -209,8 +162,8 @@ def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
     owner.page.keyboard.down("KeyA")
     wait_for_desk(other, lambda desk: desk.tail == "a", "the owner types")
     give.click()
-    wait_for_control(other, "mine")
-    wait_for_control(owner, "theirs")
+    other.wait_for_control("mine")
+    owner.wait_for_control("theirs")
     wait_for_desk(other, lambda desk: desk.keys == bytes(6), "nothing is down")
     before = read_desk(other).typed
     other.page.locator("#stage").focus()
@@ -223,7 +176,7 @@ def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
 
 def test_a_viewer_only_watches(new_person):
     viewer = new_person("viewer")
-    wait_for_control(viewer, "watching")
+    viewer.wait_for_control("watching")
     assert viewer.page.locator("#control-ask").is_hidden()
     viewer.page.locator("#stage").click()
     press(viewer, "KeyA")
@@ -242,7 +195,8 @@ def test_a_viewer_only_watches(new_person):
 
 
 def test_a_combination_and_the_on_screen_keyboard(owner, computer):
-    owner.page.get_by_text("Combinations").click()
+    menu = owner.page.locator("summary", has_text="Combinations")
+    menu.click()
     owner.page.get_by_role("button", name="Ctrl + Alt + Del", exact=True).click()
     keyboard = [bytes([5, 0, 0x4C]).ljust(8, b"\0"), bytes([5]).ljust(8, b"\0")]
     owner.wait_until(
@@ -251,7 +205,7 @@ def test_a_combination_and_the_on_screen_keyboard(owner, computer):
         ),
         "Ctrl, Alt and Del arrive",
     )
-    owner.page.get_by_text("Combinations").click()
+    menu.click()
     owner.page.locator("#open-keyboard").click()
     owner.page.get_by_role("button", name="Left Shift").click()
     owner.page.locator(".keyboard-key[data-code=KeyQ]").click()
@@ -261,15 +215,15 @@ def test_a_combination_and_the_on_screen_keyboard(owner, computer):
 
 def test_the_page_says_when_the_computer_is_gone(owner, computer):
     computer.tell("usb disconnected")
-    wait_for(owner, "html[data-usb=disconnected]")
+    owner.wait_for("html[data-usb=disconnected]")
     assert "not connected by USB" in owner.page.locator("#control-problem").inner_text()
     computer.tell("usb connected")
-    wait_for(owner, "html[data-usb=connected]")
+    owner.wait_for("html[data-usb=connected]")
     owner.page.locator("#stage").focus()
     press(owner, "KeyA")
     wait_for_desk(owner, lambda desk: desk.tail == "a", "keys arrive again")
     computer.tell("usb stuck")
-    wait_for(owner, "html[data-usb=silent]")
+    owner.wait_for("html[data-usb=silent]")
 
 
 def test_a_reboot_is_followed_through_the_firmwares_resolutions(owner, computer):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route
 
-from .device import SINK, Device
+from .device import SERVICES, SINK, Device
 from .patience import wait_until
 from .remote_screen import RemoteScreen
 
@@ -62,6 +62,19 @@ def test_picture_returns_after_sigkill(live: RemoteScreen, device: Device, servi
     with live.by_itself():
         _, restarted = kill_and_wait_for_successor(device, service)
         live.wait_until_live(captured_after=restarted)
+
+
+def test_a_restart_waits_for_nobody(live: RemoteScreen, device: Device):
+    """A service that must be killed because somebody watches makes each reboot longer."""
+    # With their sockets: a page that comes back would start them again.
+    device.sh("systemctl stop " + " ".join(f"'{service}.*'" for service in SERVICES))
+    results = {
+        service: device.sh(f"systemctl show -P Result {service}").strip() for service in SERVICES
+    }
+    assert set(results.values()) == {"success"}, results
+    with live.by_itself():
+        device.restore()
+        live.wait_until_live(captured_after=time.time())
 
 
 @pytest.mark.parametrize("service", ["tinypilot", "nginx"])

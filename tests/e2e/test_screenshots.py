@@ -2,17 +2,25 @@
 """What a person sees, kept as pictures in build/screenshots for people to look at."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import av
 import pytest
 
 from .conftest import BUILD
+from .desk import wait_for_desk
 from .device import SINK, Device
 from .remote_screen import RemoteScreen
 
 SIZES = {"narrow": {"width": 390, "height": 780}, "wide": {"width": 1280, "height": 800}}
-README_SCREENSHOT = Path(__file__).parents[2] / "docs" / "screenshot.png"
+DOCS = Path(__file__).parents[2] / "docs"
+# What the README shows is fetched by everybody who reads it.
+MOST_BYTES = 400 * 1024
+TYPED = "hello from the browser"
+ANIMATION = {"width": 960, "height": 600, "pix_fmt": "yuv420p"}
+FRAMES_PER_SECOND = 6
+PAUSE_FRAMES = 9
 
 
 def take(screen: RemoteScreen, name: str) -> Path:
@@ -36,22 +44,52 @@ def assert_fits(screen: RemoteScreen) -> None:
     assert max(overflow) <= 0
 
 
+def put_into_readme(path: Path, pytestconfig: pytest.Config) -> None:
+    assert path.stat().st_size < MOST_BYTES
+    if pytestconfig.getoption("--refresh-screenshot"):
+        shutil.copyfile(path, DOCS / path.name)
+
+
+def write_animation(pictures: Iterable[bytes], path: Path) -> None:
+    """PNGs as a WebP that runs for ever."""
+    with av.open(str(path), "w", format="webp", options={"loop": "0"}) as file:
+        stream = file.add_stream(
+            "libwebp_anim", FRAMES_PER_SECOND, options={"quality": "60", "compression_level": "6"}
+        )
+        for name, value in ANIMATION.items():
+            setattr(stream, name, value)
+        for number, picture in enumerate(pictures):
+            decoder = av.CodecContext.create("png", "r")
+            [frame] = [*decoder.decode(av.Packet(picture)), *decoder.decode(None)]
+            frame = frame.reformat(ANIMATION["width"], ANIMATION["height"], ANIMATION["pix_fmt"])
+            frame.pts, frame.time_base = number, 1 / stream.average_rate
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_live(
-    new_screen: Callable[..., RemoteScreen],
-    pytestconfig: pytest.Config,
-    scheme: str,
-    size: str,
-):
+def test_live(new_screen: Callable[..., RemoteScreen], scheme: str, size: str):
     screen = new_screen(color_scheme=scheme, viewport=SIZES[size])
     screen.open().wait_until_live()
     facts = screen.page.locator("#picture-facts")
     screen.wait_until(lambda: "fps" in facts.inner_text(), "the frame rate is shown")
     assert_fits(screen)
-    path = take(screen, f"live-{scheme}-{size}")
-    if pytestconfig.getoption("--refresh-screenshot") and (scheme, size) == ("light", "wide"):
-        shutil.copyfile(path, README_SCREENSHOT)
+    take(screen, f"live-{scheme}-{size}")
+
+
+def test_typing_into_the_computer(owner: RemoteScreen, pytestconfig: pytest.Config):
+    """What the README shows: a picture, and an animation of somebody who types."""
+    owner.page.set_viewport_size(SIZES["wide"])
+    pictures = [owner.page.screenshot()]
+    for count, letter in enumerate(TYPED, start=1):
+        owner.page.keyboard.press("Space" if letter == " " else f"Key{letter.upper()}")
+        wait_for_desk(owner, lambda desk, count=count: desk.typed == count, "the letter is there")
+        pictures.append(owner.page.screenshot())
+    put_into_readme(take(owner, "screenshot"), pytestconfig)
+    animation = BUILD / "screenshots" / "typing.webp"
+    write_animation([*pictures, *[pictures[-1]] * PAUSE_FRAMES], animation)
+    put_into_readme(animation, pytestconfig)
 
 
 def stop_video_service(device: Device) -> None:

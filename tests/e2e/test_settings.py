@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +13,13 @@ from statistics import median
 
 import pytest
 
-from .device import Device
+from .device import SERVICES, Device
+from .patience import wait_until
 from .remote_screen import RemoteScreen
 from .test_door import Client
 
 ROOT = Path(__file__).parents[2]
+EDID = "ustreamer_edid"
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
     "ustreamer_h264_gop_frames",
@@ -35,6 +38,8 @@ def admin(device: Device) -> Iterator[Client]:
     yield client
     names = client.ask("GET", "/api/settings").json()["settings"]
     assert client.change("PATCH", "/api/settings", dict.fromkeys(names)).status_code == 200
+    for token in client.ask("GET", "/api/tokens").json()["tokens"]:
+        assert client.change("DELETE", f"/api/tokens/{token['number']}").status_code == 200
 
 
 def kbit_per_frame(screen: RemoteScreen) -> float:
@@ -152,3 +157,74 @@ def test_a_setting_that_a_service_can_not_run_with_is_taken_back(
     assert "the previous ones are in force again." in answer.json()["error"]
     assert admin.ask("GET", "/api/settings").json()["settings"][BITRATE]["value"] == 5000
     live.wait_until_live()
+
+
+def test_an_edid_reaches_the_device_and_the_picture_follows(
+    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device, tmp_path: Path
+):
+    def read_back() -> str:
+        environment = device.sh("systemctl show --property=Environment --value kvm-edid.service")
+        return device.sh(f"env {environment.strip()} kvm-edid read /dev/video0").strip()
+
+    live = new_screen().open()
+    assert live.wait_until_live().width == 1280
+    settings = admin.ask("GET", "/api/settings").json()["settings"]
+    assert read_back() == settings[EDID]["play"]
+
+    page = new_screen(role="admin").page
+    page.goto(f"{device.url}settings")
+    apply = page.locator("#edid").get_by_role("button", name="Apply", disabled=False)
+    page.get_by_label("Sizes that the attached computer").select_option("1920 × 1080 (30 Hz)")
+    apply.click()
+    page.get_by_text("Applied.").wait_for()
+    assert read_back() == settings[EDID]["choices"]["1920 × 1080 (30 Hz)"]
+    live.wait_for_frame(captured_after=0, size=(1920, 1080))
+
+    wrong = tmp_path / "wrong.bin"
+    wrong.write_bytes(bytes.fromhex("00ffffffffffff00") + bytes(120))
+    page.get_by_label("Or a file of yours").set_input_files(wrong)
+    apply.click()
+    page.get_by_text("edid-decode refuses this EDID").wait_for()
+    good = tmp_path / "good.txt"
+    good.write_text((ROOT / "roles/ustreamer/files/edid_1024x768p60.hex").read_text())
+    page.get_by_label("Or a file of yours").set_input_files(good)
+    apply.click()
+    page.get_by_text("Applied.").wait_for()
+    live.wait_for_frame(captured_after=0, size=(1024, 768))
+
+
+def test_a_program_reboots_the_device_with_its_token(
+    live: RemoteScreen, admin: Client, device: Device
+):
+    token = admin.change("POST", "/api/tokens", {"name": "nightly", "role": "admin"}).json()[
+        "token"
+    ]
+    program = Client(device)
+    program.http.headers = {"Authorization": f"Bearer {token}"}
+    assert program.ask("GET", "/api/source").status_code == 200
+    booted = device.sh("systemctl show --property=UserspaceTimestampMonotonic")
+    ran = device.main_pid("nginx"), device.main_pid("ustreamer")
+    assert program.ask("POST", "/api/power", {"action": "restart"}).status_code == 200
+    wait_until(
+        lambda: (
+            device.is_active(*SERVICES)
+            and not set(ran) & {device.main_pid("nginx"), device.main_pid("ustreamer")}
+        ),
+        "all services were restarted",
+    )
+    live.wait_until_live(captured_after=time.time())
+    assert device.sh("systemctl show --property=UserspaceTimestampMonotonic") == booted
+    assert program.ask("POST", "/api/power", {"action": "reboot"}).status_code == 200
+    wait_until(
+        lambda: (
+            device.sh("systemctl show --property=UserspaceTimestampMonotonic", check=False)
+            not in (booted, "")
+        ),
+        "the device has rebooted",
+    )
+    device.wait_until_ready()
+    live.wait_until_live(captured_after=time.time())
+    (listed,) = program.ask("GET", "/api/tokens").json()["tokens"]
+    assert program.ask("DELETE", f"/api/tokens/{listed['number']}").status_code == 200
+    assert program.ask("GET", "/api/auth").status_code == 401
+    assert token not in device.journal(60)

@@ -62,14 +62,15 @@ def audited(monkeypatch):
 @pytest.fixture
 def config(tmp_path):
     servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
-    declarations = tmp_path / "declarations"
+    declarations, door = tmp_path / "declarations", tmp_path / "door"
     declarations.mkdir()
+    door.mkdir()
     for name, declared in declared_by_ustreamer(tmp_path).items():
         (declarations / f"{name}.json").write_text(json.dumps(declared))
     return Config(
         name="rack <3>",
         ice_servers=servers,
-        door_file=tmp_path / "door.sqlite",
+        door_file=door / "door.sqlite",
         settings_declarations=declarations,
         settings_dir=tmp_path,
         settings_socket=tmp_path / "apply.sock",
@@ -231,7 +232,7 @@ def root(config, applier, systemd):
             with connection, connection.makefile("rwb") as lines:
                 told, command = apply.answer(applier, POWERS, lines.readline())
                 systemd.commands.append(command)
-                lines.write(json.dumps(told).encode())
+                lines.write(json.dumps(told).encode() + b"\n")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from aiohttp import ClientSession, UnixConnector, WSServerHandshakeError, web
+from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
 from tinypilot import relay as relay_module
 from tinypilot.door import SESSION_COOKIE, Door
 from tinypilot.relay import PROTOCOL, Relay, read_secret, sign
@@ -186,6 +186,29 @@ def test_a_claimed_picture_outlives_the_socket_before(door, token, janus, tmp_pa
                 await until(lambda: janus.sockets == 1)
                 assert janus.sessions == {7}
             await until(lambda: not janus.sessions)
+
+    asyncio.run(talk())
+
+
+def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(door, token, janus, tmp_path):
+    async def talk():
+        async with running(door, tmp_path, janus):
+            relay = Relay(door, f"{tmp_path}/janus.sock", SECRET)
+            async with (
+                ClientSession(connector=UnixConnector(f"{tmp_path}/other.sock")) as http,
+                contextlib.AsyncExitStack() as stopping,
+            ):
+                await stopping.enter_async_context(
+                    serving(relay.application(), f"{tmp_path}/other.sock")
+                )
+                viewer = await connect(http, token)
+                await ask(viewer, "create")
+                await ask(viewer, "keepalive", session_id=7)
+                said = asyncio.create_task(viewer.receive())
+                await stopping.aclose()
+                assert (await said).type is WSMsgType.CLOSE
+            await until(lambda: janus.sockets == 0)
+            assert janus.sessions == {7}
 
     asyncio.run(talk())
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keyboard and mouse: what is decided without a browser.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import test from 'node:test';
 
 const BASE = new URL('../files/app/tinypilot/static/js/input/', import.meta.url);
@@ -10,7 +11,7 @@ const { WheelSteps } = await import(new URL('wheel-steps.js', BASE));
 const { LONG_PRESS_MS, TouchGestures } = await import(new URL('touch-gestures.js', BASE));
 const { describeControls } = await import(new URL('controls-state.js', BASE));
 const { BUILT_IN, isCombination, loadOwn, Recorder } = await import(new URL('combinations.js', BASE));
-const { guessLayout, showCharacter } = await import(new URL('paste-dialog.js', BASE));
+const { guessLayout, layoutName, showCharacter } = await import(new URL('paste-dialog.js', BASE));
 
 const down = (code) => ({ code, down: true });
 const up = (code) => ({ code, down: false });
@@ -206,6 +207,18 @@ test('the layout is guessed from what the person reads', () => {
   assert.equal(guessLayout(layouts, ['en']), 'en-us');
   assert.equal(guessLayout(layouts, ['pt']), 'pt-br');
   assert.equal(guessLayout(layouts, ['xx']), 'en-us');
+});
+
+test('layouts are called what people call them in their language', () => {
+  const folder = new URL('../files/app/tinypilot/input/layouts/', import.meta.url);
+  const ids = readdirSync(folder).map((file) => file.replace('.json', ''));
+  for (const language of ['en', 'de', 'ja']) {
+    const names = ids.map((id) => layoutName(id, language));
+    assert.equal(new Set(names).size, ids.length);
+    for (const [index, name] of names.entries()) assert.notEqual(name.toLowerCase(), ids[index]);
+  }
+  assert.equal(layoutName('de-ch', 'de'), 'Deutsch (Schweiz)');
+  assert.equal(layoutName('es-latam', 'en'), 'Spanish (Latin America)');
 });
 
 test('characters without a picture are named', () => {

@@ -10,6 +10,7 @@ const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
 const { readEdid, readNumbers } = await import(new URL('settings-form.js', modules));
+const { t } = await import(new URL('../door/words.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
 const calm = {
@@ -23,6 +24,14 @@ const calm = {
   blocked: false,
   browserOffline: false,
 };
+
+group('words', () => {
+  test('have their values filled in, and what is not given stays', () => {
+    assert.equal(t('{a} and {b} and {a}', { a: 1, b: '{a}' }), '1 and {a} and 1');
+    assert.equal(t('{a} and {b}', { a: 0 }), '0 and {b}');
+    assert.equal(t('constructor'), 'constructor');
+  });
+});
 
 group('the state that is shown', () => {
   const cases = [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the emulated HDMI input tells its computer about the display. It is kept in a file, because the
-// program that writes it is another process than the one that captures; a real device has it in its
-// driver.
+// What the emulated HDMI input tells its computer about the display. It is kept in a file, because
+// the program that writes it is another process than the one that captures; a real device has it in
+// its driver.
 #pragma once
 
 #include "settings.h"
@@ -25,6 +25,6 @@ void edid_read(const char *path, struct edid *edid);
 int edid_get(const char *path, struct v4l2_edid *request);
 int edid_set(const char *path, struct v4l2_edid *request);
 
-// What a computer does with it: `mode` keeps its size if the EDID has that among its detailed timings,
-// else gets that of the first, which is the one that the display likes best.
+// What a computer does with it: `mode` keeps its size if the EDID has that among its detailed
+// timings, else gets that of the first, which is the one that the display likes best.
 void edid_follow(const struct edid *edid, struct mode *mode);

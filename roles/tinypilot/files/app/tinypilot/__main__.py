@@ -16,7 +16,8 @@ import sys
 
 from tinypilot import passwords
 from tinypilot.config import Config
-from tinypilot.door import ROLES, SESSION_COOKIE, Door, Refused
+from tinypilot.door import ROLES, SESSION_COOKIE, Door
+from tinypilot.refusal import Refused
 from tinypilot.settings import Settings
 
 LONGEST_SESSION_MINUTES = 60
@@ -42,9 +43,10 @@ def main() -> None:
 
     if arguments.command == "hash":
         password = sys.stdin.readline().rstrip("\n")
-        complaint = passwords.complaint(password, "")
-        if complaint:
-            sys.exit(complaint)
+        try:
+            passwords.check(password, "")
+        except Refused as refusal:
+            sys.exit(str(refusal))
         print(passwords.hash_password(password))
         return
     config = Config.from_environment()
@@ -64,7 +66,7 @@ def main() -> None:
         try:
             print("changed" if door.set_users_of_play(json.load(sys.stdin)) else "unchanged")
         except Refused as refusal:
-            sys.exit(refusal.sentence)
+            sys.exit(str(refusal))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from flask import Flask, Response, current_app, g, redirect, request
 
 from tinypilot import audit, passwords
-from tinypilot.door import LONGEST_INPUT, SESSION_COOKIE, Door, Keys, Refused, Session, Visitor
+from tinypilot.door import LONGEST_INPUT, SESSION_COOKIE, Door, Keys, Session, Visitor
+from tinypilot.refusal import Refused
+from tinypilot.words import t
 
 # Says only that this browser was let in before: its tries are counted apart from those of strangers.
 BROWSER_COOKIE = "__Host-tinypilot-browser"
@@ -66,7 +68,7 @@ def guard() -> Response | None:
     view = current_app.view_functions.get(request.endpoint)
     changes = request.method not in SAFE_METHODS
     if changes and token is None and not _is_from_own_page():
-        _refuse("a foreign page asked for a change")
+        raise _noted(Refused(403, "Refused: a foreign page asked for a change."))
     if getattr(view, "is_public", False):
         return None
     if g.session is None:
@@ -74,10 +76,15 @@ def guard() -> Response | None:
             raise Refused(401, "Log in first.")
         return redirect("/login", 303)
     if changes and token is None and not _has_csrf_token():
-        _refuse("the request has no valid CSRF token")
+        raise _noted(Refused(403, "Refused: the request has no valid CSRF token."))
     needed = getattr(view, "needed_role", None)
     if needed and not g.session.may(needed):
-        raise Refused(403, f"This is for the role {needed}; you are {g.session.role}.")
+        raise Refused(
+            403,
+            "This is for the role {needed}; you are {role}.",
+            needed=needed,
+            role=g.session.role,
+        )
     return None
 
 
@@ -96,9 +103,9 @@ def _is_from_own_page() -> bool:
     return request.headers.get("Origin") == f"https://{request.headers.get('Host')}"
 
 
-def _refuse(reason: str) -> None:
-    audit.note("request_refused", reason, refused=True, network=visitor().network)
-    raise Refused(403, f"Refused: {reason}.")
+def _noted(refusal: Refused) -> Refused:
+    audit.note("request_refused", str(refusal), refused=True, network=visitor().network)
+    return refusal
 
 
 def read_object() -> dict:
@@ -118,15 +125,19 @@ def read_json(**fields: type) -> list:
     """The request's JSON object, which must have exactly these fields; their values in this order."""
     values = read_object()
     if values.keys() != fields.keys():
-        raise Refused(400, f"The request must hold {', '.join(fields)}, and nothing else.")
+        raise Refused(
+            400, "The request must hold {fields}, and nothing else.", fields=", ".join(fields)
+        )
     for name, kind in fields.items():
         value = values[name]
         if not isinstance(value, kind):
-            raise Refused(400, f"{name} must be a {'text' if kind is str else 'number'}.")
+            raise Refused(400, "{name} must be of the type {type}.", name=name, type=kind.__name__)
         if kind is str and (len(value) > LONGEST_INPUT or not value.isprintable()):
             raise Refused(
                 400,
-                f"{name} must have at most {LONGEST_INPUT} characters and no control characters.",
+                "{name} must have at most {most} characters and no control characters.",
+                name=name,
+                most=LONGEST_INPUT,
             )
     return [values[name] for name in fields]
 
@@ -142,7 +153,10 @@ def hand_out(keys: Keys, answer: dict) -> Response:
 
 def describe_refusal(error: Refused):
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    return {"error": error.sentence, **error.facts}, error.status, headers
+    answer = {"error": t(error.sentence, **error.values)}
+    if error.code_needed:
+        answer["code_needed"] = True
+    return answer, error.status, headers
 
 
 def describe_busy(_: passwords.Busy):

@@ -2,7 +2,6 @@
 """Login, set-up, own account, users and sessions, as JSON. What is decided is decided in door.py."""
 
 import base64
-import binascii
 
 from flask import Blueprint, current_app
 
@@ -17,7 +16,8 @@ from tinypilot.access import (
     session,
     visitor,
 )
-from tinypilot.door import SESSION_COOKIE, Refused
+from tinypilot.door import SESSION_COOKIE
+from tinypilot.refusal import Refused
 
 blueprint = Blueprint("accounts", __name__, url_prefix="/api")
 
@@ -84,7 +84,7 @@ def turn_on_totp():
     key, code, password = read_json(key=str, code=str, password=str)
     try:
         key = base64.b32decode(key)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != len(totp.new_key()):
         raise Refused(400, "The key is not one that this device proposed.")

@@ -18,13 +18,14 @@ from pathlib import Path
 
 from tinypilot import audit
 from tinypilot.config import Config
-from tinypilot.door import Refused
+from tinypilot.refusal import Refused
 from tinypilot.settings import Settings
 
 LONGEST_REQUEST_BYTES = 64 * 1024
 # A program that refuses what it is given ends at once. It must have stayed up for so long.
 STEADY_SECONDS = 2
 LOOK_SECONDS = 0.1
+FAREWELL_SECONDS = 1
 
 
 class Fallen(Exception):
@@ -183,6 +184,8 @@ def main() -> None:
         told, then = answer(applier, power_commands(config.services), line)
         print(json.dumps(told), flush=True)
         if then:
+            # The answer has to get through web app and nginx before these end.
+            time.sleep(FAREWELL_SECONDS)
             _systemctl("--no-block", *then)
     elif command == "reconcile":
         applier.reconcile()

@@ -16,14 +16,12 @@ from pathlib import Path
 
 from tinypilot import audit, passwords, throttle, totp
 from tinypilot.config import Config
+from tinypilot.refusal import Refused
 from tinypilot.store import Store
 
 # Each may what those before it may: watch; control the computer; manage users and sessions.
 ROLES = ("viewer", "operator", "admin")
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,31}")
-NAME_RULE = (
-    "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning)."
-)
 LONGEST_INPUT = 256
 # The web app sets it, the relay reads it.
 SESSION_COOKIE = "__Host-tinypilot"
@@ -33,19 +31,6 @@ SETUP_CODE_SECONDS = 24 * 3600
 RECOVERY_CODES = 10
 BROWSER_SECONDS = 180 * 24 * 3600
 SEEN_EACH_SECONDS = 60
-
-
-class Refused(Exception):
-    """A sentence for the person, and the HTTP status that goes with it."""
-
-    def __init__(self, status: int, sentence: str, retry_after: int | None = None, **facts):
-        super().__init__(sentence)
-        self.status, self.sentence, self.retry_after, self.facts = (
-            status,
-            sentence,
-            retry_after,
-            facts,
-        )
 
 
 @dataclass(frozen=True)
@@ -225,7 +210,8 @@ class Door:
             minutes = -(-error.retry_after // 60)
             raise Refused(
                 429,
-                f"Too many wrong tries. Try again in {minutes} minute{'s' * (minutes > 1)}.",
+                "Too many wrong tries. Try again in {minutes} min.",
+                minutes=minutes,
                 retry_after=error.retry_after,
             ) from error
 
@@ -323,7 +309,10 @@ class Door:
     def add_token(self, name: str, role: str, by: Session) -> str:
         """The token, which nobody is shown again."""
         if not NAME.fullmatch(name):
-            raise Refused(400, NAME_RULE)
+            raise Refused(
+                400,
+                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+            )
         self._check_role(role)
         token = f"kvm_{secrets.token_urlsafe(32)}"
         try:
@@ -365,7 +354,7 @@ class Door:
         hashed = passwords.hash_password(password)
         with self.store.transaction() as database:
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
-                raise Refused(409, f"There is a user {name} already.")
+                raise Refused(409, "There is a user {name} already.", name=name)
             database.execute(
                 "INSERT INTO users (name, role, password) VALUES (?, ?, ?)", (name, role, hashed)
             )
@@ -489,21 +478,24 @@ class Door:
     @staticmethod
     def _check_new(name: str, password: str) -> None:
         if not NAME.fullmatch(name):
-            raise Refused(400, NAME_RULE)
-        complaint = passwords.complaint(password, name)
-        if complaint:
-            raise Refused(400, complaint)
+            raise Refused(
+                400,
+                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+            )
+        passwords.check(password, name)
 
     @staticmethod
     def _check_role(role: str) -> None:
         if role not in ROLES:
-            raise Refused(400, f"The role must be one of {', '.join(ROLES)}.")
+            raise Refused(400, "The role must be one of {roles}.", roles=", ".join(ROLES))
 
     @staticmethod
     def _check_own(user) -> None:
         if user["from_play"]:
             raise Refused(
-                409, f"{user['name']} is set by the play: change tinypilot_users and run it."
+                409,
+                "{name} is set by the play: change tinypilot_users and run it.",
+                name=user["name"],
             )
 
     @staticmethod

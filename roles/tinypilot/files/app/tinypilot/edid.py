@@ -3,7 +3,7 @@
 
 import subprocess
 
-from tinypilot.door import Refused
+from tinypilot.refusal import Refused
 
 PROGRAM = "/usr/bin/edid-decode"
 PATIENCE_SECONDS = 10
@@ -27,4 +27,6 @@ def check(digits: str) -> None:
     if done.returncode:
         _, _, failures = done.stdout.partition("Failures:")
         reasons = [line.strip() for line in failures.splitlines() if line.startswith("  ")]
-        raise Refused(400, f"edid-decode refuses this EDID: {(reasons or ['it is none.'])[0]}")
+        raise Refused(
+            400, "edid-decode refuses this EDID: {reason}", reason=(reasons or ["it is none."])[0]
+        )

@@ -6,12 +6,6 @@ from flask import Blueprint, current_app, redirect, render_template
 from tinypilot.access import door, needs, public, session
 from tinypilot.settings_api import settings
 
-ROLES = [
-    ("viewer", "may watch"),
-    ("operator", "may also control the computer"),
-    ("admin", "may also manage users"),
-]
-
 blueprint = Blueprint("pages", __name__)
 
 
@@ -45,7 +39,6 @@ def account():
         name=current_app.config["TINYPILOT"].name,
         session=session(),
         has_totp=any(user["has_totp"] for user in door().users() if user["name"] == session().user),
-        roles=ROLES,
     )
 
 

@@ -9,6 +9,8 @@ import secrets
 import threading
 import unicodedata
 
+from tinypilot.refusal import Refused
+
 LENGTHS = range(10, 257)
 DIFFERENT_CHARACTERS = 5
 # 32 MiB and three passes: one of the equivalents that OWASP's cheat sheet recommends; about a second on a Pi 4.
@@ -30,15 +32,23 @@ class Busy(Exception):
     """Too many passwords are being compared just now."""
 
 
-def complaint(password: str, name: str) -> str | None:
-    """What is wrong with a new password, as a sentence."""
+def check(password: str, name: str) -> None:
+    """Refuses a new password that is too easy to guess."""
     if len(password) not in LENGTHS:
-        return f"The password must have {LENGTHS[0]} to {LENGTHS[-1]} characters."
+        raise Refused(
+            400,
+            "The password must have {least} to {most} characters.",
+            least=LENGTHS[0],
+            most=LENGTHS[-1],
+        )
     if len(set(password)) < DIFFERENT_CHARACTERS:
-        return f"The password must have at least {DIFFERENT_CHARACTERS} different characters."
+        raise Refused(
+            400,
+            "The password must have at least {least} different characters.",
+            least=DIFFERENT_CHARACTERS,
+        )
     if name and name.casefold() in password.casefold() and len(password) < 2 * LENGTHS[0]:
-        return "The password must not contain the name."
-    return None
+        raise Refused(400, "The password must not contain the name.")
 
 
 def hash_password(password: str) -> str:

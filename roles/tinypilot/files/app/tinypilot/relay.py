@@ -82,12 +82,14 @@ class Relay:
         self._secret = secret
         self._viewers: set[Viewer] = set()
         self._owners: dict[int, Viewer] = {}
+        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/janus/ws", self.relay)
         application.router.add_get("/api/gateway", self.answer_whether_janus_does)
         application.cleanup_ctx.append(self._look_after_sessions)
+        application.on_shutdown.append(self._hang_up)
         return application
 
     async def answer_whether_janus_does(self, _: web.Request) -> web.Response:
@@ -122,7 +124,8 @@ class Relay:
                 if viewer.janus_sessions and client.closed:
                     await asyncio.wait({answers}, timeout=LINGER_SECONDS)
             finally:
-                await self._end(viewer)
+                if not self._is_stopping:
+                    await self._end(viewer)
                 self._viewers.discard(viewer)
                 answers.cancel()
         return client
@@ -180,6 +183,14 @@ class Relay:
                 await asyncio.wait_for(viewer.destroyed.wait(), ANSWER_SECONDS)
         await viewer.janus.close()
         await viewer.client.close()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """The relay restarts. The sessions in Janus go on: their pages claim them through the next relay."""
+        self._is_stopping = True
+        sockets = [socket for each in self._viewers for socket in (each.janus, each.client)]
+        closing = [asyncio.create_task(socket.close()) for socket in sockets]
+        if closing:
+            await asyncio.wait(closing, timeout=ANSWER_SECONDS)
 
     async def _look_after_sessions(self, _: web.Application) -> AsyncIterator[None]:
         task = asyncio.create_task(self._end_those_who_may_no_longer())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinypilot.config import Config
-from tinypilot.door import Refused
+from tinypilot.refusal import Refused
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,21 @@ class Setting:
     environment_file: Path | None
     fixed: bool
 
-    def complaint(self, value: object) -> str | None:
-        """The end of the sentence "... must be", if the value is wrong. Never the value: it may be secret."""
+    def check(self, name: str, value: object) -> None:
+        """Raises Refused if the value is wrong, and never shows it: it may be secret."""
         one, other = self.bounds
         if isinstance(self.play, int):
-            good = type(value) is int and one <= value <= other  # bool is an int in Python
-            return None if good else f"a whole number from {one} to {other}"
-        good = isinstance(value, str) and re.fullmatch(one, value)
-        return None if good else other
+            # bool is an int in Python
+            if type(value) is not int or not one <= value <= other:
+                raise Refused(
+                    400,
+                    "{name} must be a whole number from {lowest} to {highest}.",
+                    name=name,
+                    lowest=one,
+                    highest=other,
+                )
+        elif not isinstance(value, str) or not re.fullmatch(one, value):
+            raise Refused(400, "{name} must be {what}.", name=name, what=other)
 
     @property
     def schema(self) -> dict:
@@ -95,12 +102,15 @@ class Settings:
             raise Refused(400, "The request must name a setting.")
         for name, value in changes.items():
             if name not in declared:
-                raise Refused(400, f"There is no such setting: they are {', '.join(declared)}.")
+                raise Refused(
+                    400,
+                    "There is no such setting. There are: {names}.",
+                    names=", ".join(declared),
+                )
             if declared[name].fixed:
-                raise Refused(400, f"{name} is fixed by the operator's inventory.")
-            complaint = None if value is None else declared[name].complaint(value)
-            if complaint:
-                raise Refused(400, f"{name} must be {complaint}.")
+                raise Refused(400, "{name} is fixed by the operator's inventory.", name=name)
+            if value is not None:
+                declared[name].check(name, value)
 
     def described(self) -> dict[str, dict]:
         """All settings, for people and programs."""

@@ -8,7 +8,7 @@ from flask import Blueprint, current_app
 
 from tinypilot import edid
 from tinypilot.access import needs, read_json, read_object, session
-from tinypilot.door import Refused
+from tinypilot.refusal import Refused
 from tinypilot.settings import Settings
 
 POWER_ACTIONS = ("restart", "reboot", "poweroff")
@@ -45,7 +45,7 @@ def change_settings():
 def power():
     (action,) = read_json(action=str)
     if action not in POWER_ACTIONS:
-        raise Refused(400, f"action must be one of {', '.join(POWER_ACTIONS)}.")
+        raise Refused(400, "action must be one of {actions}.", actions=", ".join(POWER_ACTIONS))
     _ask_root({"power": action, "by": session().user or "the play"})
     return {}
 
@@ -58,7 +58,7 @@ def _ask_root(request: dict) -> None:
             connection.connect(str(path))
             connection.sendall(json.dumps(request).encode() + b"\n")
             with connection.makefile("rb") as answer:
-                told = json.loads(answer.read())
+                told = json.loads(answer.readline())
     except (OSError, ValueError) as error:
         raise Refused(
             503,
@@ -67,13 +67,14 @@ def _ask_root(request: dict) -> None:
     if told.get("helps"):
         raise Refused(
             409,
-            f"{told['fallen']} does not run with these settings: the previous ones are in force again.",
+            "{unit} does not run with these settings: the previous ones are in force again.",
+            unit=told["fallen"],
         )
     if "fallen" in told:
         raise Refused(
             409,
-            f"{told['fallen']} does not run, neither with these settings nor with the previous ones, which are "
-            "in force again.",
+            "{unit} does not run, neither with these settings nor with the previous ones, which are in force again.",
+            unit=told["fallen"],
         )
     if "error" in told:
-        raise Refused(409, f"Nothing was changed: {told['error']}")
+        raise Refused(409, "Nothing was changed: {reason}", reason=told["error"])

@@ -9,7 +9,10 @@ from pathlib import Path
 from flask import request
 
 CATALOGUES = Path(__file__).with_name("locale")
-LANGUAGES = ("en", *sorted(file.stem for file in CATALOGUES.glob("*.json")))
+# Each by the name that its readers give it.
+LANGUAGES = {"en": "English", "de": "Deutsch", "ja": "日本語"}
+# Set by static/door/language.js.
+COOKIE = "__Host-tinypilot-language"
 
 
 @functools.cache
@@ -20,16 +23,22 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 def language() -> str:
-    """What the browser prefers of the languages there are."""
-    return request.accept_languages.best_match(LANGUAGES) or "en"
+    """What was chosen in this browser, or else what it prefers of the languages there are."""
+    chosen = request.cookies.get(COOKIE)
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, "en")
 
 
-def t(text: str, **values: object) -> str:
+def t(text: str, /, **values: object) -> str:
     """`text` in the reader's language, its {names} filled in with `values`."""
     translated = catalogue(language()).get(text, text)
     return translated.format(**values) if values else translated
 
 
 def for_templates() -> dict[str, object]:
-    """`words` goes into the page for its scripts (static/js/words.js)."""
-    return {"t": t, "language": language(), "words": catalogue(language())}
+    """`words` goes into the page for its scripts (static/door/words.js)."""
+    return {
+        "t": t,
+        "language": language(),
+        "languages": LANGUAGES,
+        "words": catalogue(language()),
+    }

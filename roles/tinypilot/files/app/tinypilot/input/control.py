@@ -13,7 +13,7 @@ class Person:
     """Somebody with the page open. `may_control` is False for those who may only watch."""
 
     number: int
-    name: str
+    name: str | None
     may_control: bool
     asked_at: float | None = None
 
@@ -27,7 +27,7 @@ class Control:
         self.people: dict[int, Person] = {}
         self.owner: Person | None = None
 
-    def join(self, name: str, may_control: bool) -> Person:
+    def join(self, name: str | None, may_control: bool) -> Person:
         self._number += 1
         person = self.people[self._number] = Person(self._number, name, may_control)
         return person

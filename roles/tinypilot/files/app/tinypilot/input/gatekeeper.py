@@ -26,7 +26,7 @@ class DoorGatekeeper:
         session = await self._ask(self._door.find, token)
         if session is None:
             return None
-        return Visitor(session.user or "the play", session.may("operator"))
+        return Visitor(session.user, session.may("operator"))
 
     async def no_longer_valid(self, tokens: set[str]) -> set[str]:
         """Looks when anything changed at the door, and else each second: time ends sessions, too."""

@@ -25,11 +25,15 @@ PROGRESS_SECONDS = 0.2
 PEOPLE_MAX = 64
 # A page that takes no news for so long is gone.
 SEND_SECONDS = 5
+# A page that is there says good-bye at once.
+HANG_UP_SECONDS = 1
 
 
 @dataclass(frozen=True)
 class Visitor:
-    name: str
+    """`name` is None for a session of the play."""
+
+    name: str | None
     may_control: bool
 
 
@@ -47,12 +51,18 @@ class Connection:
         self.person = person
         self.token = token
         self.heard_at = time.monotonic()
+        self.is_ending = False
         self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
 
     def tell(self, message: dict) -> None:
         """Never waits: whoever does not listen must not hold up the others."""
         with contextlib.suppress(asyncio.QueueFull):
             self._news.put_nowait(message)
+
+    def end(self) -> None:
+        """The page is told why, and its socket closed."""
+        self.is_ending = True
+        self.tell({"type": "ended"})
 
     async def speak(self) -> None:
         """Ends when the page has gone, or has been told that it must."""
@@ -83,6 +93,7 @@ class Server:
         application = web.Application()
         application.router.add_get("/api/input", self.serve)
         application.cleanup_ctx.append(self._run)
+        application.on_shutdown.append(self._hang_up)
         return application
 
     async def _run(self, _: web.Application) -> AsyncIterator[None]:
@@ -94,6 +105,13 @@ class Server:
             watch.cancel()
         self._stop_paste()
         self._computer.close()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """The service restarts, and the pages come back to the next one."""
+        sockets = [each.socket for each in self._connections.values()]
+        closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
+        if closing:
+            await asyncio.wait(closing, timeout=HANG_UP_SECONDS)
 
     # --- One person ---
 
@@ -117,7 +135,7 @@ class Server:
             await self._listen(connection)
         finally:
             self._remove(connection)
-            if socket.closed:  # it was closed from here, and perhaps still is being
+            if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
         return socket
@@ -285,5 +303,5 @@ class Server:
             for connection in list(self._connections.values()):
                 if connection.token in gone:
                     self._remove(connection)
-                    connection.tell({"type": "ended"})
+                    connection.end()
             self._tell_all()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the pages with forms share: asking the web app, and a form that says what went wrong.
 
+import { t } from './words.js';
+
 export class Refusal extends Error {}
 
 let csrf = '';
@@ -19,9 +21,9 @@ export async function ask(method, path, body) {
     request.body = JSON.stringify(body);
   }
   const response = await fetch(path, request).catch(() => {
-    throw new Refusal('The device does not answer. Is it switched on, and are you in its network?');
+    throw new Refusal(t('The device does not answer. Is it switched on, and are you in its network?'));
   });
-  const answer = await response.json().catch(() => ({ error: 'The device is not ready yet. Try again in a moment.' }));
+  const answer = await response.json().catch(() => ({ error: t('The device is not ready yet. Try again in a moment.') }));
   if (!response.ok) throw Object.assign(new Refusal(answer.error), { answer, status: response.status });
   return answer;
 }
@@ -49,5 +51,5 @@ export function onSubmit(form, send) {
 
 // Both times the same, or nobody knows later what was typed.
 export function checkRepeated(password, repeated) {
-  if (password !== repeated) throw new Refusal('The two passwords differ.');
+  if (password !== repeated) throw new Refusal(t('The two passwords differ.'));
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The account page: password, codes of an app, and for admins users and sessions.
 
-import { ask, askWhoIAm, checkRepeated, onSubmit, Refusal } from '/static/door/ask.js';
+import { ask, askWhoIAm, checkRepeated, onSubmit, Refusal } from '../door/ask.js';
+import { language, t } from '../door/words.js';
 
 const byId = (id) => document.getElementById(id);
 const ROLES = ['viewer', 'operator', 'admin'];
+const moment = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' });
 
 // What happens outside a form. A session that has ended leads to the login.
 async function attempt(action) {
@@ -32,15 +34,15 @@ function button(text, label, action) {
 }
 
 function describeUser({ name, role, from_play: fromPlay, has_totp: hasTotp }) {
-  const what = element('span', { className: 'what' }, name, hasTotp ? ', with codes' : '');
-  if (fromPlay) return element('li', {}, what, `${role}, set by the play`);
-  const select = element('select', { ariaLabel: `Role of ${name}` });
+  const what = element('span', { className: 'what' }, hasTotp ? t('{name}, with codes', { name }) : name);
+  if (fromPlay) return element('li', {}, what, t('{role}, set by the play', { role }));
+  const select = element('select', { ariaLabel: t('Role of {name}', { name }) });
   select.append(...ROLES.map((each) => element('option', { value: each, textContent: each, selected: each === role })));
   select.addEventListener('change', () =>
     attempt(() => ask('PATCH', `/api/users/${encodeURIComponent(name)}`, { role: select.value })).then(refresh),
   );
-  const remove = button('Remove', `Remove ${name}`, async () => {
-    if (!confirm(`Remove ${name}?`)) return;
+  const remove = button(t('Remove'), t('Remove {name}', { name }), async () => {
+    if (!confirm(t('Remove {name}?', { name }))) return;
     await ask('DELETE', `/api/users/${encodeURIComponent(name)}`);
     await refresh();
   });
@@ -48,11 +50,15 @@ function describeUser({ name, role, from_play: fromPlay, has_totp: hasTotp }) {
 }
 
 function describeSession({ number, user, role, network, agent, created, own }) {
-  const since = new Date(created * 1000).toLocaleString();
-  const who = `${user ?? 'the play'} (${role}), from ${network}, since ${since}`;
-  const what = element('span', { className: 'what' }, own ? `${who}: this one` : who);
+  const who = t('{user} ({role}), from {network}, since {since}', {
+    user: user ?? t('the play'),
+    role,
+    network,
+    since: moment.format(created * 1000),
+  });
+  const what = element('span', { className: 'what' }, own ? t('{session}: this one', { session: who }) : who);
   if (agent) what.append(element('br', {}), element('span', { className: 'quiet', textContent: agent }));
-  const end = button('End', `End the session of ${who}`, async () => {
+  const end = button(t('End it'), t('End the session of {who}', { who }), async () => {
     await ask('DELETE', `/api/sessions/${number}`);
     await refresh();
   });
@@ -82,7 +88,7 @@ function wireForms(key) {
       await ask('POST', '/api/account/password', { old, new: password });
       await askWhoIAm();
       form.reset();
-      form.querySelector('.done').textContent = 'The password is changed.';
+      form.querySelector('.done').textContent = t('The password is changed.');
       await refresh();
     },
     'totp-on': async ({ code, password }, form) => {

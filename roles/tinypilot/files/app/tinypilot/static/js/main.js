@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Wires the page together. janus.js and its adapter are classic scripts: they come as globals.
 
+import { language, t } from '../door/words.js';
 import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
+import { closeMenusLikeMenus } from './menus.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
 
 const byId = (id) => document.getElementById(id);
 const { Janus, adapter } = globalThis;
+const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 
 const statusBar = new StatusBar({
   root: document.documentElement,
@@ -18,14 +21,16 @@ const statusBar = new StatusBar({
   picture: byId('picture-facts'),
 });
 
+closeMenusLikeMenus(document.querySelectorAll('details.menu'));
+
 if (!Janus || !('RTCPeerConnection' in globalThis)) {
   statusBar.show(
     {
       state: 'unreachable',
-      title: 'No way to show the picture',
+      title: t('No way to show the picture'),
       detail: Janus
-        ? 'This browser has no WebRTC, or it is switched off.'
-        : 'The device did not deliver janus.js. The page keeps trying; if this stays, provision the device again.',
+        ? t('This browser has no WebRTC, or it is switched off.')
+        : t('The device did not deliver janus.js. The page keeps trying; if this stays, provision the device again.'),
     },
     '',
   );
@@ -62,6 +67,7 @@ if (!Janus || !('RTCPeerConnection' in globalThis)) {
 }
 
 function pictureFacts({ width, height, framesPerSecond }) {
-  const rate = framesPerSecond > 0 ? ` \u00b7 ${Math.round(framesPerSecond)} fps` : '';
-  return width > 0 ? `${width} \u00d7 ${height}${rate}` : '';
+  if (width === 0) return '';
+  const size = `${width} \u00d7 ${height}`;
+  return framesPerSecond > 0 ? `${size} \u00b7 ${t('{rate} fps', { rate: whole.format(framesPerSecond) })}` : size;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one place that decides what the page says. Pure: facts in, state and words out.
 
+import { t } from '../door/words.js';
 import { Source } from './source-state.js';
 
 export const State = Object.freeze({
@@ -22,18 +23,18 @@ export function describe(facts) {
   const { linked, unlinkedFor, reachable, fresh, hadPicture, source, browserOffline } = facts;
   // A capture service without a signal may send blank frames: decoded, and still no picture.
   if (fresh && source !== Source.OFFLINE) {
-    return { state: State.LIVE, title: 'Live', detail: '' };
+    return { state: State.LIVE, title: t('Live'), detail: '' };
   }
   if (!linked) {
     if (browserOffline) return unreachable(browserOffline);
     if (unlinkedFor < PATIENCE_MS) return connecting(hadPicture);
-    return reachable ? waiting({ ...facts, silent: 'video' }) : unreachable(browserOffline);
+    return reachable ? waiting({ ...facts, silent: 'gateway' }) : unreachable(browserOffline);
   }
   if (source === Source.OFFLINE || source === Source.SILENT) {
     return {
       state: State.NO_SIGNAL,
-      title: 'No signal',
-      detail: 'The attached computer is off, asleep, or its video cable is out.',
+      title: t('No signal'),
+      detail: t('The attached computer is off, asleep, or its video cable is out.'),
     };
   }
   return waiting({ ...facts, silent: source === Source.DOWN ? 'capture' : null });
@@ -42,7 +43,7 @@ export function describe(facts) {
 function waiting({ hadPicture, problem, silent, blocked }) {
   return {
     state: State.WAITING,
-    title: hadPicture ? 'Waiting for the picture' : 'Waiting for the first picture',
+    title: hadPicture ? t('Waiting for the picture') : t('Waiting for the first picture'),
     detail: waitingFor(problem, silent, blocked),
   };
 }
@@ -50,25 +51,26 @@ function waiting({ hadPicture, problem, silent, blocked }) {
 function connecting(hadPicture) {
   return {
     state: State.CONNECTING,
-    title: hadPicture ? 'Reconnecting' : 'Connecting',
-    detail: hadPicture ? 'What you see is the last picture received.' : '',
+    title: hadPicture ? t('Reconnecting') : t('Connecting'),
+    detail: hadPicture ? t('What you see is the last picture received.') : '',
   };
 }
 
 function unreachable(browserOffline) {
   return {
     state: State.UNREACHABLE,
-    title: 'Device unreachable',
+    title: t('Device unreachable'),
     detail: browserOffline
-      ? 'This computer is offline. The picture returns with the network.'
-      : 'Still trying. The picture returns as soon as the device answers.',
+      ? t('This computer is offline. The picture returns with the network.')
+      : t('Still trying. The picture returns as soon as the device answers.'),
   };
 }
 
-function waitingFor(problem, silentService, blocked) {
+function waitingFor(problem, silent, blocked) {
   if (problem && problem.code !== NO_PICTURE_YET) {
-    return `The device says: ${problem.text || `error ${problem.code}`}`;
+    return t('The device says: {problem}', { problem: problem.text || t('error {code}', { code: problem.code }) });
   }
-  if (silentService) return `The device answers; its ${silentService} service does not yet.`;
-  return blocked ? 'Click the page to start the picture.' : 'The device answers; its video is starting.';
+  if (silent === 'gateway') return t('The device answers; its video service does not yet.');
+  if (silent === 'capture') return t('The device answers; its capture service does not yet.');
+  return blocked ? t('Click the page to start the picture.') : t('The device answers; its video is starting.');
 }

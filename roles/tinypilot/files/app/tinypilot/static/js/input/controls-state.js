@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Who has the controls and whether they lead anywhere, in words. Free of the browser.
 
+import { t } from '../../door/words.js';
+
 const USB_PROBLEMS = {
-  silent: 'The attached computer does not take keys.',
-  disconnected: 'The attached computer is not connected by USB, is off, or sleeps.',
-  missing: 'This device has no USB port to the attached computer.',
+  silent: t('The attached computer does not take keys.'),
+  disconnected: t('The attached computer is not connected by USB, is off, or sleeps.'),
+  missing: t('This device has no USB port to the attached computer.'),
 };
+
+// A session of the play has no name.
+export const nameOf = ({ name }) => name ?? t('the play');
 
 // state: the server's last, or null without a connection; me: the person's number
 export function describeControls(state, me) {
-  if (!state) return { control: 'offline', text: 'Keyboard and mouse: connecting', problem: '', asking: [] };
+  if (!state) return { control: 'offline', text: t('Keyboard and mouse: connecting'), problem: '', asking: [] };
   const owner = state.people.find(({ number }) => number === state.owner);
   const self = state.people.find(({ number }) => number === me);
   const control = ownership(owner, self);
@@ -28,8 +33,9 @@ function ownership(owner, self) {
 }
 
 function sentence(control, owner, self, idle) {
-  if (control === 'mine') return 'You have the controls';
-  if (control === 'free' || !owner) return 'Nobody has the controls';
-  if (self?.asks) return `You asked ${owner.name} for the controls`;
-  return `${owner.name} has the controls${idle ? ', and is idle' : ''}`;
+  if (control === 'mine') return t('You have the controls');
+  if (control === 'free' || !owner) return t('Nobody has the controls');
+  const name = nameOf(owner);
+  if (self?.asks) return t('You asked {name} for the controls', { name });
+  return idle ? t('{name} has the controls, and is idle', { name }) : t('{name} has the controls', { name });
 }

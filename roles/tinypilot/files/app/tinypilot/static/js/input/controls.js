@@ -2,14 +2,17 @@
 // The bar of keyboard and mouse, wired to the socket and to what captures them. Its state is on the root
 // element (data-control, data-usb, data-captured), where style sheets and tests read it.
 
+import { t } from '../../door/words.js';
 import { Capture } from './capture.js';
 import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.js';
-import { describeControls } from './controls-state.js';
+import { describeControls, nameOf } from './controls-state.js';
 import { InputSocket } from './input-socket.js';
 import { buildKeyboard } from './on-screen-keyboard.js';
 import { PasteDialog } from './paste-dialog.js';
 
 const byId = (id) => document.getElementById(id);
+// By who has the controls now.
+const ASK = { mine: t('Give up the controls'), free: t('Take the controls'), theirs: t('Ask for the controls') };
 
 export class Controls {
   #root = document.documentElement;
@@ -29,7 +32,11 @@ export class Controls {
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
     this.#capture.addEventListener('change', () => this.#showCapture());
-    this.#capture.addEventListener('leave', () => byId('control-ask').focus());
+    this.#capture.addEventListener('leave', async () => {
+      // The bar is not there while the picture fills the screen.
+      if (document.fullscreenElement) await document.exitFullscreen();
+      byId('control-ask').focus();
+    });
 
     const paste = new PasteDialog(
       {
@@ -127,11 +134,12 @@ export class Controls {
       const remove = document.createElement('button');
       remove.type = 'button';
       remove.textContent = '\u00d7';
-      remove.setAttribute('aria-label', `Forget ${describe(codes)}`);
+      remove.setAttribute('aria-label', t('Forget {combination}', { combination: describe(codes) }));
       remove.addEventListener('click', () => {
         const rest = loadOwn(localStorage).filter((each) => describe(each) !== describe(codes));
         saveOwn(localStorage, rest);
         this.#showOwn();
+        byId('record-combination').focus(); // not nowhere, where this button was
       });
       item.append(remove);
     }
@@ -162,7 +170,7 @@ export class Controls {
     write(byId('control-problem'), problem);
     const ask = byId('control-ask');
     ask.hidden = control === 'watching' || control === 'offline';
-    write(ask, control === 'mine' ? 'Give up the controls' : control === 'free' ? 'Take the controls' : 'Ask for the controls');
+    write(ask, ASK[control] ?? '');
     for (const part of document.querySelectorAll('[data-needs-control]')) part.disabled = control !== 'mine';
     for (const [bit, id] of [[1, 'led-num'], [2, 'led-caps'], [4, 'led-scroll']]) byId(id).hidden = !(state?.leds & bit);
     this.#showAsking(asking);
@@ -175,14 +183,14 @@ export class Controls {
     if (list.dataset.shown === shown) return; // a button that is being clicked stays
     list.dataset.shown = shown;
     list.replaceChildren();
-    for (const { number, name } of asking) {
+    for (const person of asking) {
       const item = document.createElement('li');
-      item.append(`${name} asks for the controls `);
-      for (const [yes, label] of [[true, 'Give'], [false, 'Keep']]) {
+      item.append(t('{name} asks for the controls', { name: nameOf(person) }), ' ');
+      for (const [yes, label] of [[true, t('Give')], [false, t('Keep')]]) {
         const button = document.createElement('button');
         button.type = 'button';
         button.textContent = label;
-        button.addEventListener('click', () => this.#socket.say('answer', { person: number, yes }));
+        button.addEventListener('click', () => this.#socket.say('answer', { person: person.number, yes }));
         item.append(button, ' ');
       }
       list.append(item);

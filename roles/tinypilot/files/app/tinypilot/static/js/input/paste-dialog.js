@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Types a text on the attached computer. What its layout can't type is listed before anything is typed.
 
+import { language, t } from '../../door/words.js';
+
 const CHECK_AFTER_MS = 200;
 const STORED = 'paste-layout';
 const WORDS = {
-  done: 'Done.',
-  cancelled: 'Cancelled.',
-  disconnected: 'Stopped: the attached computer went away.',
+  done: t('Done.'),
+  cancelled: t('Cancelled.'),
+  disconnected: t('Stopped: the attached computer went away.'),
 };
 
 // "U+0007" for what has no picture
@@ -26,6 +28,12 @@ export function guessLayout(layouts, languages) {
     if (near) return main === 'en' ? 'en-us' : near;
   }
   return 'en-us';
+}
+
+// In the page's language: "German (Switzerland)".
+export function layoutName(id, language) {
+  const names = new Intl.DisplayNames(language, { type: 'language', languageDisplay: 'standard' });
+  return names.of(id === 'es-latam' ? 'es-419' : id);
 }
 
 export class PasteDialog {
@@ -54,7 +62,9 @@ export class PasteDialog {
   set layouts(layouts) {
     const { layout } = this.#parts;
     const chosen = layout.value || localStorage.getItem(STORED) || guessLayout(layouts, navigator.languages);
-    layout.replaceChildren(...layouts.map(({ id, name }) => new Option(name, id, false, id === chosen)));
+    const named = layouts.map(({ id }) => ({ id, name: layoutName(id, language) }));
+    named.sort((one, other) => one.name.localeCompare(other.name, language));
+    layout.replaceChildren(...named.map(({ id, name }) => new Option(name, id, false, id === chosen)));
   }
 
   open() {
@@ -80,7 +90,7 @@ export class PasteDialog {
     const { missing, start } = this.#parts;
     start.disabled = untypable === null || untypable.length > 0;
     missing.textContent = untypable?.length
-      ? `This layout can't type: ${untypable.map(showCharacter).join(' ')}`
+      ? t("This layout can't type: {characters}", { characters: untypable.map(showCharacter).join(' ') })
       : '';
   }
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The choice of the page's language. The web app reads it from the cookie.
+
+const YEAR_SECONDS = 365 * 24 * 3600;
+
+for (const button of document.querySelectorAll('[data-language]')) {
+  button.addEventListener('click', () => {
+    const { language } = button.dataset;
+    document.cookie = `__Host-tinypilot-language=${language}; Path=/; Max-Age=${YEAR_SECONDS}; Secure; SameSite=Lax`;
+    location.reload();
+  });
+}

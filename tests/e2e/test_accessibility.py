@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""The page is there for everybody: for a screen reader, without a mouse, on a small screen, in each language."""
+
+from collections.abc import Callable
+
+import pytest
+
+from .accessibility import (
+    FINGER_PX,
+    LOOKS,
+    assert_accessible,
+    assert_tab_reaches_everything,
+    show,
+    small_targets,
+    tab_to,
+    violations,
+)
+from .desk import Computer, wait_for_desk
+from .device import SINK, Device
+from .patience import wait_until
+from .people import Client, add_user, log_in
+from .remote_screen import RemoteScreen
+
+# The device made its certificate itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+
+LANGUAGES = ["de", "ja", "en"]
+CHORD = ["ControlLeft", "AltLeft", "ShiftLeft"]
+
+
+def speak(screen: RemoteScreen, language: str) -> None:
+    """As somebody who chose the language here before."""
+    screen.page.context.add_cookies(
+        [
+            {
+                "name": "__Host-tinypilot-language",
+                "value": language,
+                "url": screen.url,
+                "secure": True,
+            }
+        ]
+    )
+    screen.page.reload()
+    screen.wait_for(f"html[lang={language}]")
+
+
+def leave_keyboard(screen: RemoteScreen) -> None:
+    for code in CHORD:
+        screen.page.keyboard.down(code)
+    for code in CHORD:
+        screen.page.keyboard.up(code)
+    screen.wait_for("html[data-captured=false]")
+
+
+def test_axe_finds_something(screen: RemoteScreen):
+    """Or nothing below could fail."""
+    screen.page.goto(f"{screen.url}login")
+    screen.page.evaluate("document.documentElement.removeAttribute('lang')")
+    assert [line for line in violations(screen) if line.startswith("html-has-lang")]
+
+
+def test_the_doors_pages(new_screen: Callable[..., RemoteScreen], ada: Client, device: Device):
+    screen = new_screen(role=None)
+    page = screen.page
+    page.goto(f"{device.url}setup")
+    page.get_by_role("button", name="Set up", disabled=False).wait_for()
+    assert_accessible(screen, "set-up")
+    page.goto(f"{device.url}login")
+    for button, language in [("Deutsch", "de"), ("日本語", "ja"), ("English", "en")]:
+        page.get_by_role("button", name=button).click()
+        screen.wait_for(f"html[lang={language}]")
+        page.locator("[type=submit]:enabled").wait_for()
+        assert_accessible(screen, f"login in {language}")
+    assert_tab_reaches_everything(screen)
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill("wrong password")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("The name or the password is wrong.").wait_for()
+    assert_accessible(screen, "login refused")
+    log_in(screen, "ada")
+    screen.wait_until_live()
+    add_user(ada, "bob", "operator")
+    page.goto(f"{device.url}account")
+    for language in LANGUAGES:
+        speak(screen, language)
+        page.locator("#users select").first.wait_for()
+        assert_accessible(screen, f"an admin's account in {language}")
+    assert_tab_reaches_everything(screen)
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_the_account_of_each_role(
+    new_screen: Callable[..., RemoteScreen], ada: Client, device: Device, role: str
+):
+    add_user(ada, "bob", role)
+    screen = new_screen(role=None).open()
+    log_in(screen, "bob")
+    screen.wait_until_live()
+    screen.page.goto(f"{device.url}account")
+    screen.page.locator("#log-out:enabled").wait_for()
+    assert_accessible(screen, f"account of a {role}")
+
+
+def test_the_remote_screen_in_each_state(
+    new_screen: Callable[..., RemoteScreen], computer: Computer, device: Device
+):
+    screen = new_screen(role="operator")
+    page = screen.page
+
+    # Its script does nothing: so it stays as it begins.
+    page.route("**/static/js/main.js", lambda route: route.fulfill(content_type="text/javascript"))
+    screen.open().wait_for_state("connecting")
+    assert_accessible(screen, "connecting")
+    page.unroute("**/static/js/main.js")
+
+    device.sh(f"systemctl stop ustreamer.service && rm -f {SINK}")
+    screen.open().wait_for_state("waiting")
+    assert_accessible(screen, "waiting")
+    device.sh("systemctl start ustreamer.service")
+    screen.wait_until_live()
+
+    for language in LANGUAGES:
+        speak(screen, language)
+        screen.wait_until_live()
+        screen.wait_for_control("free")
+        assert_accessible(screen, f"live in {language}")
+    assert_tab_reaches_everything(screen)
+
+    page.locator("#control-ask").click()
+    screen.wait_for_control("mine")
+    assert_accessible(screen, "with the controls")
+    for menu in page.locator("summary").all():
+        menu.click()
+        assert_accessible(screen, f"menu {menu.get_attribute('title')}")
+        menu.click()
+    page.locator("#open-keyboard").click()
+    assert_accessible(screen, "on-screen keyboard")
+    page.locator("#open-keyboard").click()
+    page.locator("#open-paste").click()
+    page.locator("#paste-layout").select_option("en-us")
+    page.locator("#paste-text").fill("€")
+    screen.wait_until(lambda: page.locator("#paste-missing").inner_text(), "€ can't be typed")
+    assert_accessible(screen, "paste")
+    page.locator("#paste-text").fill("x")
+    page.locator("#paste-start:enabled").wait_for()
+    assert_tab_reaches_everything(screen)
+    page.keyboard.press("Escape")
+
+    device.control(signal="lost")
+    screen.wait_for_state("no-signal")
+    assert_accessible(screen, "no signal")
+    device.control()
+    device.unplug()
+    screen.wait_for_state("unreachable")
+    assert_accessible(screen, "unreachable")
+
+
+def test_everything_is_done_by_keyboard_alone(new_person, computer: Computer):
+    screen = new_person()
+    page = screen.page
+
+    def use(selector: str, key: str = "Tab") -> None:
+        tab_to(screen, page.locator(selector), key)
+        page.keyboard.press("Enter")
+
+    use("#control-ask")
+    screen.wait_for_control("mine")
+
+    use("summary[title=Combinations]")
+    use("#record-combination")
+    for code in ("ControlLeft", "KeyB"):
+        page.keyboard.down(code)
+    for code in ("KeyB", "ControlLeft"):
+        page.keyboard.up(code)
+    use("#own-combinations button:first-child", "Shift+Tab")
+    wait_until(
+        lambda: any(n == 0 and report[2] == 5 for _, n, report in computer.reports()), "Ctrl+B"
+    )
+    use("#own-combinations button + button")
+    page.locator("#own-combinations li").wait_for(state="detached")
+    tab_to(screen, page.locator("#combinations button").first, "Shift+Tab")
+    page.keyboard.press("Escape")
+    assert page.locator("summary[title=Combinations]").evaluate(
+        "(each) => each === document.activeElement && !each.parentElement.open"
+    )
+
+    use("#open-paste")
+    tab_to(screen, page.locator("#paste-text"))
+    page.keyboard.insert_text("pasted ")
+    page.locator("#paste-start:enabled").wait_for()
+    use("#paste-start")
+    wait_for_desk(screen, lambda desk: desk.tail == "pasted ", "the text is typed")
+    use(".paste form button")
+    page.locator("#paste").wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.id") == "open-paste"
+
+    use("#open-keyboard")
+    use(".keyboard-key[data-code=KeyQ]")
+    wait_for_desk(screen, lambda desk: desk.tail == "pasted q", "Q of the on-screen keyboard")
+
+    tab_to(screen, page.locator("#stage"))
+    screen.wait_for("html[data-captured=true]")
+    page.keyboard.press("Tab")
+    page.keyboard.press("KeyA")
+    wait_for_desk(screen, lambda desk: desk.tail.endswith("a"), "keys go to the computer")
+    assert page.evaluate("document.activeElement.id") == "stage"
+    leave_keyboard(screen)
+    assert page.evaluate("document.activeElement.id") == "control-ask"
+
+    use("#fullscreen")
+    screen.wait_until(
+        lambda: page.evaluate("document.fullscreenElement?.id") == "stage", "it fills the screen"
+    )
+    screen.wait_for("html[data-captured=true]")
+    leave_keyboard(screen)
+    screen.wait_until(
+        lambda: page.evaluate("document.fullscreenElement === null"), "the bar is there again"
+    )
+    page.keyboard.press("Enter")  # on the button that gives the controls up
+    screen.wait_for_control("free")
+
+
+def test_fingers_find_large_targets(new_person):
+    screen = new_person(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 780})
+    screen.page.locator("#control-ask").tap()
+    screen.wait_for_control("mine")
+    screen.page.locator("summary").first.tap()
+    assert small_targets(screen, FINGER_PX) == []
+    screen.page.locator("#open-keyboard").tap()
+    assert small_targets(screen, FINGER_PX) == []
+    screen.page.locator("#open-paste").tap()
+    assert small_targets(screen, FINGER_PX) == []
+    assert screen.page.locator("#lock-pointer").is_hidden()
+
+
+def test_who_wants_no_motion_sees_none(screen: RemoteScreen, device: Device):
+    device.sh(f"systemctl stop ustreamer.service && rm -f {SINK}")
+    screen.open().wait_for_state("waiting")
+    endless = """() => document.getAnimations()
+      .filter((each) => each.effect.getComputedTiming().iterations === Infinity).length"""
+    assert screen.page.evaluate(endless) > 0
+    screen.page.emulate_media(reduced_motion="reduce")
+    assert screen.page.evaluate(endless) == 0
+
+
+def test_forced_colours_leave_states_to_be_seen(new_person):
+    screen = new_person(forced_colors="active")
+    page = screen.page
+    show(screen, LOOKS[0])
+    assert violations(screen) == []
+    page.locator("#control-ask").click()
+    screen.wait_for_control("mine")
+    page.locator("#open-keyboard").click()
+    key = page.locator(".keyboard-key[data-code=ShiftLeft]")
+    background = "(each) => getComputedStyle(each).backgroundColor"
+    before = key.evaluate(background)
+    key.click()
+    assert key.evaluate(background) != before
+    assert violations(screen) == []
