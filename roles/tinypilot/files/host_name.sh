@@ -1,7 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# host_name.sh NAME: gives the device this host name, and all that is made for it a chance to follow. Without a NAME
-# the device keeps the one that it has.
+# host_name.sh NAME: gives the device this host name. Without a NAME it keeps the one that it has.
 set -eu
 
 name=${1-}
@@ -14,6 +13,7 @@ echo "$name" > /etc/hostname
 hosts=$(sed "s/[[:space:]]$old\\([[:space:]]\\|\$\\)/ $name\\1/" /etc/hosts)
 echo "$hosts" > /etc/hosts
 hostname "$name"
-systemctl start tinypilot-certificate.service
 # Who announces NAME.local on the network, if anybody does.
-systemctl try-restart avahi-daemon.service
+if systemctl --quiet is-active avahi-daemon.service; then
+    systemctl restart avahi-daemon.service
+fi
