@@ -18,9 +18,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 # What the README shows is fetched by everybody who reads it.
 MOST_BYTES = 400 * 1024
 TYPED = "hello from the browser"
-ANIMATION = {"width": 960, "height": 600, "pix_fmt": "yuv420p"}
+ANIMATION = {"width": 960, "height": 600, "pix_fmt": "bgra"}
 FRAMES_PER_SECOND = 6
-PAUSE_FRAMES = 9
+PAUSE_FRAMES = 12
 
 
 def take(screen: RemoteScreen, name: str) -> Path:
