@@ -265,7 +265,8 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
         assert f"{BITRATE} is 2500, not 5000" in told
         assert f"{HOST_NAME} is rack-7, not empty" in told
         assert greets_as("rack-7")
-        assert "--h264-bitrate=2500" in device.sh("ps -o args= -C ustreamer")
+        arguments = device.sh(f"tr '\\0' ' ' < /proc/{device.main_pid('ustreamer')}/cmdline")
+        assert "--h264-bitrate=2500" in arguments
     finally:
         admin.change("PATCH", "/api/settings", {HOST_NAME: device.name})
         wait_until(lambda: greets_as(device.name), "the device has its own name again")
