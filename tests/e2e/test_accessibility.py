@@ -86,6 +86,12 @@ def test_the_doors_pages(new_screen: Callable[..., RemoteScreen], ada: Client, d
         page.locator("#users select").first.wait_for()
         assert_accessible(screen, f"an admin's account in {language}")
     assert_tab_reaches_everything(screen)
+    page.goto(f"{device.url}settings")
+    for language in LANGUAGES:
+        speak(screen, language)
+        page.locator("#power button:enabled").first.wait_for()
+        assert_accessible(screen, f"settings in {language}")
+    assert_tab_reaches_everything(screen)
 
 
 def test_the_account_of_each_role(
