@@ -296,19 +296,23 @@ class Build:
         out = self.run(
             "systemctl",
             "show",
-            "--property=ActiveState,SubState,Result,InvocationID,LoadState,Description",
+            "--timestamp=unix",
+            "--property=ActiveState,SubState,Result,InactiveExitTimestamp,LoadState,Description",
             self.unit,
         )[1]
         return dict(line.split("=", 1) for line in out.splitlines())
 
     def log(self, state):
-        if not state["InvocationID"]:
+        """What the build said. Not found by its invocation: the last words of a process that has ended lack it."""
+        began = state["InactiveExitTimestamp"]
+        if not began:
             return []
         return self.run(
             "journalctl",
             "--output=cat",
             "--lines=40",
-            f"_SYSTEMD_INVOCATION_ID={state['InvocationID']}",
+            f"--since={began}",
+            f"_SYSTEMD_UNIT={self.unit}",
         )[1].splitlines()
 
     def finish(self):

@@ -29,6 +29,7 @@ PUBLIC = {
     ("POST", "/api/login"): {400},
     ("POST", "/api/setup"): {400},
     ("GET", "/static/door/"): {403},
+    ("GET", "/ca.pem"): {200},
 }
 _ROUTES = """
 import json, sys

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What is set in the page is seen in the stream, and stays: over a restart, and over the play."""
 
+import contextlib
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -20,6 +23,7 @@ from .test_door import Client
 
 ROOT = Path(__file__).parents[2]
 EDID = "ustreamer_edid"
+HOST_NAME = "tinypilot_host_name"
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
     "ustreamer_h264_gop_frames",
@@ -91,7 +95,7 @@ def run_play(device: Device, folder: Path, *arguments: str) -> tuple[dict, str]:
 
 
 def test_what_is_set_is_in_the_stream_and_stays(
-    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device, tmp_path: Path
+    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device
 ):
     live = new_screen().open()
     live.wait_until_live()
@@ -120,10 +124,6 @@ def test_what_is_set_is_in_the_stream_and_stays(
     assert_effective()
     device.restart()
     device.wait_until_ready()
-    assert_effective()
-    totals, told = run_play(device, tmp_path, "--tags=ustreamer,tinypilot")
-    assert totals["changed"] == 0, told
-    assert f"{BITRATE} is 2500, not 5000" in told
     assert_effective()
 
     page.goto(f"{device.url}settings")
@@ -228,3 +228,53 @@ def test_a_program_reboots_the_device_with_its_token(
     assert program.ask("DELETE", f"/api/tokens/{listed['number']}").status_code == 200
     assert program.ask("GET", "/api/auth").status_code == 401
     assert token not in device.journal(60)
+
+
+def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
+    admin: Client, device: Device, tmp_path: Path
+):
+    """Seen as a browser does that trusts the device's authority."""
+
+    def greets_as(name: str) -> bool:
+        # Refused connections, too: nginx is restarted when the name changes.
+        with contextlib.suppress(OSError):
+            authority = admin.ask("GET", "/ca.pem").text
+            trust = ssl.create_default_context(cadata=authority)
+            with (
+                socket.create_connection((device.address, 443), 10) as plain,
+                trust.wrap_socket(plain, server_hostname=name) as tls,
+            ):
+                tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+                return tls.recv(64).split()[1] in (b"200", b"303")
+        return False
+
+    assert greets_as(device.name)
+    assert not greets_as("rack-7")
+    try:
+        changes = {HOST_NAME: "rack-7", BITRATE: 2500}
+        assert admin.change("PATCH", "/api/settings", changes).status_code == 200
+        wait_until(lambda: greets_as("rack-7.local"), "the device has its new name")
+        device.wait_until_ready()
+        assert not greets_as(device.name)
+        assert "rack-7" in admin.ask("GET", "/account").text
+        device.restart()
+        device.wait_until_ready()
+        wait_until(lambda: greets_as("rack-7"), "the device has its name again")
+        totals, told = run_play(device, tmp_path, "--tags=ustreamer,tinypilot")
+        assert totals["changed"] == 0, told
+        assert f"{BITRATE} is 2500, not 5000" in told
+        assert f"{HOST_NAME} is rack-7, not empty" in told
+        assert greets_as("rack-7")
+        arguments = device.sh(f"tr '\\0' ' ' < /proc/{device.main_pid('ustreamer')}/cmdline")
+        assert "--h264-bitrate=2500" in arguments
+    finally:
+        admin.change("PATCH", "/api/settings", {HOST_NAME: device.name})
+        wait_until(lambda: greets_as(device.name), "the device has its own name again")
+        device.wait_until_ready()
+
+
+@pytest.mark.parametrize("name", ["Rack 7", "rack_7", "-rack", "rack.example", "r" * 64, "räck"])
+def test_a_wrong_host_name_is_refused(admin: Client, device: Device, name: str):
+    answer = admin.change("PATCH", "/api/settings", {HOST_NAME: name})
+    assert (answer.status_code, "1 to 63" in answer.json()["error"]) == (400, True)
+    assert device.sh("uname -n").strip() == device.name

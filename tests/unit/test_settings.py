@@ -119,6 +119,23 @@ def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
     assert systemd.restarts == []
 
 
+def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
+    inside, root, systemd, config
+):
+    declared = {
+        "unit": "tinypilot-host-name.service",
+        "environment_file": str(config.settings_dir / "host-name.env"),
+        "afterwards": ["tinypilot.service"],
+        "play": {"tinypilot_host_name": ""},
+        "patterns": {"tinypilot_host_name": ["[a-z]*", "a name"]},
+    }
+    (config.settings_declarations / "host-name.json").write_text(json.dumps(declared))
+    for _ in range(2):
+        answer = inside("admin").ask("PATCH", "/api/settings", {"tinypilot_host_name": "rack"})
+        assert answer.status_code == 200
+    assert systemd.commands == [["restart", "tinypilot.service"], ()]
+
+
 # --- Power ---
 
 

@@ -119,8 +119,15 @@ def test_sandbox_is_as_tight_as_promised(host, unit):
     assert score <= SERVICES[unit][1], line
 
 
-@pytest.mark.parametrize("unit", ["tinypilot-apply@look.service", "tinypilot-reconcile.service"])
-def test_the_one_program_of_root_is_in_a_sandbox_too(host, unit):
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "tinypilot-apply@look.service",
+        "tinypilot-reconcile.service",
+        "tinypilot-certificate.service",
+    ],
+)
+def test_what_root_runs_is_in_a_sandbox_too(host, unit):
     line = host.check_output("systemd-analyze security --no-pager %s | tail -n 1", unit)
     assert float(re.search(r"(\d+\.\d+)", line)[1]) <= 0.7, line
 

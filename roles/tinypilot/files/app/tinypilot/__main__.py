@@ -23,6 +23,11 @@ from tinypilot.settings import Settings
 LONGEST_SESSION_MINUTES = 60
 
 
+def _shown(value: object) -> str:
+    text = str(value) or "empty"
+    return text if len(text) <= 64 else f"{text[:32]}…"
+
+
 def main() -> None:
     os.umask(0o077)
     parser = argparse.ArgumentParser(
@@ -53,7 +58,7 @@ def main() -> None:
     if arguments.command == "settings":
         for name, facts in Settings.from_config(config).described().items():
             if facts["value"] != facts["play"]:
-                print(f"{name} is {facts['value']}, not {facts['play']}")
+                print(f"{name} is {_shown(facts['value'])}, not {_shown(facts['play'])}")
         return
     door = Door.from_config(config)
     if arguments.command == "setup-code":

@@ -40,17 +40,21 @@ class Applier:
     def __init__(self, settings: Settings):
         self.settings = settings
 
-    def change(self, changes: Mapping[str, object]) -> None:
-        """All of it or nothing. Raises Refused or Fallen."""
+    def change(self, changes: Mapping[str, object]) -> list[str]:
+        """All of it or nothing. Raises Refused or Fallen. Returns the units to restart when whoever asked was told."""
         with self._alone():
             self.settings.check(changes)
             before = self.settings.chosen()
             after = {**before, **changes}
-            units = self._write({name: after[name] for name in after if after[name] is not None})
+            after = {name: value for name, value in after.items() if value is not None}
+            units = self._write(after)
             fallen = _restart(units)
             if fallen:
                 self._write(before)
                 raise Fallen(fallen, not _restart(units))
+            declared = self.settings.declared()
+            changed = [name for name in changes if before.get(name) != after.get(name)]
+            return [unit for name in changed for unit in declared[name].afterwards]
 
     def reconcile(self) -> None:
         """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
@@ -163,7 +167,7 @@ def answer(
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"error": "It is no request."}, ()
     try:
-        applier.change(changes)
+        afterwards = applier.change(changes)
     except (Refused, Fallen) as error:
         audit.note("settings_refused", f"settings of {by} were not applied", refused=True, by=by)
         if isinstance(error, Fallen):
@@ -171,7 +175,7 @@ def answer(
         return {"error": str(error)}, ()
     # Their values may be secret.
     audit.note("settings_changed", f"{by} set {', '.join(changes)}", by=by)
-    return {}, ()
+    return {}, ["restart", *afterwards] if afterwards else ()
 
 
 def main() -> None:

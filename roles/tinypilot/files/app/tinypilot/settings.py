@@ -20,12 +20,14 @@ from tinypilot.refusal import Refused
 class Setting:
     """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
     and words for it; `choices` are good values by what people call them; `unit` reads the value from
-    `environment_file`; a `fixed` one is the operator's alone."""
+    `environment_file`; units `afterwards` are restarted when whoever asked has been told; a `fixed` one is the
+    operator's alone."""
 
     play: object
     bounds: tuple
     choices: Mapping[str, object]
     unit: str | None
+    afterwards: tuple[str, ...]
     environment_file: Path | None
     fixed: bool
 
@@ -81,6 +83,7 @@ class Settings:
                 tuple(({**role.get("ranges", {}), **role.get("patterns", {})})[name]),
                 role.get("choices", {}).get(name, {}),
                 role.get("unit"),
+                tuple(role.get("afterwards", ())),
                 Path(role["environment_file"]) if "environment_file" in role else None,
                 name in fixed,
             )

@@ -43,6 +43,8 @@ async function applyEdid(form, { choice, file }) {
   await change(form, { ustreamer_edid: edid || null });
 }
 
+const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: name.trim().toLowerCase() || null });
+
 // --- Tokens ---
 
 function describeToken({ number, name, role }) {
@@ -107,7 +109,7 @@ async function power(action) {
 
 // --- All of it ---
 
-const FORMS = { video: applyNumbers, edid: applyEdid, 'add-token': addToken };
+const FORMS = { video: applyNumbers, 'host-name': applyHostName, edid: applyEdid, 'add-token': addToken };
 
 askWhoIAm().then(({ role }) => {
   if (!role) location.replace('/login');
