@@ -41,7 +41,7 @@ export class JanusSession extends EventTarget {
   #watchTimer = null;
   #over = false;
   #track = null;
-  #clockAskedAt = 0;
+  #clockAskedAt = null;
 
   constructor({ Janus, url, iceServers }) {
     super();
@@ -96,9 +96,10 @@ export class JanusSession extends EventTarget {
     if (!this.#over) this.#janus?.getInfo();
   }
 
-  // In which time frames are stamped. A plugin of another make says nothing of it.
+  // In which time frames are stamped. A plugin of another make says nothing of it. One question at a time: the answer
+  // to an earlier one would seem to have come at once.
   askClock() {
-    if (this.#over || !this.#handle) return;
+    if (this.#over || !this.#handle || this.#clockAskedAt !== null) return;
     this.#clockAskedAt = performance.now();
     this.#handle.send({ message: { request: 'features' } });
   }
@@ -183,6 +184,7 @@ export class JanusSession extends EventTarget {
     } else if (clock) {
       const { rtp_timestamp: rtpTimestamp, hz } = clock;
       this.#emit('clock', { askedAt: this.#clockAskedAt, heardAt: performance.now(), rtpTimestamp, hz });
+      this.#clockAskedAt = null;
     } else if (message.error_code) {
       this.#emit('problem', { code: message.error_code, text: String(message.error ?? '') });
       const delay = RETRY_WATCH_MS[message.error_code] ?? RETRY_WATCH_MS.other;
