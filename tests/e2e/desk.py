@@ -18,11 +18,11 @@ MARK = 0x5A
 
 # A function of the page: the bytes in the cells of the frame that is shown.
 READ_CELLS = """() => {
-  const video = document.getElementById('remote-screen');
+  const shown = document.documentElement.dataset.path === 'mjpeg' ? 'jpegs' : 'remote-screen';
   const [columns, rows, cell, top] = [80, 8, 8, 48];
   const canvas = new OffscreenCanvas(columns * cell, rows * cell);
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.drawImage(video, 0, -top);
+  context.drawImage(document.getElementById(shown), 0, -top);
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
   const bytes = new Array(columns * rows / 8).fill(0);
   for (let bit = 0; bit < columns * rows; bit++) {

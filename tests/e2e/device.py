@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -167,6 +169,22 @@ class Device:
         self._set_links("up")
         # This route went with its link, and only the kernel's own come back with it.
         self.sh(f"ip route replace default via {self._network['Gateway']}")
+
+    @contextlib.contextmanager
+    def without_udp(self) -> Iterator[None]:
+        """As behind a firewall: TCP passes, UDP does not, in either direction."""
+        self._filter_udp("-I")
+        try:
+            yield
+        finally:
+            self._filter_udp("-D")
+
+    def _filter_udp(self, action: str) -> None:
+        """By this machine's iptables, which its Docker engine needs anyway, in the container's network."""
+        process = docker("inspect", "-f", "{{.State.Pid}}", self.name).strip()
+        for chain in ("INPUT", "OUTPUT"):
+            rule = f"iptables -w {action} {chain} -p udp -j DROP"
+            subprocess.run(["nsenter", f"--target={process}", "--net", *rule.split()], check=True)
 
     def _set_links(self, state: str) -> None:
         self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")

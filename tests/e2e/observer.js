@@ -23,6 +23,8 @@
     readsFrames: true, // costs the page some milliseconds a frame
     violations: [],
     clockOffset: calibrate(),
+    // Of what is drawn on an element now: the JPEG path has a canvas.
+    code: (id) => readCode(document.getElementById(id)),
     framesSince: (number) => observer.frames.filter((frame) => frame.number > number),
   };
   Object.defineProperty(globalThis, 'observer', { value: observer });
@@ -99,8 +101,8 @@
   }
 
   // {counter, stampUs} or, where the checksum is wrong, {counter: null, stampUs: null}.
-  function readCode(video) {
-    context.drawImage(video, 0, 0, canvas.width, canvas.height, 0, 0, canvas.width, canvas.height);
+  function readCode(picture) {
+    context.drawImage(picture, 0, 0, canvas.width, canvas.height, 0, 0, canvas.width, canvas.height);
     const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
     const bytes = new Uint8Array(BYTES);
     for (let cell = 0; cell < ROWS * COLUMNS; cell += 1) {

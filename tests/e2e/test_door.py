@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
+import aiohttp
 import pytest
 import requests
 
@@ -73,7 +74,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
     routes = [tuple(route) for route in device.python_json(_ROUTES)]
     locations = device.sh("grep -oP 'location =? ?\\K/[^ ]*(?= \\{)' /etc/tinypilot/nginx.conf")
     routes += [("GET", location) for location in locations.split()]
-    assert {"/janus/ws", "/api/source", "/api/gateway", "/vendor/janus.js"} <= {
+    assert {"/janus/ws", "/api/jpegs", "/api/source", "/api/gateway", "/vendor/janus.js"} <= {
         r for _, r in routes
     }
     for method, rule in routes:
@@ -147,7 +148,7 @@ def test_who_may_no_longer_watch_is_out(
     assert (bob if way == "password" else ada).change(*end).status_code == 200
     screen.page.wait_for_url("**/login")
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in screen.page.context.cookies())
-    for path in ("/", "/api/source", "/static/js/main.js", "/janus/ws"):
+    for path in ("/", "/api/source", "/static/js/main.js", "/janus/ws", "/api/jpegs"):
         assert Client(device, cookie).ask("GET", path).status_code in (303, 401)
     # Janus was told, so that media ends for whoever pays no heed to the page.
     wait_until(lambda: "a WebSocket was ended" in device.journal(20), "the relay ends the socket")
@@ -174,6 +175,33 @@ def test_media_ends_for_a_viewer_that_pays_no_heed(ada: Client, device: Device, 
                 while True:
                     frame = await viewer.next_frame(3)
                     assert frame.at < ended + RIGHTS_END_WITHIN_SECONDS
+
+    run(watch_until_the_end())
+
+
+def test_jpegs_end_for_a_viewer_that_pays_no_heed(ada: Client, device: Device):
+    add_user(ada, "bob", "viewer")
+    bob = Client(device)
+    bob.log_in("bob")
+    cookie = "; ".join(f"{name}={value}" for name, value in bob.http.cookies.items())
+    headers = {"Cookie": cookie, "Origin": device.url.rstrip("/")}
+
+    async def watch_until_the_end() -> None:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(
+                f"wss://{device.address}/api/jpegs", headers=headers, ssl=False, max_msg_size=0
+            ) as socket,
+        ):
+            for _ in range(10):
+                assert (await socket.receive_bytes())[4:6] == b"\xff\xd8"
+                await socket.send_str("shown")
+            assert ada.change("DELETE", "/api/users/bob").status_code == 200
+            ended = time.time()
+            while (await socket.receive()).type is aiohttp.WSMsgType.BINARY:
+                assert time.time() < ended + RIGHTS_END_WITHIN_SECONDS
+                with contextlib.suppress(ConnectionError):
+                    await socket.send_str("shown")
 
     run(watch_until_the_end())
 

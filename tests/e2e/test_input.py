@@ -7,6 +7,7 @@ import pytest
 
 from .desk import read_desk, text_crc, wait_for_desk
 from .remote_screen import RemoteScreen
+from .test_paths import choose_path
 
 FOX = "The quick brown fox"
 
@@ -79,6 +80,59 @@ def test_the_pointer_is_where_the_mouse_is(owner, computer, viewport, mode):
         assert abs(desk.pointer[0] - x) <= 2 and abs(desk.pointer[1] - y) <= 2
         owner.page.mouse.up()
         wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
+
+
+def assert_pointer_follows(owner: RemoteScreen, places: dict[tuple[int, int], tuple[float, float]]):
+    """A click at the page's place (value) is one at the computer's (key)."""
+    for (x, y), point in places.items():
+        owner.page.mouse.move(*point)
+        owner.page.mouse.down()
+        desk = wait_for_desk(owner, lambda desk: desk.buttons == 1, "the button is down")
+        assert abs(desk.pointer[0] - x) <= 2 and abs(desk.pointer[1] - y) <= 2
+        owner.page.mouse.up()
+        wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up")
+
+
+def use_picture_menu(owner: RemoteScreen, button: str) -> None:
+    menu = owner.page.locator("summary[title=Picture]")
+    menu.click()
+    owner.page.get_by_role("button", name=button).click()
+    menu.click()
+
+
+def test_over_mjpeg_too(owner):
+    choose_path(owner, "MJPEG only")
+    owner.wait_for("html[data-path=mjpeg][data-state=live]")
+    wait_for_desk(owner, lambda desk: True, "there is a desk")
+    box = owner.page.locator("#stage").bounding_box()
+    scale = min(box["width"] / 1280, box["height"] / 720)
+    left = box["x"] + (box["width"] - 1280 * scale) / 2
+    top = box["y"] + (box["height"] - 720 * scale) / 2
+    assert_pointer_follows(owner, {(1000, 600): (left + 1000.5 * scale, top + 600.5 * scale)})
+    type_keys(owner, FOX)
+    wait_for_desk(owner, lambda desk: desk.tail == FOX, "all is typed")
+
+
+def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
+    owner.page.set_viewport_size({"width": 900, "height": 600})
+    use_picture_menu(owner, "1:1")
+    box = owner.page.locator("#view").bounding_box()
+    scrolled = owner.page.evaluate(
+        """() => {
+          const view = document.getElementById('view');
+          view.scrollTo(200, 150);
+          return [view.scrollLeft, view.scrollTop];
+        }"""
+    )
+    assert scrolled == [200, 150]
+    assert_pointer_follows(owner, {(400, 300): (box["x"] + 400.5 - 200, box["y"] + 300.5 - 150)})
+    use_picture_menu(owner, "1:1")
+    use_picture_menu(owner, "Rotate")
+    # Fitted again, and turned by a quarter: 1280 pixels from top to bottom.
+    scale = min(box["width"] / 720, box["height"] / 1280)
+    right = box["x"] + (box["width"] + 720 * scale) / 2
+    top = box["y"] + (box["height"] - 1280 * scale) / 2
+    assert_pointer_follows(owner, {(1000, 600): (right - 600.5 * scale, top + 1000.5 * scale)})
 
 
 def test_the_wheel_turns_both_ways_and_sideways(owner):

@@ -61,7 +61,6 @@ def audited(monkeypatch):
 
 @pytest.fixture
 def config(tmp_path):
-    servers = ({"urls": 'stun:stun.example?a="<b>&c'},)
     declarations, door = tmp_path / "declarations", tmp_path / "door"
     declarations.mkdir()
     door.mkdir()
@@ -69,8 +68,8 @@ def config(tmp_path):
         (declarations / f"{name}.json").write_text(json.dumps(declared))
     return Config(
         name="rack <3>",
-        ice_servers=servers,
         door_file=door / "door.sqlite",
+        ice_file=tmp_path / "ice.json",
         settings_declarations=declarations,
         settings_dir=tmp_path,
         settings_socket=tmp_path / "apply.sock",

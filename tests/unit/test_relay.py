@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import json
+import struct
 
 import pytest
 from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
@@ -38,6 +39,35 @@ class FakeJanus:
         return socket
 
 
+class FakeUstreamer:
+    """Sends each frame that it is told to, as uStreamer does; `viewers` are those who still get them."""
+
+    def __init__(self):
+        self.viewers = 0
+        self.frames = asyncio.Queue()
+
+    async def stream(self, request):
+        assert request.query["extra_headers"] == "1"
+        response = web.StreamResponse()
+        response.headers["Content-Type"] = "multipart/x-mixed-replace;boundary=boundarydonotcross"
+        await response.prepare(request)
+        self.viewers += 1
+        try:
+            while request.transport and not request.transport.is_closing():
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await response.write(await asyncio.wait_for(self.frames.get(), 0.05))
+        finally:
+            self.viewers -= 1
+        return response
+
+    def show(self, jpeg, latency="0.25", length=None):
+        self.frames.put_nowait(
+            b"--boundarydonotcross\r\nContent-Type: image/jpeg\r\n"
+            b"Content-Length: %d\r\nX-Timestamp: 1.0\r\nX-UStreamer-Latency: %s\r\n\r\n%s\r\n"
+            % (len(jpeg) if length is None else length, latency.encode(), jpeg)
+        )
+
+
 @contextlib.asynccontextmanager
 async def serving(application, path):
     runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -48,14 +78,18 @@ async def serving(application, path):
 
 
 @contextlib.asynccontextmanager
-async def running(door, tmp_path, janus=None):
-    """A relay in front of `janus`; yields a client of it."""
+async def running(door, tmp_path, janus=None, ustreamer=None):
+    """A relay in front of `janus` and `ustreamer`; yields a client of it."""
     async with contextlib.AsyncExitStack() as stack:
-        if janus:
-            application = web.Application()
-            application.router.add_get("/", janus.talk)
-            await stack.enter_async_context(serving(application, f"{tmp_path}/janus.sock"))
-        relay = Relay(door, f"{tmp_path}/janus.sock", SECRET)
+        for name, path, answer in [
+            ("janus", "/", janus and janus.talk),
+            ("ustreamer", "/stream", ustreamer and ustreamer.stream),
+        ]:
+            if answer:
+                application = web.Application()
+                application.router.add_get(path, answer)
+                await stack.enter_async_context(serving(application, f"{tmp_path}/{name}.sock"))
+        relay = Relay(door, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
         await stack.enter_async_context(serving(relay.application(), f"{tmp_path}/relay.sock"))
         yield await stack.enter_async_context(
             ClientSession(connector=UnixConnector(f"{tmp_path}/relay.sock"))
@@ -67,6 +101,12 @@ def connect(http, token):
         "http://relay/janus/ws",
         protocols=[PROTOCOL],
         headers={"Cookie": f"{SESSION_COOKIE}={token}"},
+    )
+
+
+def watch_jpegs(http, token):
+    return http.ws_connect(
+        "http://relay/api/jpegs", headers={"Cookie": f"{SESSION_COOKIE}={token}"}, compress=15
     )
 
 
@@ -84,6 +124,11 @@ async def until(look):
 @pytest.fixture
 def janus():
     return FakeJanus()
+
+
+@pytest.fixture
+def ustreamer():
+    return FakeUstreamer()
 
 
 @pytest.fixture
@@ -193,7 +238,7 @@ def test_a_claimed_picture_outlives_the_socket_before(door, token, janus, tmp_pa
 def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(door, token, janus, tmp_path):
     async def talk():
         async with running(door, tmp_path, janus):
-            relay = Relay(door, f"{tmp_path}/janus.sock", SECRET)
+            relay = Relay(door, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
             async with (
                 ClientSession(connector=UnixConnector(f"{tmp_path}/other.sock")) as http,
                 contextlib.AsyncExitStack() as stopping,
@@ -253,6 +298,110 @@ def test_without_janus_a_viewer_is_told_so(door, token, tmp_path):
         async with running(door, tmp_path) as http:
             with pytest.raises(WSServerHandshakeError) as refusal:
                 await connect(http, token)
+            return refusal.value.status
+
+    assert asyncio.run(talk()) == 502
+
+
+def test_a_page_gets_the_newest_jpeg_each_time_it_has_shown_one(door, token, ustreamer, tmp_path):
+    async def talk():
+        async with (
+            running(door, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+        ):
+            for jpeg in (b"one", b"two"):
+                ustreamer.show(jpeg)
+                assert (await page.receive_bytes())[4:] == jpeg
+            # Two are underway. These find nobody who could show them...
+            for jpeg in (b"three", b"four", b"five" * 100_000):
+                ustreamer.show(jpeg)
+            await until(ustreamer.frames.empty)
+            with pytest.raises(asyncio.TimeoutError):
+                await page.receive(timeout=0.2)
+            # ...and the last of them is sent when one was shown.
+            await page.send_str("shown")
+            message = await page.receive_bytes()
+            assert message[4:] == b"five" * 100_000
+            (age_us,) = struct.unpack(">I", message[:4])
+            assert (
+                400_000 < age_us < 20_000_000
+            )  # 0.25 s before it left uStreamer, and what it waited here
+            assert page.compress == 0
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("given", ["", "unknown"])
+def test_without_a_session_there_are_no_jpegs(door, ustreamer, tmp_path, given):
+    async def talk():
+        async with running(door, tmp_path, ustreamer=ustreamer) as http:
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await watch_jpegs(http, given)
+            return refusal.value.status
+
+    assert asyncio.run(talk()) == 401
+    assert ustreamer.viewers == 0
+
+
+def test_jpegs_end_with_their_session(door, token, ustreamer, tmp_path):
+    other = door.new_play_session("viewer", 3600)
+
+    async def talk():
+        async with (
+            running(door, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+            watch_jpegs(http, other) as bystander,
+        ):
+            await until(lambda: ustreamer.viewers == 2)
+            door.log_out(door.find(token))
+            assert (await page.receive()).type.name.startswith("CLOS")
+            await until(lambda: ustreamer.viewers == 1)
+            ustreamer.show(b"jpeg")
+            assert (await bystander.receive_bytes())[4:] == b"jpeg"
+
+    asyncio.run(talk())
+
+
+def test_who_leaves_costs_ustreamer_nothing(door, token, ustreamer, tmp_path):
+    async def talk():
+        async with running(door, tmp_path, ustreamer=ustreamer) as http:
+            async with watch_jpegs(http, token):
+                await until(lambda: ustreamer.viewers == 1)
+            await until(lambda: ustreamer.viewers == 0)
+
+    asyncio.run(talk())
+
+
+def test_who_shows_what_was_not_sent_is_cut_off(door, token, ustreamer, tmp_path):
+    async def talk():
+        async with (
+            running(door, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+        ):
+            await page.send_str("shown")
+            assert (await page.receive()).type.name.startswith("CLOS")
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("length", [0, -1, 2**40])
+def test_a_stream_of_nonsense_ends(door, token, ustreamer, tmp_path, length):
+    async def talk():
+        async with (
+            running(door, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+        ):
+            ustreamer.show(b"jpeg", length=length)
+            assert (await page.receive()).type.name.startswith("CLOS")
+
+    asyncio.run(talk())
+
+
+def test_without_ustreamer_there_are_no_jpegs(door, token, tmp_path):
+    async def talk():
+        async with running(door, tmp_path) as http:
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await watch_jpegs(http, token)
             return refusal.value.status
 
     assert asyncio.run(talk()) == 502

@@ -192,6 +192,24 @@ def assert_refused(host, variables, sentence):
                 "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
             ),
             (
+                {"tinypilot_ice_servers": ["turn.example:3478"]},
+                "tinypilot_ice_servers is ['turn.example:3478']: it must be a list of URLs such as stun:host:3478 or "
+                "turns:host:5349?transport=tcp.",
+            ),
+            (
+                {"tinypilot_ice_servers": ["turn:turn.example:3478"]},
+                "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
+                "tinypilot_turn_user and tinypilot_turn_password.",
+            ),
+            (
+                {"tinypilot_turn_user": "kvm", "tinypilot_turn_password": "not to be shown"},
+                "There are credentials for a TURN server, and tinypilot_ice_servers names none",
+            ),
+            (
+                {"tinypilot_turn_secret": "short"},
+                "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 characters, or empty.",
+            ),
+            (
                 {"emulated_hardware_allowed": False},
                 "emulated_hardware_allowed",
             ),

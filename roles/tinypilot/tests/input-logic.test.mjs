@@ -93,6 +93,44 @@ test('places outside are those at the edge, and stay in range', () => {
   assert.equal(placeOf({ x: 1, y: 1 }, box, 0, 0), null);
 });
 
+// A pixel of a 640 x 360 picture, and where its middle is when the picture is turned clockwise by so much.
+const corner = [10, 20];
+const turned = {
+  0: [10.5, 20.5],
+  90: [360 - 20.5, 10.5],
+  180: [640 - 10.5, 360 - 20.5],
+  270: [20.5, 640 - 10.5],
+};
+for (const [turn, [x, y]] of Object.entries(turned)) {
+  const view = { turn: Number(turn), scale: null, scrolled: { left: 0, top: 0 } };
+  const pixelAt = (point, box, how = view) => {
+    const place = placeOf(point, box, 640, 360, how);
+    return [Math.floor((place.x * 640) / 32768), Math.floor((place.y * 360) / 32768)];
+  };
+
+  test(`a picture turned by ${turn} degrees, fitted, has its places`, () => {
+    // Twice its size, and 60 pixels of bar on both sides.
+    const box = turn % 180 ? { width: 720 + 120, height: 1280 } : { width: 1280 + 120, height: 720 };
+    const point = { x: 5 + 60 + 2 * x, y: 7 + 2 * y };
+    assert.deepEqual(pixelAt(point, { left: 5, top: 7, ...box }), corner);
+  });
+
+  test(`a picture turned by ${turn} degrees, pixel for pixel, has its places where it is scrolled to`, () => {
+    const small = { left: 5, top: 7, width: 100, height: 80 };
+    const scrolled = { ...view, scale: 1, scrolled: { left: 90, top: 33 } };
+    assert.deepEqual(pixelAt({ x: 5 + x - 90, y: 7 + y - 33 }, small, scrolled), corner);
+    // In a place that is larger it lies in the middle.
+    const large = { left: 5, top: 7, width: 1000, height: 1000 };
+    const [across, down] = turn % 180 ? [360, 640] : [640, 360];
+    const unscrolled = { ...view, scale: 1 };
+    const point = { x: 5 + (1000 - across) / 2 + x, y: 7 + (1000 - down) / 2 + y };
+    assert.deepEqual(pixelAt(point, large, unscrolled), corner);
+    // And on a screen with two pixels where others have one.
+    const dense = { ...view, scale: 0.5, scrolled: { left: 40, top: 10 } };
+    assert.deepEqual(pixelAt({ x: 5 + x / 2 - 40, y: 7 + y / 2 - 10 }, small, dense), corner);
+  });
+}
+
 // --- Wheel ---
 
 test('a notch is a step, and fractions add up', () => {

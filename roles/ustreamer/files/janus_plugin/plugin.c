@@ -117,6 +117,11 @@ static int64_t now_ns(void) {
     return (int64_t)now.tv_sec * S_NS + now.tv_nsec;
 }
 
+/* A moment of CLOCK_MONOTONIC as packets carry it. */
+static uint32_t rtp_time(int64_t moment_ns) {
+    return (uint32_t)(moment_ns / 1000 * (RTP_CLOCK_HZ / 1000) / 1000);
+}
+
 /* ---- Under the lock ---- */
 
 static void poke_reader(void) {
@@ -291,7 +296,7 @@ static void take_frame(struct reader *reader, int64_t now) {
         note_gap(&reader->sink, now);
     sink_status.source_online = frame->source_online;
     if (packets) {
-        packets->timestamp = (uint32_t)(captured / 1000 * (RTP_CLOCK_HZ / 1000) / 1000);
+        packets->timestamp = rtp_time(captured);
         deliver(packets);
     }
     pthread_mutex_unlock(&lock);
@@ -516,13 +521,17 @@ static void handle_stop(janus_plugin_session *handle, const char *transaction) {
 }
 
 /* The same variable as upstream's, which the page may use as its STUN server; but without it none
- * is named: viewers are not to talk to somebody outside unasked. */
+ * is named: viewers are not to talk to somebody outside unasked. The clock is that of the frames'
+ * RTP timestamps, which tell when they were captured: so a viewer learns their age. */
 static void handle_features(janus_plugin_session *handle, const char *transaction) {
     const char *url = getenv("JANUS_USTREAMER_WEB_ICE_URL");
     json_t *ice = json_pack("{s:s}", "url", url ? url : "");
+    json_t *clock = json_pack("{s:I, s:i}", "rtp_timestamp", (json_int_t)rtp_time(now_ns()), "hz",
+                              RTP_CLOCK_HZ);
     push(handle, transaction,
-         json_pack("{s:s, s:{s:s, s:{s:b, s:b, s:o}}}", "ustreamer", "event", "result", "status",
-                   "features", "features", "audio", 0, "mic", 0, "ice", ice),
+         json_pack("{s:s, s:{s:s, s:{s:b, s:b, s:o, s:o}}}", "ustreamer", "event", "result",
+                   "status", "features", "features", "audio", 0, "mic", 0, "ice", ice, "clock",
+                   clock),
          NULL);
 }
 

@@ -3,7 +3,9 @@
 
 import time
 
-from flask import Blueprint
+from flask import Blueprint, current_app
+
+from tinypilot.access import session
 
 STARTED = time.time()
 
@@ -15,3 +17,10 @@ def health():
     """Answers when the web app does: for checks after provisioning and for monitoring. Another `since` tells a page
     that waits for a restart that it is over."""
     return {"status": "ok", "since": STARTED}
+
+
+@blueprint.get("/ice-servers")
+def ice_servers():
+    """STUN and TURN servers for one connection: credentials may be short-lived."""
+    known = current_app.extensions["ice_servers"]
+    return {"ice_servers": known.for_session(session().number)}

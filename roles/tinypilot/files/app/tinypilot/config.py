@@ -13,11 +13,13 @@ DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
 PATHS = (
     "door_file",
+    "ice_file",
     "janus_socket",
     "janus_token_file",
     "settings_declarations",
     "settings_dir",
     "settings_socket",
+    "ustreamer_socket",
 )
 
 
@@ -27,7 +29,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """`name` is shown to people; `ice_servers` is what RTCPeerConnection calls iceServers; `door_file` is
+    """`name` is shown to people; `ice_file` names STUN and TURN servers, with a secret (ice.py); `door_file` is
     what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to
     `settings_socket` listens who applies it; `services` are the units that a person may restart; a session
@@ -35,10 +37,11 @@ class Config:
     has not used them for so many seconds."""
 
     name: str
-    ice_servers: tuple[Mapping[str, str], ...] = ()
+    ice_file: Path = Path("/etc/tinypilot/ice.json")
     door_file: Path = Path("/var/lib/tinypilot/door.sqlite")
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
+    ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
@@ -63,9 +66,6 @@ class Config:
 
     @classmethod
     def from_values(cls, values: Mapping) -> "Config":
-        urls = values.get("ice_servers", [])
-        if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-            raise ConfigError("ice_servers must be a list of URLs")
         times = {}
         for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
             times[name] = values.get(name, getattr(cls, name))
@@ -73,7 +73,6 @@ class Config:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")
         return cls(
             name=str(values.get("name") or socket.gethostname()),
-            ice_servers=tuple({"urls": url} for url in urls),
             services=tuple(values.get("services", ())),
             **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
             **times,

@@ -59,6 +59,16 @@ SETTING = _object(
     choices={"type": "object", "description": "Good values, by name."},
     schema={"type": "object", "description": "What may be set, as JSON Schema."},
 )
+ICE_SERVER = {
+    "type": "object",
+    "properties": {
+        "urls": {"type": "array", "items": {"type": "string"}},
+        "username": TEXT,
+        "credential": SECRET,
+    },
+    "required": ["urls"],
+    "additionalProperties": False,
+}
 SETTINGS = _object(settings={"type": "object", "additionalProperties": SETTING})
 
 
@@ -80,6 +90,11 @@ def _operations() -> dict[str, Operation]:
     return {
         "api.health": Operation(
             "Whether the web app answers", None, _object(status=TEXT, since=TIME)
+        ),
+        "api.ice_servers": Operation(
+            "STUN and TURN servers, as RTCPeerConnection takes them; credentials may end in an hour",
+            None,
+            _object(ice_servers={"type": "array", "items": ICE_SERVER}),
         ),
         "openapi.document": Operation("This document", None, {"type": "object"}),
         "accounts.auth": Operation("Whether a session or token holds", None, None),

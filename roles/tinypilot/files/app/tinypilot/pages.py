@@ -12,9 +12,7 @@ blueprint = Blueprint("pages", __name__)
 @blueprint.get("/")
 def remote_screen():
     config = current_app.config["TINYPILOT"]
-    return render_template(
-        "index.html", name=config.name, ice_servers=config.ice_servers, user=session().user
-    )
+    return render_template("index.html", name=config.name, user=session().user)
 
 
 @blueprint.get("/login")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The only way to Janus: hands a viewer's WebSocket on to it, for as long as the viewer's session holds.
+"""The only way to Janus, and to uStreamer's JPEGs: hands a viewer's WebSocket on, for as long as its session holds.
 
 Janus knows no users and nginx can't end what it has once let through, so somebody in between must. The relay
 signs each request with a token that Janus checks, and when a session ends it destroys what that session has
@@ -18,12 +18,13 @@ import socket
 import sqlite3
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import (
     ClientError,
     ClientSession,
+    ClientTimeout,
     ClientWebSocketResponse,
     UnixConnector,
     WSMsgType,
@@ -33,6 +34,7 @@ from aiohttp import (
 from tinypilot import audit
 from tinypilot.config import Config
 from tinypilot.door import SESSION_COOKIE, Door
+from tinypilot.jpegs import JpegViewer
 
 PLUGIN = "janus.plugin.ustreamer"
 PROTOCOL = "janus-protocol"
@@ -47,6 +49,10 @@ MESSAGE_BYTES = 64 * 1024
 JANUS_SESSIONS = 8
 PING_SECONDS = 15
 ANSWER_SECONDS = 1
+# uStreamer sends blank frames while there is no signal, so one that is silent for so long hangs.
+SILENCE = ClientTimeout(total=None, sock_connect=2, sock_read=10)
+# All that a page that watches JPEGs says is that it has shown one.
+SHOWN_BYTES = 16
 # The transaction of the relay's own requests.
 END = "tinypilot-relay-end"
 SYSTEMD_SOCKET = 3
@@ -70,23 +76,27 @@ class Viewer:
         self.token = token
         self.client = client
         self.janus = janus
+        self.sockets = (janus, client)
         self.janus_sessions: set[int] = set()
         self.destroyed = asyncio.Event()
         self.is_over = False
 
 
 class Relay:
-    def __init__(self, door: Door, janus_socket: str, secret: bytes):
+    def __init__(self, door: Door, janus_socket: str, secret: bytes, ustreamer_socket: str):
         self._door = door
         self._janus_socket = janus_socket
         self._secret = secret
-        self._viewers: set[Viewer] = set()
+        self._ustreamer_socket = ustreamer_socket
+        # Who watches, and how that is ended.
+        self._viewers: dict[Viewer | JpegViewer, Callable[[], Awaitable[None]]] = {}
         self._owners: dict[int, Viewer] = {}
         self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/janus/ws", self.relay)
+        application.router.add_get("/api/jpegs", self.show_jpegs)
         application.router.add_get("/api/gateway", self.answer_whether_janus_does)
         application.cleanup_ctx.append(self._look_after_sessions)
         application.on_shutdown.append(self._hang_up)
@@ -117,7 +127,7 @@ class Relay:
             )
             await client.prepare(request)
             viewer = Viewer(token, client, janus)
-            self._viewers.add(viewer)
+            self._viewers[viewer] = lambda: self._end(viewer)
             answers = asyncio.create_task(self._hand_back(viewer))
             try:
                 await self._hand_on(viewer)
@@ -126,8 +136,35 @@ class Relay:
             finally:
                 if not self._is_stopping:
                     await self._end(viewer)
-                self._viewers.discard(viewer)
+                self._viewers.pop(viewer, None)
                 answers.cancel()
+        return client
+
+    async def show_jpegs(self, request: web.Request) -> web.StreamResponse:
+        token = request.cookies.get(SESSION_COOKIE, "")
+        if self._door.find(token) is None:
+            return web.Response(status=401)
+        connector = UnixConnector(self._ustreamer_socket)
+        async with ClientSession(connector=connector, timeout=SILENCE) as http:
+            try:
+                stream = await http.get("http://ustreamer/stream?extra_headers=1")
+            except (ClientError, OSError):
+                return web.Response(status=502)
+            # Not compressed: JPEGs are.
+            client = web.WebSocketResponse(
+                heartbeat=PING_SECONDS,
+                max_msg_size=SHOWN_BYTES,
+                compress=False,
+                timeout=ANSWER_SECONDS,
+            )
+            await client.prepare(request)
+            viewer = JpegViewer(token, client)
+            self._viewers[viewer] = viewer.end
+            try:
+                await viewer.show(stream.content)
+            finally:
+                self._viewers.pop(viewer, None)
+                stream.close()
         return client
 
     async def _hand_on(self, viewer: Viewer) -> None:
@@ -187,7 +224,7 @@ class Relay:
     async def _hang_up(self, _: web.Application) -> None:
         """The relay restarts. The sessions in Janus go on: their pages claim them through the next relay."""
         self._is_stopping = True
-        sockets = [socket for each in self._viewers for socket in (each.janus, each.client)]
+        sockets = [socket for each in self._viewers for socket in each.sockets]
         closing = [asyncio.create_task(socket.close()) for socket in sockets]
         if closing:
             await asyncio.wait(closing, timeout=ANSWER_SECONDS)
@@ -215,16 +252,18 @@ class Relay:
             looked = now
             for viewer in gone:
                 audit.note("socket_ended", "a WebSocket was ended with its session")
-                self._viewers.discard(viewer)
                 # Not waited for: one that hangs must not let the others go on.
-                ends.add(end := asyncio.create_task(self._end(viewer)))
+                ends.add(end := asyncio.create_task(self._viewers.pop(viewer)()))
                 end.add_done_callback(ends.discard)
 
 
 def main() -> None:
     config = Config.from_environment()
     relay = Relay(
-        Door.from_config(config), str(config.janus_socket), read_secret(config.janus_token_file)
+        Door.from_config(config),
+        str(config.janus_socket),
+        read_secret(config.janus_token_file),
+        str(config.ustreamer_socket),
     )
     # systemd has opened the socket, so nobody is refused while the relay restarts.
     web.run_app(

@@ -375,6 +375,12 @@ static void check_features(const char *ice_url) {
     CHECK(json_is_false(json_object_get(features, "audio")));
     const json_t *url = json_object_get(json_object_get(features, "ice"), "url");
     CHECK(json_is_string(url) && !strcmp(json_string_value(url), ice_url));
+    const json_t *clock = json_object_get(features, "clock");
+    CHECK_EQUAL(json_integer_value(json_object_get(clock, "hz")), 90000);
+    /* Now, in the time of the frames: writer_now() is what they are stamped with. */
+    uint32_t now = (uint32_t)(writer_now() / 1000 * 90 / 1000);
+    uint32_t said = (uint32_t)json_integer_value(json_object_get(clock, "rtp_timestamp"));
+    CHECK(now - said < 90000);
 }
 
 static void test_small_requests(void) {

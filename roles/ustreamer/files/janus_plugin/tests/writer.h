@@ -53,8 +53,15 @@ static inline void writer_poke(const struct writer *w, const void *data, size_t 
         perror("pwrite");
 }
 
+/* uStreamer's clock, before ours by so much. */
+static inline int64_t writer_ahead(void) {
+    struct timespec raw;
+    clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
+    return (int64_t)raw.tv_sec * 1000000000 + raw.tv_nsec - writer_now();
+}
+
 static inline void writer_poke_time(const struct writer *w, int64_t ns, off_t at) {
-    long double seconds = (long double)ns / 1e9L;
+    long double seconds = (long double)(ns + writer_ahead()) / 1e9L;
     writer_poke(w, &seconds, sizeof seconds, at);
 }
 
@@ -107,7 +114,7 @@ static inline int64_t writer_reader_seen(const struct writer *w) {
     long double seconds = 0;
     if (pread(w->fd, &seconds, sizeof seconds, w->layout->reader_seen) != sizeof seconds)
         perror("pread");
-    return (int64_t)(seconds * 1e9L);
+    return seconds > 0 ? (int64_t)(seconds * 1e9L) - writer_ahead() : 0;
 }
 
 static inline bool writer_key_requested(const struct writer *w) {

@@ -4,11 +4,15 @@
 //   the WebSocket went, frames still come   claim the session on a new one: the picture never stops
 //   the WebSocket went, frames stopped      a new session, at once
 //   the WebSocket holds, frames stopped     see recovery.js
+// While WebRTC brings nothing the picture comes as JPEGs (picture/path.js), and WebRTC is tried on.
 // Before a WebSocket is opened the gateway is asked by HTTP whether it is there: browsers slow
 // down pages whose WebSockets fail again and again, and a rebooting device makes them fail for long.
 
 import { Backoff } from './backoff.js';
+import { IceServers } from './ice-servers.js';
 import { JanusSession } from './janus-session.js';
+import { JpegScreen } from './picture/jpeg-screen.js';
+import { Path, PathChoice } from './picture/path.js';
 import { Recovery, Remedy } from './recovery.js';
 import { describe } from './screen-state.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
@@ -27,10 +31,14 @@ const SLOW_RATE = 2;
 export class Connection extends EventTarget {
   #options;
   #screen;
+  #jpegs;
+  #iceServers;
+  #path = new PathChoice();
   #session = null;
   #linked = false;
   #linkedSince = 0;
   #unlinkedSince = performance.now();
+  #reachedAt = performance.now(); // by either path
   #reachable = false;
   #connecting = false;
   #running = false;
@@ -44,23 +52,65 @@ export class Connection extends EventTarget {
   #ticker = null;
   #due = { source: 0, frames: 0 };
 
-  // options: sessionOptions (of JanusSession), gatewayUrl, sourceUrl
+  // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl,
+  // iceServersUrl, jpegsUrl, jpegsCanvas
   constructor(screen, options) {
     super();
     this.#screen = screen;
     this.#options = options;
+    this.#iceServers = new IceServers(options.iceServersUrl);
+    this.#jpegs = new JpegScreen({
+      url: options.jpegsUrl,
+      canvas: options.jpegsCanvas,
+      deviceAnswers: async () => (await this.#gatewayAnswers()) || this.#reachable,
+    });
     screen.addEventListener('picture', () => {
       this.#problem = null;
       this.#pictureSince = performance.now();
       this.#backoff.reset();
+      this.#choosePath();
+      if (this.shown === screen) this.#jpegs.hide();
       this.#report();
     });
+    this.#jpegs.addEventListener('picture', () => this.#report());
+  }
+
+  // What shows the picture now: it has width, height, framesPerSecond, isFresh(), hadPicture.
+  get shown() {
+    return this.#path.path === Path.MJPEG ? this.#jpegs : this.#screen;
+  }
+
+  get path() {
+    return this.#path.path;
+  }
+
+  get peerConnection() {
+    return this.#session?.peerConnection ?? null;
+  }
+
+  // The answer is an event `clock`, as JanusSession has it.
+  askClock() {
+    this.#session?.askClock();
+  }
+
+  get pin() {
+    return this.#path.pin;
+  }
+
+  // One of Path, or null: whichever works.
+  set pin(path) {
+    this.#path.pin = path;
+    this.#choosePath();
+    if (!this.#running) return;
+    if (this.#usesWebRtc) this.#connect();
+    else this.#leaveSession();
+    this.#report();
   }
 
   start() {
     if (this.#running) return;
     this.#running = true;
-    this.#unlinkedSince = performance.now();
+    this.#unlinkedSince = this.#reachedAt = performance.now();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#connect();
     this.#report();
@@ -70,10 +120,8 @@ export class Connection extends EventTarget {
   stop() {
     this.#running = false;
     clearInterval(this.#ticker);
-    this.#screen.keepLastPicture();
-    this.#session?.leave();
-    this.#session = null;
-    this.#linked = false;
+    this.#jpegs.stop();
+    this.#leaveSession();
     this.#wake?.();
   }
 
@@ -81,18 +129,24 @@ export class Connection extends EventTarget {
   hurry() {
     this.#backoff.reset();
     this.#wake?.();
+    this.#jpegs.hurry();
     if (this.#linked) this.#session.ping();
     this.#due.source = 0;
   }
 
+  get #usesWebRtc() {
+    return this.#options.sessionOptions !== null && this.#path.pin !== Path.MJPEG;
+  }
+
   async #connect() {
-    if (this.#connecting) return;
+    if (this.#connecting || this.#linked || !this.#usesWebRtc) return;
     this.#connecting = true;
     // A link that did not hold must not be made anew in a tight loop.
     if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#pause(this.#backoff.next());
-    while (this.#running && !this.#linked) {
-      if (await this.#gatewayAnswers()) await this.#tryOnce();
-      if (this.#running && !this.#linked) await this.#pause(this.#backoff.next());
+    while (this.#running && this.#usesWebRtc && !this.#linked) {
+      const [answers] = await Promise.all([this.#gatewayAnswers(), this.#iceServers.refresh()]);
+      if (answers) await this.#tryOnce();
+      if (this.#running && this.#usesWebRtc && !this.#linked) await this.#pause(this.#backoff.next());
     }
     this.#connecting = false;
   }
@@ -114,11 +168,11 @@ export class Connection extends EventTarget {
 
   // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
   async #tryOnce() {
-    if (!this.#running) return;
+    if (!this.#running || !this.#usesWebRtc) return;
     if (this.#session?.isAttached && this.#screen.isFresh(STILL_FLOWING)) {
       if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
     }
-    if (!this.#running) return;
+    if (!this.#running || !this.#usesWebRtc) return;
     this.#dropSession();
     this.#session = this.#newSession();
     if (await this.#outcome(this.#session, () => this.#session.open())) this.#link();
@@ -143,8 +197,9 @@ export class Connection extends EventTarget {
   }
 
   #newSession() {
-    const session = new JanusSession(this.#options.sessionOptions);
+    const session = new JanusSession({ ...this.#options.sessionOptions, iceServers: this.#iceServers.known });
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
+    session.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
     session.addEventListener('problem', (event) => {
       this.#problem = event.detail;
     });
@@ -158,6 +213,13 @@ export class Connection extends EventTarget {
       this.#problem = { text: event.detail.reason };
     });
     return session;
+  }
+
+  #leaveSession() {
+    this.#screen.keepLastPicture();
+    this.#session?.leave();
+    this.#session = null;
+    this.#linked = false;
   }
 
   #dropSession() {
@@ -190,21 +252,55 @@ export class Connection extends EventTarget {
   #tick() {
     const now = performance.now();
     const fresh = this.#isFresh();
+    if (this.#isLinked) this.#reachedAt = now;
     const anxious =
-      !fresh || this.#screen.framesPerSecond < SLOW_RATE || now - this.#pictureSince < NEW_PICTURE_MS;
+      !this.#isShownFresh || this.shown.framesPerSecond < SLOW_RATE || now - this.#pictureSince < NEW_PICTURE_MS;
     // No frames may mean no network: the socket has to prove itself.
     if (this.#wasFresh && !fresh) this.hurry();
     this.#wasFresh = fresh;
     if (now >= this.#due.frames) {
       this.#due.frames = now + COUNT_FRAMES_MS;
-      this.#screen.countDecoded(this.#session?.peerConnection);
+      this.#screen.countDecoded(this.peerConnection);
     }
-    if (this.#linked && now >= this.#due.source) {
+    if (this.#isLinked && now >= this.#due.source) {
       this.#due.source = now + (anxious ? ASK_SOURCE_MS.anxious : ASK_SOURCE_MS.steady);
       this.#askSource();
     }
     if (this.#linked) this.#heal(now, fresh);
+    this.#choosePath();
     this.#report();
+  }
+
+  #choosePath() {
+    const now = performance.now();
+    this.#path.next(now, {
+      possible: this.#options.sessionOptions !== null,
+      fresh: this.#isFresh(),
+      jpegsFresh: this.#jpegs.isFresh(),
+      reachable: this.#isLinked || this.#reachable,
+      worthwhile: !this.#source.isOff && this.#source.state !== Source.DOWN,
+      linked: this.#linked,
+      unlinkedFor: now - this.#unlinkedSince,
+      problem: this.#problem,
+      mediaUp: this.#isMediaUp,
+      blocked: this.#screen.isBlocked,
+    });
+    if (!this.#running) return;
+    if (this.#path.path === Path.MJPEG) this.#jpegs.start();
+    else this.#jpegs.stop();
+  }
+
+  // By either path.
+  get #isLinked() {
+    return this.#linked || this.#jpegs.isOpen;
+  }
+
+  get #isShownFresh() {
+    return this.shown === this.#screen ? this.#isFresh() : this.#jpegs.isFresh();
+  }
+
+  get #isMediaUp() {
+    return this.peerConnection?.connectionState === 'connected';
   }
 
   async #askSource() {
@@ -217,7 +313,7 @@ export class Connection extends EventTarget {
       fresh,
       // While the plugin says why there is no picture, it is asked again anyway.
       expecting: this.#problem === null && !this.#source.isOff && !this.#screen.isBlocked,
-      mediaUp: this.#session.peerConnection?.connectionState === 'connected',
+      mediaUp: this.#isMediaUp,
     });
     if (remedy === Remedy.WATCH) this.#session.watch();
     if (remedy === Remedy.REBUILD) this.#rebuild();
@@ -228,21 +324,19 @@ export class Connection extends EventTarget {
   }
 
   #report() {
-    this.dispatchEvent(
-      new CustomEvent('change', {
-        detail: describe({
-          linked: this.#linked,
-          unlinkedFor: performance.now() - this.#unlinkedSince,
-          reachable: this.#reachable,
-          fresh: this.#isFresh(),
-          hadPicture: this.#screen.hadPicture,
-          source: this.#source.state,
-          problem: this.#problem,
-          blocked: this.#screen.isBlocked,
-          browserOffline: navigator.onLine === false,
-        }),
-      }),
-    );
+    const said = describe({
+      linked: this.#isLinked,
+      unlinkedFor: performance.now() - this.#reachedAt,
+      reachable: this.#reachable,
+      fresh: this.#isShownFresh,
+      hadPicture: this.#screen.hadPicture || this.#jpegs.hadPicture,
+      source: this.#source.state,
+      problem: this.#problem,
+      blocked: this.#screen.isBlocked,
+      browserOffline: navigator.onLine === false,
+    });
+    const { path, reason } = this.#path;
+    this.dispatchEvent(new CustomEvent('change', { detail: { ...said, path, reason } }));
   }
 
   #pause(delay) {

@@ -4,7 +4,7 @@
 // what to do after a loss is connection.js' business.
 //
 // Events: ready (attached), track {track}, problem {code, text} (the plugin has no picture yet),
-// answered (the answer is on its way), hungup, lost (the WebSocket), refused (Janus said no),
+// answered (the answer is on its way), clock {askedAt, heardAt, rtpTimestamp, hz}, hungup, lost (the WebSocket), refused (Janus said no),
 // ended (by this page).
 
 import { WatchedSocket } from './watched-socket.js';
@@ -41,6 +41,7 @@ export class JanusSession extends EventTarget {
   #watchTimer = null;
   #over = false;
   #track = null;
+  #clockAskedAt = null;
 
   constructor({ Janus, url, iceServers }) {
     super();
@@ -93,6 +94,14 @@ export class JanusSession extends EventTarget {
   // Anything that Janus answers will do; silence makes WatchedSocket give up.
   ping() {
     if (!this.#over) this.#janus?.getInfo();
+  }
+
+  // In which time frames are stamped. A plugin of another make says nothing of it. One question at a time: the answer
+  // to an earlier one would seem to have come at once.
+  askClock() {
+    if (this.#over || !this.#handle || this.#clockAskedAt !== null) return;
+    this.#clockAskedAt = performance.now();
+    this.#handle.send({ message: { request: 'features' } });
   }
 
   // The person leaves, or wants no picture: Janus is told at once, nobody waits for its answer.
@@ -169,8 +178,13 @@ export class JanusSession extends EventTarget {
 
   #onMessage(message, jsep) {
     if (this.#over) return;
+    const clock = message.result?.features?.clock;
     if (jsep) {
       this.#answer(jsep);
+    } else if (clock) {
+      const { rtp_timestamp: rtpTimestamp, hz } = clock;
+      this.#emit('clock', { askedAt: this.#clockAskedAt, heardAt: performance.now(), rtpTimestamp, hz });
+      this.#clockAskedAt = null;
     } else if (message.error_code) {
       this.#emit('problem', { code: message.error_code, text: String(message.error ?? '') });
       const delay = RETRY_WATCH_MS[message.error_code] ?? RETRY_WATCH_MS.other;

@@ -6,6 +6,9 @@ import { Connection } from './connection.js';
 import { Controls } from './input/controls.js';
 import { prepareJanus } from './janus-session.js';
 import { closeMenusLikeMenus } from './menus.js';
+import { PathMenu } from './picture/path-menu.js';
+import { PictureTools } from './picture/tools.js';
+import { View } from './picture/view.js';
 import { RemoteScreen } from './remote-screen.js';
 import { StatusBar } from './status-bar.js';
 
@@ -23,48 +26,40 @@ const statusBar = new StatusBar({
 
 closeMenusLikeMenus(document.querySelectorAll('details.menu'));
 
-if (!Janus || !('RTCPeerConnection' in globalThis)) {
-  statusBar.show(
-    {
-      state: 'unreachable',
-      title: t('No way to show the picture'),
-      detail: Janus
-        ? t('This browser has no WebRTC, or it is switched off.')
-        : t('The device did not deliver janus.js. The page keeps trying; if this stays, provision the device again.'),
-    },
-    '',
-  );
-} else {
-  prepareJanus({ Janus, adapter });
-  const screen = new RemoteScreen({ video: byId('remote-screen'), lastPicture: byId('last-picture') });
-  const connection = new Connection(screen, {
-    gatewayUrl: '/api/gateway',
-    sourceUrl: '/api/source',
-    sessionOptions: {
-      Janus,
-      url: `wss://${location.host}/janus/ws`,
-      iceServers: JSON.parse(document.documentElement.dataset.iceServers),
-    },
-  });
+const canWebRtc = Boolean(Janus && 'RTCPeerConnection' in globalThis);
+if (canWebRtc) prepareJanus({ Janus, adapter });
+const screen = new RemoteScreen({ video: byId('remote-screen'), lastPicture: byId('last-picture') });
+const connection = new Connection(screen, {
+  gatewayUrl: '/api/gateway',
+  sourceUrl: '/api/source',
+  jpegsUrl: `wss://${location.host}/api/jpegs`,
+  jpegsCanvas: byId('jpegs'),
+  iceServersUrl: '/api/ice-servers',
+  sessionOptions: canWebRtc ? { Janus, url: `wss://${location.host}/janus/ws` } : null,
+});
 
-  const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen });
-  connection.addEventListener('change', ({ detail }) => {
-    statusBar.show(detail, detail.state === 'live' ? pictureFacts(screen) : '');
-  });
-  // The session has ended: nothing of the picture stays on the screen.
-  connection.addEventListener('lockedout', () => location.replace('/login'));
-  for (const part of [connection, controls]) {
-    addEventListener('pagehide', () => part.stop());
-    addEventListener('pageshow', (event) => event.persisted && part.start());
-    addEventListener('online', () => part.hurry());
-    document.addEventListener('visibilitychange', () => document.hidden || part.hurry());
-  }
-  // Not pointerdown: browsers don't count that of a finger as a click.
-  addEventListener('pointerup', () => screen.isBlocked && screen.play());
-  connection.start();
-  controls.start();
-  if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
+const view = new View(byId('view'), connection);
+const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen: view });
+const pathMenu = new PathMenu(connection);
+connection.addEventListener('change', ({ detail }) => {
+  statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
+  pathMenu.show(detail);
+  view.lay();
+});
+new PictureTools({ connection, view, device: document.querySelector('.bar-name').textContent });
+// The session has ended: nothing of the picture stays on the screen.
+connection.addEventListener('lockedout', () => location.replace('/login'));
+for (const part of [connection, controls]) {
+  addEventListener('pagehide', () => part.stop());
+  addEventListener('pageshow', (event) => event.persisted && part.start());
+  addEventListener('online', () => part.hurry());
+  document.addEventListener('visibilitychange', () => document.hidden || part.hurry());
 }
+// Not pointerdown: browsers don't count that of a finger as a click.
+addEventListener('pointerup', () => screen.isBlocked && screen.play());
+connection.start();
+controls.start();
+if (adapter) sessionStorage.removeItem('load-again-ms'); // every script is there
 
 function pictureFacts({ width, height, framesPerSecond }) {
   if (width === 0) return '';

@@ -3,7 +3,8 @@
 // Light first (watch again on the same handle), then everything anew, then ever more slowly.
 
 const FIRST_PATIENCE_MS = 4000;
-const MAX_PATIENCE_MS = 16000;
+// A way that is open again is to be found within 15 s.
+const MAX_PATIENCE_MS = 8000;
 
 export const Remedy = Object.freeze({ NONE: null, WATCH: 'watch', REBUILD: 'rebuild' });
 

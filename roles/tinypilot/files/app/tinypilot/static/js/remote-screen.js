@@ -12,6 +12,7 @@ export class RemoteScreen extends EventTarget {
   #rate = 0;
   #hadPicture = false;
   #blocked = false;
+  #presented = null;
 
   constructor({ video, lastPicture }) {
     super();
@@ -29,6 +30,14 @@ export class RemoteScreen extends EventTarget {
     return this.#blocked && this.#video.paused;
   }
 
+  get element() {
+    return this.#video;
+  }
+
+  get stream() {
+    return this.#video.srcObject;
+  }
+
   get width() {
     return this.#video.videoWidth;
   }
@@ -41,6 +50,12 @@ export class RemoteScreen extends EventTarget {
     return this.#rate;
   }
 
+  // The newest frame: its RTP timestamp, and when it is on the screen. null without a fresh one, or where the browser
+  // does not say.
+  get presented() {
+    return this.isFresh() ? this.#presented : null;
+  }
+
   isFresh(demands) {
     return this.#frames.isFresh(performance.now(), demands);
   }
@@ -50,6 +65,7 @@ export class RemoteScreen extends EventTarget {
     this.#frames.reset();
     this.#decoded = { total: 0, at: 0 };
     this.#rate = 0;
+    this.#presented = null;
     this.#video.srcObject = new MediaStream([track]);
     this.play();
   }
@@ -90,7 +106,8 @@ export class RemoteScreen extends EventTarget {
   }
 
   #watchFrames() {
-    this.#video.requestVideoFrameCallback((now) => {
+    this.#video.requestVideoFrameCallback((now, { rtpTimestamp, expectedDisplayTime }) => {
+      this.#presented = rtpTimestamp === undefined ? null : { rtpTimestamp, at: expectedDisplayTime };
       this.#noteFrames(now, 1);
       this.#watchFrames();
     });

@@ -21,7 +21,7 @@ export class Capture extends EventTarget {
   #touch = new TouchGestures();
   #enabled = false;
 
-  // stage: the element that takes the focus; screen: {width, height} of the picture
+  // stage: the element that takes the focus; screen: {width, height} of the picture, {box, view} of where it is shown
   constructor({ stage, screen, socket }) {
     super();
     this.#stage = stage;
@@ -118,6 +118,7 @@ export class Capture extends EventTarget {
 
   // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared.
   #pointerDown(event) {
+    if (this.#isOnScrollbar(event)) return;
     if (event.pointerType === 'touch') {
       this.#finger(this.#touch.down(event.pointerId, this.#point(event), event.timeStamp));
       setTimeout(() => this.#finger(this.#touch.wait(performance.now())), LONG_PRESS_MS);
@@ -160,7 +161,8 @@ export class Capture extends EventTarget {
   }
 
   #moveTo(point) {
-    const place = placeOf(point, this.#stage.getBoundingClientRect(), this.#screen.width, this.#screen.height);
+    const { box, width, height, view } = this.#screen;
+    const place = placeOf(point, box, width, height, view);
     if (place) this.#socket.say('move', place);
   }
 
@@ -184,6 +186,11 @@ export class Capture extends EventTarget {
   #turnBy(delta) {
     const steps = this.#wheel.turn(delta);
     if (steps.wheel || steps.pan) this.#socket.say('wheel', { ...steps, relative: this.isRelative });
+  }
+
+  #isOnScrollbar({ clientX, clientY }) {
+    const { left, top, width, height } = this.#screen.box;
+    return clientX >= left + width || clientY >= top + height;
   }
 
   #point({ clientX, clientY }) {

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What the Picture menu makes of the picture: files, statistics, a window of its own."""
+
+import av
+from playwright.sync_api import expect
+
+from .device import Device
+from .remote_screen import RemoteScreen
+from .test_paths import choose_path, wait_for_jpegs
+
+# The observer sees a frame a moment before it is on the screen.
+AGREEMENT_MS = 40.0
+
+
+def open_menu(screen: RemoteScreen) -> None:
+    screen.page.locator("summary[title=Picture]").click()
+
+
+def button(screen: RemoteScreen, name: str):
+    return screen.page.get_by_role("button", name=name, exact=True)
+
+
+def frames_in(path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as file:
+        return list(file.decode(video=0))
+
+
+def test_a_screenshot_is_a_png_of_the_picture_as_it_is_turned(live: RemoteScreen):
+    open_menu(live)
+    for turns, size in [(0, (1280, 720)), (1, (720, 1280))]:
+        for _ in range(turns):
+            button(live, "Rotate").click()
+        with live.page.expect_download() as download:
+            button(live, "Screenshot").click()
+        assert download.value.suggested_filename.endswith(".png")
+        [frame] = frames_in(download.value.path())
+        assert (frame.width, frame.height) == size
+
+
+def test_a_recording_is_a_file_that_plays_by_either_path(live: RemoteScreen):
+    for path in ("webrtc", "mjpeg"):
+        if path == "mjpeg":
+            choose_path(live, "MJPEG only")
+            wait_for_jpegs(live, "as you chose")
+        open_menu(live)
+        button(live, "Record").click()
+        expect(button(live, "Record")).to_have_attribute("aria-pressed", "true")
+        live.page.wait_for_timeout(2000)  # that much is to be in it
+        with live.page.expect_download() as download:
+            button(live, "Record").click()
+        open_menu(live)
+        assert download.value.suggested_filename.rpartition(".")[2] in ("mp4", "webm")
+        frames = frames_in(download.value.path())
+        assert len(frames) > 10
+        assert (frames[-1].width, frames[-1].height) == (1280, 720)
+
+
+def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Device):
+    live.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_menu(live)
+    button(live, "Statistics").click()
+
+    def shown() -> dict[str, str]:
+        names = live.page.locator("#stats-list dt").all_inner_texts()
+        return dict(zip(names, live.page.locator("#stats-list dd").all_inner_texts(), strict=True))
+
+    def known() -> bool:
+        return bool(shown()) and "unknown" not in shown().values()
+
+    expected = {"Path", "Size", "Frames per second", "Bitrate", "Packets lost", "Jitter"}
+    expected |= {"From capture to screen", "Round trip"}
+    if device.has_upstreams_plugin:
+        # It does not tell its clock.
+        live.wait_until(lambda: shown().get("Bitrate", "unknown") != "unknown", "rates are known")
+        assert shown()["From capture to screen"] == "unknown"
+    else:
+        live.wait_until(known, "all figures are known")
+    figures = shown()
+    assert expected == figures.keys()
+    assert figures["Path"] == "WebRTC, UDP"
+    assert float(figures["Frames per second"]) > 1
+    if not device.has_upstreams_plugin:
+        live.wait_until(
+            lambda: agrees(live, shown()), "the plugin's stamp agrees with the picture's"
+        )
+    button(live, "Copy").click()
+    live.page.get_by_text("Copied.").wait_for()
+    assert "Path: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")
+    choose_path(live, "MJPEG only")
+    live.wait_until(lambda: shown().get("Path") == "MJPEG", "the path is told")
+
+
+def agrees(screen: RemoteScreen, figures: dict[str, str]) -> bool:
+    """The emulated computer draws the wall clock into its picture: the same latency, seen in another way."""
+    if figures["From capture to screen"] == "unknown":
+        return False
+    by_stamp_ms = float(figures["From capture to screen"].removesuffix(" ms"))
+    ages_ms = [(frame.at - frame.stamp) * 1000 for frame in screen.collect(10) if frame.is_good]
+    return min(ages_ms) - AGREEMENT_MS < by_stamp_ms < max(ages_ms) + AGREEMENT_MS
