@@ -93,7 +93,7 @@ export class Controls {
 
   // Fullscreen is where browsers let a page have keys such as Alt+Tab and Escape.
   async #fill(stage) {
-    await stage.requestFullscreen({ navigationUI: 'hide' });
+    await stage.parentElement.requestFullscreen({ navigationUI: 'hide' });
     await navigator.keyboard?.lock?.();
     stage.focus();
   }

@@ -21,10 +21,6 @@ export class StatsOverlay {
     this.#connection = connection;
     connection.addEventListener('clock', ({ detail }) => this.#clock.note(detail));
     document.getElementById('stats-copy').addEventListener('click', () => this.#copy());
-    // What is done here is not for the attached computer.
-    for (const name of ['pointerdown', 'pointermove', 'pointerup', 'keydown', 'keyup', 'wheel', 'contextmenu']) {
-      this.#overlay.addEventListener(name, (event) => event.stopPropagation());
-    }
   }
 
   get isShown() {
