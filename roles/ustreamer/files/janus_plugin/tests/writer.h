@@ -110,10 +110,16 @@ static inline void writer_put(struct writer *w, const void *data, size_t length,
     writer_put_at(w, data, length, key, writer_now() - 5000000);
 }
 
-static inline int64_t writer_reader_seen(const struct writer *w) {
+/* As it stands in the sink: seconds of uStreamer's clock; 0: nobody has been there. */
+static inline long double writer_sign_of_life(const struct writer *w) {
     long double seconds = 0;
     if (pread(w->fd, &seconds, sizeof seconds, w->layout->reader_seen) != sizeof seconds)
         perror("pread");
+    return seconds;
+}
+
+static inline int64_t writer_reader_seen(const struct writer *w) {
+    long double seconds = writer_sign_of_life(w);
     return seconds > 0 ? (int64_t)(seconds * 1e9L) - writer_ahead() : 0;
 }
 
