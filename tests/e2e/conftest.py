@@ -157,6 +157,11 @@ def new_person(computer, new_screen) -> Callable[..., RemoteScreen]:
 def owner(new_person) -> RemoteScreen:
     """Somebody who has the controls, and whose keys go to the computer."""
     screen = new_person()
+    # The test before may have left it in another.
+    screen.wait_until(
+        lambda: screen.newest and (screen.newest.width, screen.newest.height) == (1280, 720),
+        "the picture is in the computer's default mode",
+    )
     screen.page.locator("#control-ask").click()
     screen.wait_for_control("mine")
     screen.page.locator("#stage").focus()
