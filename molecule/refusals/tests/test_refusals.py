@@ -157,7 +157,8 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"janus_stun_server": "stun.example:65536"},
-                "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or empty.",
+                "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or "
+                "empty.",
             ),
             (
                 {"ustreamer_h264_bitrate": 5000},
@@ -193,8 +194,8 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"tinypilot_ice_servers": ["stun:stun.example:65536"]},
-                "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as stun:host:3478 or "
-                "turns:host:5349?transport=tcp, with ports from 1 to 65535.",
+                "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
+                "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
             ),
             (
                 {"tinypilot_ice_servers": ["turn:turn.example:3478"]},

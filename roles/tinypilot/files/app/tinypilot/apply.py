@@ -52,9 +52,7 @@ class Applier:
             if fallen:
                 self._write(before)
                 raise Fallen(fallen, not _restart(units))
-            return self._afterwards(
-                name for name in changes if before.get(name) != after.get(name)
-            )
+            return self._afterwards(name for name in changes if before.get(name) != after.get(name))
 
     def reconcile(self) -> list[str]:
         """Forgets what the play has fixed since, or no longer allows, and applies the rest. Returns the units to
