@@ -210,7 +210,7 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
         page.get_by_label(label)
         for label in ("Servers that the browser may use", "Addresses, one in each line")
     )
-    ways.select_option("TURN, with a secret that the servers share with this device")
+    ways.select_option("TURN, with a shared secret")
     addresses.fill("turn:turn.example:65536")
     page.get_by_label("Secret").fill(secret)
     apply.click()
@@ -219,7 +219,7 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
     addresses.fill(address)
     apply.click()
     page.locator("#ice").get_by_text("Applied.").wait_for()
-    page.get_by_text("One is set.").wait_for()
+    page.locator("#turn-secret-hint").wait_for()
     assert [server["urls"] for server in told()] == [[address]]
     # Nothing is typed as the secret now, so it stays.
     addresses.fill(f"stun:stun.example\n{address}")
@@ -228,7 +228,7 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
     assert [server["urls"] for server in told()] == [["stun:stun.example"], [address]]
 
     page.reload()
-    page.get_by_text("One is set.").wait_for()
+    page.locator("#turn-secret-hint").wait_for()
     seen = page.content() + admin.ask("GET", "/api/settings").text + device.journal(60)
     arguments = device.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '")
     assert secret not in seen + arguments

@@ -52,7 +52,7 @@ def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Ca
 
     def tell(urls: list[str], secret: str) -> None:
         page.goto(f"{device.url}settings")
-        ways.select_option("TURN, with a secret that the servers share with this device")
+        ways.select_option("TURN, with a shared secret")
         page.get_by_label("Addresses, one in each line").fill("\n".join(urls))
         page.get_by_label("Secret").fill(secret)
         apply()
