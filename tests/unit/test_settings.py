@@ -8,7 +8,7 @@ import pytest
 from tinypilot import apply, edid
 from tinypilot.settings import Settings
 
-from .conftest import SERVICES, ROLES
+from .conftest import ROLES, SERVICES
 from .test_door import run_command
 
 BITRATE, GOP, RATE = (

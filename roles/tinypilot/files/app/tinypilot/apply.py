@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What only root may do for the page: apply settings, restart, switch off, read the journal. It does one thing and ends.
+"""What only root may do for the page: apply settings, restart, switch off, read the journal. One thing, and it ends.
 
 python3 -m tinypilot.apply answer       one request on standard input, a JSON object in a line, and its answer; systemd
                                         starts it for each connection to a socket that the web app alone may open
@@ -160,9 +160,7 @@ def _journal(units: Sequence[str]) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace").stdout
 
 
-def answer(
-    applier: Applier, services: Sequence[str], line: bytes
-) -> tuple[dict, Sequence[str]]:
+def answer(applier: Applier, services: Sequence[str], line: bytes) -> tuple[dict, Sequence[str]]:
     """What whoever asks is told, and what systemctl is to do after that. The web app has checked already what it
     sends; whoever has taken it over may send anything."""
     try:

@@ -252,9 +252,7 @@ def _described(operation: Operation, view: Callable) -> dict:
     if operation.takes:
         described["requestBody"] = {"required": True, "content": _json(operation.takes)}
     if operation.answers:
-        described["responses"]["200"]["content"] = {
-            operation.media: {"schema": operation.answers}
-        }
+        described["responses"]["200"]["content"] = {operation.media: {"schema": operation.answers}}
     else:
         described["responses"]["204"] = described["responses"].pop("200")
     if getattr(view, "is_public", False):
