@@ -232,7 +232,7 @@ def test_only_new_versions_of_tls_are_spoken(host, version, refusal):
     address = host.check_output("hostname -I").split()[0]
 
     async def shake_hands():
-        _, writer = await asyncio.open_connection(address, 443, ssl=tls)
+        _, writer = await asyncio.open_connection(address, 443, ssl=tls, ssl_handshake_timeout=10)
         writer.close()
 
     if not refusal:
