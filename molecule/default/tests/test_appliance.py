@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import requests
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "playbooks/files"))
 
@@ -417,19 +416,3 @@ def test_the_plugin_holds_between_stub_gateway_and_sink(host):
     )
     host.run("rm -rf /var/tmp/janus_plugin /var/tmp/janus_plugin_build")
     assert tested.rc == 0, tested.stdout + tested.stderr
-
-
-@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
-def test_a_user_of_the_play_can_log_in(host):
-    """Whose password the inventory keeps in a vault."""
-    address = host.check_output("hostname -I").split()[0]
-    answer = requests.post(
-        f"https://{address}/api/login",
-        json={"name": "grace", "password": "amazing grace hopper", "code": ""},
-        headers={"Origin": f"https://{address}"},
-        verify=False,
-        timeout=20,
-    )
-    assert answer.status_code == 200
-    # Whoever uses this device next begins with nobody.
-    assert host.check_output("echo '[]' | tinypilot users-of-play") == "changed"

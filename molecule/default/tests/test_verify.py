@@ -172,14 +172,15 @@ def test_a_computer_that_is_off_is_no_failure(host, broken):
     assert "a moment ago it did" in verify(host, signal_expected=True)["error"]
 
 
-@pytest.fixture(scope="module")
-def ansible(pytestconfig):
-    """Runs a program of Ansible's on this host and returns its output: ansible(program, *arguments)."""
+@pytest.fixture
+def ansible(host, pytestconfig):
+    """Runs a program of Ansible's on this host alone and returns its output: ansible(program, *arguments)."""
+    inventory = f"--inventory={pytestconfig.getoption('ansible_inventory')}"
+    limit = f"--limit={host.check_output('hostname')}"
 
     def run(program, *arguments, **environment):
-        inventory = f"--inventory={pytestconfig.getoption('ansible_inventory')}"
         done = subprocess.run(
-            [Path(sys.executable).with_name(program), inventory, *arguments],
+            [Path(sys.executable).with_name(program), inventory, limit, *arguments],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment},
             capture_output=True,
