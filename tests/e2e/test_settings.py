@@ -318,7 +318,7 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
         arguments = device.sh(f"tr '\\0' ' ' < /proc/{device.main_pid('ustreamer')}/cmdline")
         assert "--h264-bitrate=2500" in arguments
     finally:
-        admin.change("PATCH", "/api/settings", {HOST_NAME: None})
+        admin.change("PATCH", "/api/settings", {HOST_NAME: device.name})
         wait_until(lambda: greets_as(device.name), "the device has its own name again")
         device.wait_until_ready()
 

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tinypilot import audit
@@ -54,27 +54,22 @@ class Applier:
             if fallen:
                 self._write(before)
                 raise Fallen(fallen, not _restart(units))
-            return self._afterwards(name for name in changes if before.get(name) != after.get(name))
+            declared = self.settings.declared()
+            changed = [name for name in changes if before.get(name) != after.get(name)]
+            return [unit for name in changed for unit in declared[name].afterwards]
 
-    def reconcile(self) -> list[str]:
-        """Forgets what the play has fixed since, or no longer allows, and applies the rest. Returns the units to
-        restart then."""
+    def reconcile(self) -> None:
+        """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
         with self._alone():
             before = self.settings.chosen()
             after = {name: value for name, value in before.items() if self._is_allowed(name, value)}
-            forgotten = before.keys() - after.keys()
-            for name in forgotten:
+            for name in before.keys() - after.keys():
                 audit.note("setting_forgotten", f"{name} is as the play has it", setting=name)
             fallen = _restart(self._write(after))
         if fallen:
             sys.exit(
                 f"{fallen} does not run with what was set in the page: `journalctl -u {fallen}`."
             )
-        return self._afterwards(forgotten)
-
-    def _afterwards(self, names: Iterable[str]) -> list[str]:
-        declared = self.settings.declared()
-        return [unit for name in names if name in declared for unit in declared[name].afterwards]
 
     def _is_allowed(self, name: str, value: object) -> bool:
         try:
@@ -201,9 +196,7 @@ def main() -> None:
             time.sleep(FAREWELL_SECONDS)
             _systemctl("--no-block", *then)
     elif command == "reconcile":
-        afterwards = applier.reconcile()
-        if afterwards:
-            _systemctl("--no-block", "restart", *afterwards)
+        applier.reconcile()
 
 
 if __name__ == "__main__":
