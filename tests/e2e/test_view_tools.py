@@ -132,4 +132,5 @@ def test_the_picture_floats_in_a_window_of_its_own_and_comes_back(live: RemoteSc
     expect(live.page.locator("#remote-screen")).to_have_js_property("disablePictureInPicture", True)
     open_menu(live)
     choose_path(live, "MJPEG only")
+    open_menu(live)
     expect(float_button).to_be_disabled()  # only a video can float
