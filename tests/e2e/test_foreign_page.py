@@ -3,15 +3,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from .device import Device
 from .patience import wait_until
 from .people import Client, log_in
-from .remote_screen import RemoteScreen
+from .remote_screen import CHROMIUM, CHROMIUM_FLAGS, RemoteScreen
 from .test_front_door import SOCKETS
 
 # The device made its certificate itself.
@@ -66,6 +68,20 @@ def foreign_page() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture
+def page(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """In a browser with a profile: the other tests' pages are in private windows, which send no cookie to others."""
+    context = browser.browser_type.launch_persistent_context(
+        tmp_path,
+        executable_path=CHROMIUM,
+        headless=False,
+        args=CHROMIUM_FLAGS,
+        ignore_https_errors=True,
+    )
+    yield context.pages[0]
+    context.close()
+
+
 def refused_changes(device: Device, since: float) -> int:
     """How often a foreign page asked for a change, as the audit log has it."""
     return device.sh(f"journalctl --no-pager -o cat -t tinypilot-audit --since=@{since:.0f}").count(
@@ -74,13 +90,12 @@ def refused_changes(device: Device, since: float) -> int:
 
 
 def test_a_foreign_page_neither_shows_nor_hears_nor_changes_anything(
-    new_screen: Callable[..., RemoteScreen], ada: Client, device: Device, foreign_page: str
+    page: Page, ada: Client, device: Device, foreign_page: str
 ):
     began = time.time()
-    screen = new_screen(role=None).open()
+    screen = RemoteScreen(page, device.url).open()
     log_in(screen, "ada")
     screen.wait_until_live()
-    page = screen.page
     sockets = [f"wss://{device.address}/{path}" for path in SOCKETS]
     session, log_out = f"{device.url}api/session", f"{device.url}api/logout"
     # The same on the device's own page, so that it is known to work at all.
