@@ -11,6 +11,9 @@ from .desk import read_desk, text_crc, wait_for_desk
 from .remote_screen import RemoteScreen
 from .test_paths import choose_path
 
+# The device made its certificate itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+
 FOX = "The quick brown fox jumps over the lazy dog"
 # The positions on a US keyboard of what is no letter; @ is where German layouts have it.
 POSITIONS = {" ": ["Space"], "#": ["ShiftLeft", "Digit3"], "@": ["AltRight", "KeyQ"]}
