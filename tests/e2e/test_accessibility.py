@@ -90,6 +90,7 @@ def test_the_doors_pages(new_screen: Callable[..., RemoteScreen], ada: Client, d
     for language in LANGUAGES:
         speak(screen, language)
         page.locator("#power button:enabled").first.wait_for()
+        page.locator("#ice-way").select_option("secret")
         assert_accessible(screen, f"settings in {language}")
     assert_tab_reaches_everything(screen)
 

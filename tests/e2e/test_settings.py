@@ -24,6 +24,7 @@ from .test_door import Client
 ROOT = Path(__file__).parents[2]
 EDID = "ustreamer_edid"
 HOST_NAME = "tinypilot_host_name"
+SERVERS = "tinypilot_ice_servers"
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
     "ustreamer_h264_gop_frames",
@@ -193,6 +194,51 @@ def test_an_edid_reaches_the_device_and_the_picture_follows(
     live.wait_for_frame(captured_after=0, size=(1024, 768))
 
 
+def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
+    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device
+):
+    def told() -> list[dict]:
+        return viewer.ask("GET", "/api/ice-servers").json()["ice_servers"]
+
+    viewer = Client(device, device.cookie())
+    secret, address = "north wind and sun", "turn:turn.example:65535"
+    ran = [device.main_pid(service) for service in SERVICES]
+    page = new_screen(role="admin").page
+    page.goto(f"{device.url}settings")
+    apply = page.locator("#ice").get_by_role("button", name="Apply", disabled=False)
+    ways, addresses = (
+        page.get_by_label(label)
+        for label in ("Servers that the browser may use", "Addresses, one in each line")
+    )
+    ways.select_option("TURN, with a shared secret")
+    addresses.fill("turn:turn.example:65536")
+    page.get_by_label("Secret").fill(secret)
+    apply.click()
+    page.get_by_text("must be a list of URLs such as").wait_for()
+    assert told() == []
+    addresses.fill(address)
+    apply.click()
+    page.locator("#ice").get_by_text("Applied.").wait_for()
+    page.locator("#turn-secret-hint").wait_for()
+    assert [server["urls"] for server in told()] == [[address]]
+    # Nothing is typed as the secret now, so it stays.
+    addresses.fill(f"stun:stun.example\n{address}")
+    apply.click()
+    wait_until(lambda: len(told()) == 2, "a STUN server is there, too")
+    assert [server["urls"] for server in told()] == [["stun:stun.example"], [address]]
+
+    page.reload()
+    page.locator("#turn-secret-hint").wait_for()
+    seen = page.content() + admin.ask("GET", "/api/settings").text + device.journal(60)
+    arguments = device.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ | tr '\\0' ' '")
+    assert secret not in seen + arguments
+    kept = device.sh(f"grep -rls '{secret}' /etc /var/lib /run /tmp", check=False)
+    assert kept.split() == ["/var/lib/kvm-settings/settings.json"]
+    status = device.sh("stat --format='%U %G %a' /var/lib/kvm-settings/settings.json")
+    assert status.split() == ["root", "tinypilot", "640"]
+    assert [device.main_pid(service) for service in SERVICES] == ran
+
+
 def test_a_program_reboots_the_device_with_its_token(
     live: RemoteScreen, admin: Client, device: Device
 ):
@@ -254,7 +300,7 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
     assert greets_as(device.name)
     assert not greets_as("rack-7")
     try:
-        changes = {HOST_NAME: "rack-7", BITRATE: 2500}
+        changes = {HOST_NAME: "rack-7", BITRATE: 2500, SERVERS: ["stun:stun.example"]}
         assert admin.change("PATCH", "/api/settings", changes).status_code == 200
         wait_until(lambda: greets_as("rack-7.local"), "the device has its new name")
         device.wait_until_ready()
@@ -267,6 +313,7 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
         assert totals["changed"] == 0, told
         assert f"{BITRATE} is 2500, not 5000" in told
         assert f"{HOST_NAME} is rack-7, not empty" in told
+        assert f"{SERVERS} is stun:stun.example, not empty" in told
         assert greets_as("rack-7")
         arguments = device.sh(f"tr '\\0' ' ' < /proc/{device.main_pid('ustreamer')}/cmdline")
         assert "--h264-bitrate=2500" in arguments

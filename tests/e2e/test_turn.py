@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +10,8 @@ from playwright.sync_api import Browser
 
 from .device import Device
 from .outside import SECRET, Outside, outside
-from .remote_screen import CHROMIUM_FLAGS, RemoteScreen, new_screen
+from .remote_screen import CHROMIUM_FLAGS, RemoteScreen
+from .remote_screen import new_screen as new_screen_in
 
 # How the newest peer connection's packets come: the local candidate of the pair in use.
 _CANDIDATE = """async () => {
@@ -41,20 +41,29 @@ def far_browser(
 
 
 @pytest.fixture
-def told(device: Device) -> Iterator[Callable[..., None]]:
-    """Tells the web app of ICE servers, as the play does."""
-    file = "/etc/tinypilot/ice.json"
-    before = device.sh(f"cat {file}")
+def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Callable[..., None]]:
+    """Tells the device of TURN servers, as an admin does in the page."""
+    page = new_screen(role="admin").page
+    ways = page.get_by_label("Servers that the browser may use")
 
-    def write(text: str) -> None:
-        device.sh(f"cat > {file} <<'EOF'\n{text}\nEOF\nsystemctl restart tinypilot.service")
+    def apply() -> None:
+        page.locator("#ice").get_by_role("button", name="Apply", disabled=False).click()
+        page.locator("#ice").get_by_text("Applied.").wait_for()
 
-    yield lambda **values: write(json.dumps(values))
-    write(before)
+    def tell(urls: list[str], secret: str) -> None:
+        page.goto(f"{device.url}settings")
+        ways.select_option("TURN, with a shared secret")
+        page.get_by_label("Addresses, one in each line").fill("\n".join(urls))
+        page.get_by_label("Secret").fill(secret)
+        apply()
+
+    yield tell
+    ways.select_option("As the operator has it")
+    apply()
 
 
 def open_from_far(far_browser: Browser, device: Device) -> RemoteScreen:
-    return new_screen(far_browser, device).open()
+    return new_screen_in(far_browser, device).open()
 
 
 @pytest.mark.parametrize("form", ["udp", "tcp", "tls"])
@@ -62,7 +71,7 @@ def test_the_picture_comes_through_turn(
     far_browser: Browser, far_away: Outside, device: Device, told: Callable[..., None], form: str
 ):
     # A STUN server that nobody reaches stops nothing.
-    told(urls=["stun:192.0.2.77:3478", *far_away.urls(form)], turn_secret=SECRET)
+    told(["stun:192.0.2.77:3478", *far_away.urls(form)], SECRET)
     far_away.let_pass(udp_to_turn=form == "udp")
     screen = open_from_far(far_browser, device)
     try:
@@ -98,7 +107,7 @@ def test_the_turn_server_takes_nobody_without_the_secret(
     far_browser: Browser, far_away: Outside, device: Device, told: Callable[..., None]
 ):
     """So the picture above came by credentials that the device made."""
-    told(urls=far_away.urls("udp"), turn_secret="another secret than that")
+    told(far_away.urls("udp"), "another secret than that")
     far_away.let_pass(udp_to_turn=True)
     screen = open_from_far(far_browser, device)
     try:

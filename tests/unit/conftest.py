@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Template
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
 
@@ -64,12 +65,12 @@ def config(tmp_path):
     declarations, door = tmp_path / "declarations", tmp_path / "door"
     declarations.mkdir()
     door.mkdir()
-    for name, declared in declared_by_ustreamer(tmp_path).items():
+    declared_by_roles = {**declared_by_ustreamer(tmp_path), "tinypilot": declared_by_tinypilot()}
+    for name, declared in declared_by_roles.items():
         (declarations / f"{name}.json").write_text(json.dumps(declared))
     return Config(
         name="rack <3>",
         door_file=door / "door.sqlite",
-        ice_file=tmp_path / "ice.json",
         settings_declarations=declarations,
         settings_dir=tmp_path,
         settings_socket=tmp_path / "apply.sock",
@@ -93,6 +94,21 @@ def declared_by_ustreamer(folder):
             "environment_file": str(folder / "edid.env"),
             "play": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
             "patterns": variables["__ustreamer_patterns"],
+        },
+    }
+
+
+def declared_by_tinypilot():
+    variables = yaml.safe_load((ROLES / "tinypilot/vars/main.yml").read_text())
+    defaults = yaml.safe_load((ROLES / "tinypilot/defaults/main.yml").read_text())
+    declared = variables["__tinypilot_settings"]
+    return {
+        **declared,
+        "fixed": [],
+        "play": {name: defaults[name] for name in declared["play"]},
+        "patterns": {
+            name: [Template(pattern).render(variables), words]
+            for name, (pattern, words) in variables["__tinypilot_patterns"].items()
         },
     }
 

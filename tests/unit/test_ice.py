@@ -6,7 +6,6 @@ import hmac
 import json
 
 import pytest
-from tinypilot.app import create_app
 from tinypilot.ice import IceServers
 
 STUN = "stun:stun.example:3478"
@@ -14,15 +13,15 @@ TURN = ["turn:turn.example:3478", "turns:turn.example:5349?transport=tcp"]
 
 
 @pytest.fixture
-def ask(config, clock, browser):
-    """Asks the route as somebody with a session would, of a device with these values in its file."""
+def ask(config, inside):
+    """Asks the route as somebody with a session would, of a device whose play has these values."""
 
     def ask(**values):
-        config.ice_file.write_text(json.dumps({"urls": [], **values}))
-        app = create_app(config)
-        page = type(browser())(app, "192.0.2.1")
-        page.has(app.extensions["door"].new_play_session("viewer", 3600))
-        answer = page.ask("GET", "/api/ice-servers")
+        file = config.settings_declarations / "tinypilot.json"
+        declared = json.loads(file.read_text())
+        declared["play"].update({f"tinypilot_{name}": value for name, value in values.items()})
+        file.write_text(json.dumps(declared))
+        answer = inside().ask("GET", "/api/ice-servers")
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"] == "no-store"
         return answer.get_json()["ice_servers"]
@@ -34,7 +33,8 @@ def test_on_a_lan_there_are_none(ask):
     assert ask() == []
 
 
-def test_without_a_file_there_are_none(inside):
+def test_where_nothing_is_said_there_are_none(inside, config):
+    (config.settings_declarations / "tinypilot.json").unlink()
     assert inside().ask("GET", "/api/ice-servers").get_json() == {"ice_servers": []}
 
 
@@ -43,11 +43,11 @@ def test_they_are_for_whoever_has_a_session_alone(browser):
 
 
 def test_stun_needs_no_credentials(ask):
-    assert ask(urls=[STUN], turn_secret="not for STUN") == [{"urls": [STUN]}]
+    assert ask(ice_servers=[STUN], turn_secret="not for STUN") == [{"urls": [STUN]}]
 
 
 def test_a_user_name_and_a_password_are_handed_on(ask):
-    assert ask(urls=[STUN, *TURN], turn_user="kvm", turn_password='a b"c') == [
+    assert ask(ice_servers=[STUN, *TURN], turn_user="kvm", turn_password='a b"c') == [
         {"urls": [STUN]},
         {"urls": TURN, "username": "kvm", "credential": 'a b"c'},
     ]
@@ -55,7 +55,7 @@ def test_a_user_name_and_a_password_are_handed_on(ask):
 
 def test_a_shared_secret_makes_credentials_for_an_hour(ask, clock):
     secret = "north wind and sun"
-    [first] = ask(urls=TURN, turn_secret=secret)
+    [first] = ask(ice_servers=TURN, turn_secret=secret)
     assert first["urls"] == TURN
     expiry, _, name = first["username"].partition(":")
     assert int(expiry) == clock.now + 3600
@@ -64,7 +64,7 @@ def test_a_shared_secret_makes_credentials_for_an_hour(ask, clock):
     assert secret not in json.dumps(first)
     # Another session is somebody else, and later ones are good for longer.
     clock.pass_by(60)
-    [second] = ask(urls=TURN, turn_secret=secret)
+    [second] = ask(ice_servers=TURN, turn_secret=secret)
     later, _, other = second["username"].partition(":")
     assert int(later) == clock.now + 3600
     assert other != name

@@ -17,14 +17,28 @@ BITRATE, GOP, RATE = (
     "ustreamer_frame_rate",
 )
 
+SERVERS, SECRET, USER, PASSWORD = (
+    "tinypilot_ice_servers",
+    "tinypilot_turn_secret",
+    "tinypilot_turn_user",
+    "tinypilot_turn_password",
+)
+TURN = ["turn:turn.example:65535", "turns:[2001:db8::1]:5349?transport=tcp"]
+NORTH_WIND = "north wind and sun"
+
 EDID = "ustreamer_edid"
 EDIDS = sorted((ROLES / "ustreamer/files").glob("edid_*.hex"))
 
 
 def fix(config, *names):
     """As the play does with tinypilot_settings_fixed."""
-    file = config.settings_declarations / "tinypilot.json"
-    file.write_text(json.dumps({"fixed": names, "play": {}}))
+    declare(config, "tinypilot", fixed=names)
+
+
+def declare(config, role, **values):
+    """As the play does."""
+    file = config.settings_declarations / f"{role}.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
 
 
 # --- As programs see it ---
@@ -37,6 +51,7 @@ def test_settings_say_what_the_play_has_and_within_which_bounds(inside):
         "play": 5000,
         "is_set": False,
         "fixed": False,
+        "secret": False,
         "choices": {},
         "schema": {"type": "integer", "minimum": 25, "maximum": 20000},
     }
@@ -105,6 +120,18 @@ WRONG = [
     ({BITRATE: [5000]}, "a whole number"),
     ({BITRATE: 10**400}, "a whole number"),
     ({BITRATE: 8000, GOP: -1}, f"{GOP} must be a whole number from 0 to 60"),
+    ({SERVERS: TURN[0]}, "a list of URLs"),
+    ({SERVERS: [TURN]}, "a list of URLs"),
+    ({SERVERS: [7]}, "a list of URLs"),
+    ({SERVERS: [f"{TURN[0]}\n"]}, "a list of URLs"),
+    ({SERVERS: ["turn.example:3478"]}, "a list of URLs"),
+    ({SERVERS: ["stun:stun.example?transport=udp"]}, "a list of URLs"),
+    ({SERVERS: ["turn:ada:secret@turn.example"]}, "a list of URLs"),
+    ({SERVERS: ["stun:stun.example:0"]}, "with ports from 1 to 65535"),
+    ({SERVERS: ["stun:stun.example:65536"]}, "with ports from 1 to 65535"),
+    ({SERVERS: ["turns:[2001:db8::1]:99999?transport=tcp"]}, "with ports from 1 to 65535"),
+    ({SECRET: "too short"}, f"{SECRET} must be text of 16 to 256 ASCII characters"),
+    ({USER: "\ud800"}, f"{USER} must be text of at most 256 ASCII characters"),
 ]
 
 
@@ -134,6 +161,80 @@ def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
         answer = inside("admin").ask("PATCH", "/api/settings", {"tinypilot_host_name": "rack"})
         assert answer.status_code == 200
     assert systemd.commands == [["restart", "tinypilot.service"], ()]
+
+
+# --- STUN and TURN ---
+
+
+def ice_servers(browser):
+    return browser.ask("GET", "/api/ice-servers").get_json()["ice_servers"]
+
+
+def test_turn_is_in_the_next_answer_and_nothing_is_restarted(inside, root, systemd):
+    admin, viewer = inside("admin"), inside()
+    changes = {SERVERS: ["stun:stun.example", *TURN], SECRET: NORTH_WIND}
+    assert admin.ask("PATCH", "/api/settings", changes).status_code == 200
+    stun, turn = ice_servers(viewer)
+    assert (stun, turn["urls"]) == ({"urls": ["stun:stun.example"]}, TURN)
+    login = {SECRET: "", USER: "kvm", PASSWORD: "sesame"}
+    assert admin.ask("PATCH", "/api/settings", login).status_code == 200
+    assert ice_servers(viewer)[1] == {"urls": TURN, "username": "kvm", "credential": "sesame"}
+    as_the_play = dict.fromkeys([SERVERS, SECRET, USER, PASSWORD])
+    assert admin.ask("PATCH", "/api/settings", as_the_play).status_code == 200
+    assert ice_servers(viewer) == []
+    assert systemd.restarts == []
+    assert not any(systemd.commands)
+
+
+def test_secrets_are_told_to_nobody(inside, root, config, audited, monkeypatch, capsys):
+    sesame = "open, sesame, as in the play"
+    declare(config, "tinypilot", play={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})
+    admin = inside("admin")
+    refused = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND})
+    assert (refused.status_code, "both are set" in refused.get_json()["error"]) == (400, True)
+    taken = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND, PASSWORD: ""})
+    settings = taken.get_json()["settings"]
+    facts = {name: settings[name] for name in (SECRET, PASSWORD)}
+    assert [(each["secret"], each["value"], each["play"]) for each in facts.values()] == [
+        (True, True, False),
+        (True, False, True),
+    ]
+    paths = ("/settings", "/api/settings", "/api/openapi.json", "/api/ice-servers")
+    pages = [admin.ask("GET", path).get_data(as_text=True) for path in paths]
+    assert '<p class="quiet" id="turn-secret-hint">One is set.' in pages[0]
+    told = run_command(monkeypatch, capsys, config, "", "settings")
+    assert f"{SECRET} is another secret, not empty\n" in told
+    assert f"{PASSWORD} is empty, not the secret" in told
+    everything = json.dumps([*pages, refused.text, taken.text, told, audited])
+    assert NORTH_WIND not in everything
+    assert sesame not in everything
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({SERVERS: TURN}, f"The TURN server {TURN[0]} needs a secret"),
+        ({SERVERS: TURN, USER: "kvm"}, "needs a secret, or a user name and a password."),
+        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either a secret or a user name"),
+        ({SECRET: NORTH_WIND}, "and no TURN server"),
+        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "and no TURN server"),
+    ],
+)
+def test_addresses_and_credentials_belong_together(inside, root, config, changes, sentence):
+    answer = inside("admin").ask("PATCH", "/api/settings", changes)
+    assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
+    assert not Settings.from_config(config).chosen()
+
+
+def test_without_its_credentials_a_turn_server_is_left_out(inside, root, config):
+    """As when the play has fixed them since."""
+    changes = {SERVERS: ["stun:stun.example", *TURN], SECRET: NORTH_WIND}
+    assert inside("admin").ask("PATCH", "/api/settings", changes).status_code == 200
+    fix(config, SECRET)
+    root.reconcile()
+    assert ice_servers(inside()) == [{"urls": ["stun:stun.example"]}]
+    # And no other setting is held up by it.
+    assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
 
 
 # --- Power ---
@@ -268,12 +369,6 @@ def test_what_the_operator_fixes_is_as_the_play_has_it(inside, root, systemd, co
     assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
     page = admin.ask("GET", "/settings").get_data(as_text=True)
     assert "Fixed by the operator." in page
-
-
-def test_what_is_fixed_must_be_a_setting(applier, config):
-    fix(config, "ustreamer_bitrate")
-    with pytest.raises(SystemExit, match=r"names ustreamer_bitrate: it must name some of .*kbps"):
-        applier.reconcile()
 
 
 def test_settings_are_for_root_and_the_web_app_alone(applier, config):

@@ -155,10 +155,10 @@ def test_nothing_dynamic_is_cached(client, path):
 
 def test_config_is_read_from_its_file(tmp_path, monkeypatch):
     file = tmp_path / "web.json"
-    file.write_text('{"name": "rack", "ice_file": "/run/ice.json"}')
+    file.write_text('{"name": "rack", "settings_dir": "/run/settings"}')
     monkeypatch.setenv("TINYPILOT_CONFIG", str(file))
     config = Config.from_environment()
-    assert config == Config(name="rack", ice_file=Path("/run/ice.json"))
+    assert config == Config(name="rack", settings_dir=Path("/run/settings"))
     assert config.idle_minutes == 60
 
 

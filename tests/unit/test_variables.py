@@ -79,6 +79,20 @@ def test_the_wiring_file_sets_only_what_exists():
     assert load("inventory/group_vars/kvm.yml").keys() <= known
 
 
+def test_the_wiring_file_names_the_settings_of_other_roles():
+    wired = load("inventory/group_vars/kvm.yml")["tinypilot_settings_of_others"]
+    declared = [
+        name
+        for role in ROLES
+        if role != "tinypilot"
+        for file in (ROOT / "roles" / role / "vars").rglob("*.yml")
+        for key, value in load(file.relative_to(ROOT)).items()
+        if key.endswith("_settings")
+        for name in value["play"]
+    ]
+    assert sorted(wired) == sorted(declared)
+
+
 def test_the_documented_variables_are_those_of_the_roles():
     made = subprocess.run(
         [sys.executable, ROOT / "tools/make_variables_doc.py"],

@@ -162,8 +162,9 @@ def assert_refused(host, variables, sentence):
                 "janus_rtp_port_first is 20063 and janus_rtp_port_last is 20063: the last must be above the first.",
             ),
             (
-                {"janus_stun_server": "stun.example"},
-                "janus_stun_server is 'stun.example': it must be host:port or empty.",
+                {"janus_stun_server": "stun.example:65536"},
+                "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or "
+                "empty.",
             ),
             (
                 {"ustreamer_h264_bitrate": 5000},
@@ -198,9 +199,9 @@ def assert_refused(host, variables, sentence):
                 "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
             ),
             (
-                {"tinypilot_ice_servers": ["turn.example:3478"]},
-                "tinypilot_ice_servers is ['turn.example:3478']: it must be a list of URLs such as stun:host:3478 or "
-                "turns:host:5349?transport=tcp.",
+                {"tinypilot_ice_servers": ["stun:stun.example:65536"]},
+                "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
+                "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
             ),
             (
                 {"tinypilot_ice_servers": ["turn:turn.example:3478"]},
@@ -213,7 +214,11 @@ def assert_refused(host, variables, sentence):
             ),
             (
                 {"tinypilot_turn_secret": "short"},
-                "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 characters, or empty.",
+                "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 ASCII characters, or empty.",
+            ),
+            (
+                {"tinypilot_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"]},
+                "tinypilot_settings_fixed names ustreamer_bitrate: it must name some of tinypilot_ice_servers,",
             ),
             (
                 {"emulated_hardware_allowed": False},

@@ -9,7 +9,7 @@ const { Backoff } = await import(new URL('backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
-const { readEdid, readNumbers } = await import(new URL('settings-form.js', modules));
+const { readEdid, readIce, readNumbers } = await import(new URL('settings-form.js', modules));
 const { t } = await import(new URL('../door/words.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
@@ -287,6 +287,27 @@ group('settings that were typed', () => {
 
   for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
     test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
+
+  const sent = (typed) => {
+    const { tinypilot_ice_servers: servers, ...credentials } = JSON.parse(JSON.stringify(readIce(typed)));
+    return [servers, ...['secret', 'user', 'password'].map((name) => credentials[`tinypilot_turn_${name}`])];
+  };
+  const typed = { servers: ' stun:a \r\n\nturn:b', secret: 'one', user: 'ada', password: 'two' };
+
+  for (const [way, changes] of [
+    ['', [null, null, null, null]],
+    ['none', [[], '', '', '']],
+    ['stun', [['stun:a', 'turn:b'], '', '', '']],
+    ['secret', [['stun:a', 'turn:b'], 'one', '', '']],
+    ['login', [['stun:a', 'turn:b'], '', 'ada', 'two']],
+  ])
+    test(`are STUN and TURN servers, way "${way}"`, () => assert.deepEqual(sent({ ...typed, way }), changes));
+
+  test('are no new secret or password where none was typed', () => {
+    const nothing = { ...typed, secret: '', password: '' };
+    assert.deepEqual(sent({ ...nothing, way: 'secret' }), [['stun:a', 'turn:b'], undefined, '', '']);
+    assert.deepEqual(sent({ ...nothing, way: 'login' }), [['stun:a', 'turn:b'], '', 'ada', undefined]);
+  });
 
   test('are an EDID, binary or as hexadecimal text', () => {
     assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');

@@ -24,7 +24,7 @@ LONGEST_SESSION_MINUTES = 60
 
 
 def _shown(value: object) -> str:
-    text = str(value) or "empty"
+    text = (", ".join(value) if isinstance(value, list) else str(value)) or "empty"
     return text if len(text) <= 64 else f"{text[:32]}…"
 
 
@@ -56,9 +56,14 @@ def main() -> None:
         return
     config = Config.from_environment()
     if arguments.command == "settings":
-        for name, facts in Settings.from_config(config).described().items():
-            if facts["value"] != facts["play"]:
-                print(f"{name} is {_shown(facts['value'])}, not {_shown(facts['play'])}")
+        settings = Settings.from_config(config)
+        in_force = settings.in_force()
+        for name, setting in settings.declared().items():
+            here, there = in_force[name], setting.play
+            if here != there:
+                if setting.secret:
+                    here, there = here and "another secret", there and "the secret"
+                print(f"{name} is {_shown(here)}, not {_shown(there)}")
         return
     door = Door.from_config(config)
     if arguments.command == "setup-code":

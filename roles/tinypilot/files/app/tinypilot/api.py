@@ -3,9 +3,11 @@
 
 import time
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from tinypilot.access import session
+from tinypilot.ice import IceServers
+from tinypilot.settings_api import settings
 
 STARTED = time.time()
 
@@ -22,5 +24,5 @@ def health():
 @blueprint.get("/ice-servers")
 def ice_servers():
     """STUN and TURN servers for one connection: credentials may be short-lived."""
-    known = current_app.extensions["ice_servers"]
+    known = IceServers.from_settings(settings().in_force())
     return {"ice_servers": known.for_session(session().number)}

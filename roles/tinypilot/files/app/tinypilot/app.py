@@ -7,7 +7,6 @@ from werkzeug.exceptions import HTTPException
 from tinypilot import access, accounts, api, openapi, pages, settings_api, words
 from tinypilot.config import Config
 from tinypilot.door import Door
-from tinypilot.ice import IceServers
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -15,7 +14,6 @@ def create_app(config: Config | None = None) -> Flask:
     config = app.config["TINYPILOT"] = config or Config.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     access.install(app, Door.from_config(config))
-    app.extensions["ice_servers"] = IceServers.from_file(config.ice_file)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(accounts.blueprint)

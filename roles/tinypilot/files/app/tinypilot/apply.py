@@ -61,12 +61,6 @@ class Applier:
     def reconcile(self) -> None:
         """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
         with self._alone():
-            unknown = self.settings.fixed() - self.settings.declared().keys()
-            if unknown:
-                sys.exit(
-                    f"tinypilot_settings_fixed names {', '.join(sorted(unknown))}: it must name some of "
-                    f"{', '.join(self.settings.declared())}."
-                )
             before = self.settings.chosen()
             after = {name: value for name, value in before.items() if self._is_allowed(name, value)}
             for name in before.keys() - after.keys():

@@ -13,7 +13,6 @@ DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
 PATHS = (
     "door_file",
-    "ice_file",
     "janus_socket",
     "janus_token_file",
     "settings_declarations",
@@ -29,15 +28,13 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """`name` is shown to people; `ice_file` names STUN and TURN servers, with a secret (ice.py); `door_file` is
-    what the door remembers; `janus_token_file` holds the secret that Janus' tokens are signed with; in
-    `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to
-    `settings_socket` listens who applies it; `services` are the units that a person may restart; a session
-    ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
-    has not used them for so many seconds."""
+    """`name` is shown to people; `door_file` is what the door remembers; `janus_token_file` holds the secret that
+    Janus' tokens are signed with; in `settings_declarations` is what may be set in the page, in `settings_dir`
+    what is set, and to `settings_socket` listens who applies it; `services` are the units that a person may
+    restart; a session ends so many minutes after its last use, and after its beginning; the controls may be
+    taken from whoever has not used them for so many seconds."""
 
     name: str
-    ice_file: Path = Path("/etc/tinypilot/ice.json")
     door_file: Path = Path("/var/lib/tinypilot/door.sqlite")
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")

@@ -52,10 +52,11 @@ WHO = {
     "additionalProperties": False,
 }
 SETTING = _object(
-    value={},
-    play={"description": "What the operator's play says."},
+    value={"description": "What counts; of a secret, whether there is one."},
+    play={"description": "What the operator's play says, likewise."},
     is_set={**BOOL, "description": "Whether it was set here, which is stronger than the play."},
     fixed={**BOOL, "description": "Whether the operator forbids to set it here."},
+    secret={**BOOL, "description": "Whether it can be set and never be asked for."},
     choices={"type": "object", "description": "Good values, by name."},
     schema={"type": "object", "description": "What may be set, as JSON Schema."},
 )

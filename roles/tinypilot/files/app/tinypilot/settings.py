@@ -19,9 +19,9 @@ from tinypilot.refusal import Refused
 @dataclass(frozen=True)
 class Setting:
     """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
-    and words for it; `choices` are good values by what people call them; `unit` reads the value from
-    `environment_file`; units `afterwards` are restarted when whoever asked has been told; a `fixed` one is the
-    operator's alone."""
+    of texts, or of the texts of a list, and words for it; `choices` are good values by what people call them; `unit`
+    reads the value from `environment_file`; units `afterwards` are restarted when whoever asked has been told; a
+    `fixed` one is the operator's alone; a `secret` one goes to nobody who asks."""
 
     play: object
     bounds: tuple
@@ -30,6 +30,7 @@ class Setting:
     afterwards: tuple[str, ...]
     environment_file: Path | None
     fixed: bool
+    secret: bool
 
     def check(self, name: str, value: object) -> None:
         """Raises Refused if the value is wrong, and never shows it: it may be secret."""
@@ -44,8 +45,16 @@ class Setting:
                     lowest=one,
                     highest=other,
                 )
-        elif not isinstance(value, str) or not re.fullmatch(one, value):
+            return
+        texts = value if isinstance(self.play, list) else [value]
+        if not isinstance(texts, list) or not all(
+            isinstance(text, str) and re.fullmatch(one, text) for text in texts
+        ):
             raise Refused(400, "{name} must be {what}.", name=name, what=other)
+
+    def shown(self, value: object) -> object:
+        """What may be told of a value: of a secret, whether there is one."""
+        return bool(value) if self.secret else value
 
     @property
     def schema(self) -> dict:
@@ -53,7 +62,11 @@ class Setting:
         one, other = self.bounds
         if isinstance(self.play, int):
             return {"type": "integer", "minimum": one, "maximum": other}
-        return {"type": "string", "pattern": f"^(?:{one})$", "description": other}
+        text = {"type": "string", "pattern": f"^(?:{one})$"}
+        if isinstance(self.play, list):
+            return {"type": "array", "items": text, "description": other}
+        secrecy = {"format": "password", "writeOnly": True} if self.secret else {}
+        return {**text, "description": other, **secrecy}
 
 
 class Settings:
@@ -71,12 +84,9 @@ class Settings:
             for file in sorted(self._declarations.glob("*.json"))
         ]
 
-    def fixed(self) -> set[str]:
-        """What the operator has forbidden to set here."""
-        return {name for role in self._roles() for name in role.get("fixed", [])}
-
     def declared(self) -> dict[str, Setting]:
-        fixed = self.fixed()
+        roles = self._roles()
+        fixed = {name for role in roles for name in role.get("fixed", ())}
         return {
             name: Setting(
                 play,
@@ -86,8 +96,9 @@ class Settings:
                 tuple(role.get("afterwards", ())),
                 Path(role["environment_file"]) if "environment_file" in role else None,
                 name in fixed,
+                name in role.get("secrets", ()),
             )
-            for role in self._roles()
+            for role in roles
             for name, play in role["play"].items()
         }
 
@@ -97,6 +108,14 @@ class Settings:
             return json.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+
+    def in_force(self, changes: Mapping[str, object] | None = None) -> dict[str, object]:
+        """What counts, by name, secrets too; or what would, with these changes."""
+        chosen = {**self.chosen(), **(changes or {})}
+        return {
+            name: setting.play if chosen.get(name) is None else chosen[name]
+            for name, setting in self.declared().items()
+        }
 
     def check(self, changes: Mapping[str, object]) -> None:
         """Raises Refused if anything is wrong with {name: value, or None for the play's}."""
@@ -117,13 +136,14 @@ class Settings:
 
     def described(self) -> dict[str, dict]:
         """All settings, for people and programs."""
-        chosen = self.chosen()
+        chosen, in_force = self.chosen(), self.in_force()
         return {
             name: {
-                "value": chosen.get(name, setting.play),
-                "play": setting.play,
+                "value": setting.shown(in_force[name]),
+                "play": setting.shown(setting.play),
                 "is_set": name in chosen,
                 "fixed": setting.fixed,
+                "secret": setting.secret,
                 "choices": setting.choices,
                 "schema": setting.schema,
             }

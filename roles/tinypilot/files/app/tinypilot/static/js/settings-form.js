@@ -15,6 +15,20 @@ export function readNumbers(typed, bounds) {
   return { changes };
 }
 
+const ICE = ['tinypilot_ice_servers', 'tinypilot_turn_secret', 'tinypilot_turn_user', 'tinypilot_turn_password'];
+
+// Of STUN and TURN. What does not belong to the chosen way is emptied. What is undefined is not sent and so stays: a
+// secret or a password of which nothing was typed.
+export function readIce({ way, servers, secret, user, password }) {
+  if (way === '') return Object.fromEntries(ICE.map((name) => [name, null]));
+  return {
+    tinypilot_ice_servers: way === 'none' ? [] : servers.split(/\s+/).filter(Boolean),
+    tinypilot_turn_secret: way === 'secret' ? secret || undefined : '',
+    tinypilot_turn_user: way === 'login' ? user : '',
+    tinypilot_turn_password: way === 'login' ? password || undefined : '',
+  };
+}
+
 // The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text.
 export function readEdid(bytes) {
   if (bytes[0] === 0 && bytes[1] === 255) return [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');

@@ -3,7 +3,7 @@
 
 import { ask, askWhoIAm, onSubmit, Refusal } from '/static/door/ask.js';
 import { t } from '/static/door/words.js';
-import { readEdid, readNumbers } from './settings-form.js';
+import { readEdid, readIce, readNumbers } from './settings-form.js';
 
 const LARGEST_FILE_BYTES = 4096;
 const LOOK_MS = 1000;
@@ -14,8 +14,9 @@ async function change(form, changes) {
   const done = form.querySelector('.done');
   done.textContent = t('Being applied…');
   try {
-    await ask('PATCH', '/api/settings', changes);
+    const { settings } = await ask('PATCH', '/api/settings', changes);
     done.textContent = t('Applied.');
+    return settings;
   } catch (refusal) {
     done.textContent = '';
     throw refusal;
@@ -44,6 +45,23 @@ async function applyEdid(form, { choice, file }) {
 }
 
 const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: name.trim().toLowerCase() || null });
+
+// --- STUN and TURN ---
+
+function showFieldsOfWay() {
+  const { disabled, value } = byId('ice-way');
+  for (const field of byId('ice').querySelectorAll('[data-ways]')) {
+    field.hidden = disabled || !field.dataset.ways.split(' ').includes(value);
+  }
+}
+
+async function applyIce(form, typed) {
+  const settings = await change(form, readIce(typed));
+  for (const name of ['secret', 'password']) {
+    form.elements[name].value = '';
+    byId(`turn-${name}-hint`).hidden = !settings[`tinypilot_turn_${name}`].value;
+  }
+}
 
 // --- Tokens ---
 
@@ -109,13 +127,17 @@ async function power(action) {
 
 // --- All of it ---
 
-const FORMS = { video: applyNumbers, 'host-name': applyHostName, edid: applyEdid, 'add-token': addToken };
+const FORMS = { video: applyNumbers, 'host-name': applyHostName, edid: applyEdid, ice: applyIce, 'add-token': addToken };
 
 askWhoIAm().then(({ role }) => {
   if (!role) location.replace('/login');
   for (const [id, send] of Object.entries(FORMS)) {
     const form = byId(id);
     if (form) onSubmit(form, (typed) => send(form, typed));
+  }
+  if (byId('ice')) {
+    showFieldsOfWay();
+    byId('ice-way').addEventListener('change', showFieldsOfWay);
   }
   for (const button of byId('power').children) {
     button.disabled = false;
