@@ -9,11 +9,12 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from .patience import NeverHappened, wait_until
 
 SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-input", "nginx")
+ROOT = Path(__file__).parents[2]
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
@@ -205,6 +206,15 @@ class Device:
 
     def _set_links(self, state: str) -> None:
         self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")
+
+    # --- How it is provisioned ---
+
+    @property
+    def inventory(self) -> Path:
+        """Of the scenario that the device belongs to, or of `make appliance`."""
+        scenarios = (ROOT / "molecule").glob("*/inventory/hosts.yml")
+        mine = (file.parent for file in scenarios if f" {self.name}:" in file.read_text())
+        return next(mine, ROOT / "inventory/virtual.yml")
 
     # --- Its default state ---
 

@@ -80,7 +80,7 @@ def run_play(device: Device, folder: Path, *arguments: str) -> tuple[dict, str]:
     done = subprocess.run(
         [
             Path(sys.executable).with_name("ansible-playbook"),
-            f"--inventory={ROOT / 'inventory/virtual.yml'}",
+            f"--inventory={device.inventory}",
             f"--inventory={inventory}",
             f"--limit={device.name}",
             *arguments,
