@@ -205,7 +205,7 @@ def test_an_authority_that_is_none_is_told(new_client, server):
             "Challenge did not pass for kvm.example.org: Connection refused",
         ),
         (
-            "Error creating new order:\nUrl: https://acme.example/order\nData: b'{\"protected\": \"e30\"}'\n"
+            'Error creating new order:\nUrl: https://acme.example/order\nData: b\'{"protected": "e30"}\'\n'
             "Response Code: 400\nResponse: {'detail': \"can't sign for kvm.test\", 'status': 400}",
             "Error creating new order: can't sign for kvm.test",
         ),

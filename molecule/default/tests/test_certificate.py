@@ -104,7 +104,9 @@ def make_with_acme(host, make):
 
 
 def shown_by(host):
-    return host.check_output(f"openssl x509 -in {FOLDER}/certificate.pem -noout -issuer -nameopt RFC2253")
+    return host.check_output(
+        f"openssl x509 -in {FOLDER}/certificate.pem -noout -issuer -nameopt RFC2253"
+    )
 
 
 def test_what_an_acme_server_signed_is_shown_with_its_chain_and_left_alone(

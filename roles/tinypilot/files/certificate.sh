@@ -47,8 +47,8 @@ hosts() { printf '"%s" 0;\n' "$host" "$host.local"; }
 public_key_of() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null; }
 public_key() { openssl pkey -in "$key" -pubout 2>/dev/null; }
 
-# ACME servers want names in small letters.
-requested_names=$(echo "$alternative_names" | tr '[:upper:]' '[:lower:]')
+# ACME servers want names in small letters, and know no addresses.
+requested_names=DNS:$(echo "$*" | tr '[:upper:]' '[:lower:]' | sed 's/ /,DNS:/g')
 request_serves() {
     [ -z "${REQUEST:-}" ] || {
         [ "$(openssl req -in "$REQUEST" -noout -pubkey 2>/dev/null)" = "$(public_key)" ] &&
