@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Everything that `make test` promises, stage by stage.
 
-Two lanes of stages run at once: a lane waits much, for packages to be unpacked and services to start. The stages
-with browsers come after them, one by one: a network that is made or removed on this machine breaks what a browser
-loads. What a stage prints is shown in one piece when it ends, and is in build/stages while it runs. The virtual Pis
-of the tests are removed at the end, also after a failure; what a failed test leaves behind is in build/failures.
+Two lanes of stages run at once: a lane waits much, for packages to be unpacked, services to start and builds to fail.
+All virtual Pis are made before and removed afterwards, also after a failure, because a network that comes or goes on
+this machine breaks what a browser loads. What a stage prints is shown in one piece when it ends, and is in build/stages
+while it runs; what a failed test leaves behind is in build/failures.
 """
 
 import os
@@ -25,23 +25,22 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 SCENARIOS = ("refusals", "default", "standin")
-# The image that the others share is made once.
-FIRST = ("the base image", "molecule create --scenario-name refusals")
+FIRST = tuple(
+    (f"virtual Pis of {name}", f"molecule create --scenario-name {name}") for name in SCENARIOS
+)
 LANES = (
     (
         (
             "a bare host becomes an appliance",
-            "molecule test --scenario-name default --destroy=never",
+            "molecule test --destroy=never --scenario-name default",
         ),
+        ("a browser and viewers use it", "pytest tests/e2e --device=kvm-default"),
     ),
     (
         ("lint and unit tests", "make --no-print-directory check"),
-        ("wrong input is refused", "molecule test --scenario-name refusals"),
+        ("wrong input is refused", "molecule test --destroy=never --scenario-name refusals"),
+        ("builds that go wrong", "molecule test --destroy=never --scenario-name standin"),
     ),
-)
-LAST = (
-    ("a browser and viewers use it", "pytest tests/e2e --device=kvm-default"),
-    ("builds that go wrong", "molecule test --scenario-name standin"),
 )
 
 running: set[subprocess.Popen] = set()
@@ -86,11 +85,7 @@ def end(signal_number: int, _: object) -> None:
     sys.exit(f"ended by {signal.Signals(signal_number).name}")
 
 
-def clean_up() -> None:
-    ended.set()
-    for stage in list(running):
-        os.killpg(stage.pid, signal.SIGTERM)
-        stage.wait()
+def remove_hosts() -> None:
     for scenario in SCENARIOS:
         subprocess.run(
             ["molecule", "destroy", "--scenario-name", scenario],
@@ -98,6 +93,14 @@ def clean_up() -> None:
             env=ENVIRONMENT,
             capture_output=True,
         )
+
+
+def clean_up() -> None:
+    ended.set()
+    for stage in list(running):
+        os.killpg(stage.pid, signal.SIGTERM)
+        stage.wait()
+    remove_hosts()
     # Under sudo: what the tests built is the user's to build again.
     subprocess.run(["chown", "--recursive", "--reference=Makefile", BUILD], cwd=ROOT, check=True)
 
@@ -109,15 +112,15 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     try:
-        verdicts = [run(*FIRST)]
+        # A run that was ended by force may have left some.
+        remove_hosts()
+        verdicts = [all(run(*stage) for stage in FIRST)]
         if verdicts[0]:
             lanes = [threading.Thread(target=run_lane, args=(lane, verdicts)) for lane in LANES]
             for lane in lanes:
                 lane.start()
             for lane in lanes:
                 lane.join()
-        if all(verdicts):
-            run_lane(LAST, verdicts)
     finally:
         clean_up()
     seconds = f"{time.monotonic() - began:.0f} s"

@@ -24,7 +24,8 @@ remove_hosts() {
     chown --recursive --reference=Makefile build
 }
 trap remove_hosts EXIT
-
+# A run that was ended by force may have left some.
+remove_hosts
 molecule test --scenario-name upstream --destroy=never
 # The last pair that was tried is the newest one again.
 molecule converge --scenario-name upstream

@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass, field
 import aiohttp
 import yarl
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.exceptions import OperationError
 from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 
@@ -46,6 +47,22 @@ CLOCK_BITS = 40
 
 class ChainError(Exception):
     """A link of the chain is broken; the text is a sentence for a person."""
+
+
+def with_one_fmtp_each(sdp: str) -> str:
+    """The offer with one line of parameters for each payload type: uStreamer's own plugin writes several before 6.51,
+    and aiortc, other than browsers, reads the last alone."""
+    lines: list[str] = []
+    found: dict[str, int] = {}
+    for line in sdp.splitlines():
+        key, _, parameters = line.partition(" ")
+        if key.startswith("a=fmtp:") and key in found:
+            lines[found[key]] += f";{parameters}"
+            continue
+        if key.startswith("a=fmtp:"):
+            found[key] = len(lines)
+        lines.append(line)
+    return "\r\n".join(lines) + "\r\n"
 
 
 def crc16(data: bytes) -> int:
@@ -176,6 +193,7 @@ class Viewer:
         self._candidates: asyncio.Queue = asyncio.Queue()
         self._session = self._handle = None
         self._watched = False
+        self.offer = ""  # SDP, as the plugin wrote it
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._stack.push_async_callback(self._peer.close)
         self._peer.on("track", self._on_track)
@@ -278,9 +296,15 @@ class Viewer:
                     f"{data.get('error')}): see `journalctl -u ustreamer -u janus`."
                 )
             await asyncio.sleep(WATCH_AGAIN_SECONDS)
-        await self._peer.setRemoteDescription(
-            RTCSessionDescription(**{key: event["jsep"][key] for key in ("sdp", "type")})
-        )
+        self.offer = event["jsep"]["sdp"]
+        try:
+            await self._peer.setRemoteDescription(
+                RTCSessionDescription(with_one_fmtp_each(self.offer), event["jsep"]["type"])
+            )
+        except OperationError as error:
+            raise ChainError(
+                f"The viewer can't decode what the uStreamer plugin offers ({error}): is it H.264?"
+            ) from error
         if not self._watched:
             self._watched = True
             self._start(self._add_candidates())

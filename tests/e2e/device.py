@@ -187,6 +187,22 @@ class Device:
             rule = f"iptables -w {action} {chain} -p udp -j DROP"
             subprocess.run(["nsenter", f"--target={process}", "--net", *rule.split()], check=True)
 
+    @contextlib.contextmanager
+    def without_h264(self) -> Iterator[None]:
+        """uStreamer makes JPEGs alone, as it does on hardware without an encoder for video."""
+        folder = "/run/systemd/system/ustreamer.service.d"
+        self.sh(
+            f"mkdir {folder} && {{ printf '[Service]\\nExecStart=\\n'; "
+            "systemctl cat ustreamer | sed -n '/^ExecStart=/,/[^\\\\]$/{/--h264/d;p}'; } "
+            f"> {folder}/no-h264.conf && systemctl daemon-reload && systemctl stop ustreamer && "
+            f"rm {SINK} && systemctl start ustreamer"
+        )
+        try:
+            wait_until(self._captures, "uStreamer captures frames")
+            yield
+        finally:
+            self.sh(f"rm -r {folder} && systemctl daemon-reload && systemctl restart ustreamer")
+
     def _set_links(self, state: str) -> None:
         self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")
 

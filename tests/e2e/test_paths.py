@@ -55,6 +55,41 @@ def test_without_udp_mjpeg_and_with_it_webrtc_again(live: RemoteScreen, device: 
     assert live.page.evaluate("observer.violations") == []
 
 
+def test_without_h264_mjpeg_and_with_it_webrtc_again(
+    new_screen: Callable[..., RemoteScreen], device: Device
+):
+    with device.without_h264():
+        screen = new_screen().open()
+        wait_for_jpegs(screen, "the device has no H.264 picture")
+    opened = time.time()
+    screen.wait_until(
+        lambda: screen.path == "webrtc" and screen.newest.is_good and screen.newest.stamp > opened,
+        "fresh frames come by WebRTC",
+        RETURNS_WITHIN_SECONDS,
+    )
+
+
+def test_an_encoder_that_hangs_is_never_called_live(live: RemoteScreen, device: Device):
+    """uStreamer waits for it, and repeats its last JPEG; the plugin hands its last frames to each new session."""
+    with live.by_itself():
+        device.control(encoder="hanging")
+        live.wait_for_state("waiting")
+        states = live.page.evaluate_handle(
+            """() => {
+                const root = document.documentElement, states = [];
+                new MutationObserver(() => states.push(root.dataset.state)).observe(root, { attributes: true });
+                return states;
+            }"""
+        )
+        connections, number = live.peer_connections, live.newest.number
+        live.wait_until(lambda: live.path == "mjpeg", "MJPEG is tried")
+        live.wait_until(lambda: live.peer_connections > connections, "WebRTC is tried again")
+        live.wait_until(lambda: live.newest.number > number, "remembered frames are decoded")
+        assert "live" not in states.json_value()
+        device.control()
+        live.wait_until_live()
+
+
 def test_a_page_opened_without_udp_shows_mjpeg(screen: RemoteScreen, device: Device):
     with device.without_udp():
         screen.open()

@@ -204,6 +204,9 @@ def test_a_program_reboots_the_device_with_its_token(
     program = Client(device)
     program.http.headers = {"Authorization": f"Bearer {token}"}
     assert program.ask("GET", "/api/source").status_code == 200
+    log = program.ask("GET", "/api/log").text
+    assert all(f" {unit}[" in log for unit in ("ustreamer", "janus", "tinypilot-audit"))
+    assert token not in log
     booted = device.sh("systemctl show --property=UserspaceTimestampMonotonic")
     ran = device.main_pid("nginx"), device.main_pid("ustreamer")
     assert program.ask("POST", "/api/power", {"action": "restart"}).status_code == 200

@@ -170,7 +170,7 @@ def inside(app, door):
     return make
 
 
-POWERS = apply.power_commands(["janus.service"])
+SERVICES = ["janus.service"]
 
 
 class Systemd:
@@ -205,6 +205,7 @@ class Systemd:
 def systemd(monkeypatch, tmp_path):
     systemd = Systemd(tmp_path)
     monkeypatch.setattr(apply, "_systemctl", systemd)
+    monkeypatch.setattr(apply, "_journal", lambda units: f"{' '.join(units)} came up\n")
     monkeypatch.setattr(apply, "LOOK_SECONDS", 0)
     monkeypatch.setattr(apply, "STEADY_SECONDS", 0.01)
     return systemd
@@ -229,7 +230,7 @@ def root(config, applier, systemd):
             except OSError:
                 return
             with connection, connection.makefile("rwb") as lines:
-                told, command = apply.answer(applier, POWERS, lines.readline())
+                told, command = apply.answer(applier, SERVICES, lines.readline())
                 systemd.commands.append(command)
                 lines.write(json.dumps(told).encode() + b"\n")
 

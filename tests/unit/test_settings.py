@@ -8,7 +8,7 @@ import pytest
 from tinypilot import apply, edid
 from tinypilot.settings import Settings
 
-from .conftest import POWERS, ROLES
+from .conftest import ROLES, SERVICES
 from .test_door import run_command
 
 BITRATE, GOP, RATE = (
@@ -160,6 +160,14 @@ def test_another_action_is_refused_in_a_sentence(inside, root, systemd, action):
     assert systemd.commands == []
 
 
+def test_the_log_is_a_file_for_admins(inside, root, audited):
+    answer = inside("admin").ask("GET", "/api/log")
+    assert (answer.status_code, answer.text) == (200, "janus.service came up\n")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert audited[-1][0] == "log_read"
+
+
 # --- EDID ---
 
 
@@ -207,7 +215,7 @@ def test_a_wrong_edid_changes_nothing(inside, root, systemd, config, value, sent
 @pytest.mark.parametrize("changes", [changes for changes, _ in WRONG if changes])
 def test_root_checks_again(applier, systemd, changes):
     line = json.dumps({"set": changes, "by": "somebody"}).encode()
-    told, command = apply.answer(applier, POWERS, line)
+    told, command = apply.answer(applier, SERVICES, line)
     assert (list(told), command) == (["error"], ())
     assert systemd.restarts == []
 
@@ -228,7 +236,7 @@ def test_root_checks_again(applier, systemd, changes):
     ],
 )
 def test_root_answers_nonsense_with_a_sentence(applier, line):
-    assert apply.answer(applier, POWERS, line) == ({"error": "It is no request."}, ())
+    assert apply.answer(applier, SERVICES, line) == ({"error": "It is no request."}, ())
 
 
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):

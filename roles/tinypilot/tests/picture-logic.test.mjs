@@ -47,22 +47,26 @@ group('the way of the picture', () => {
     assert.equal(tell(opening, silent, 2600, 2600), Path.MJPEG);
     const lost = new PathChoice();
     tell(lost, good, 0, 1000);
-    assert.equal(tell(lost, silent, 1200, 2600), Path.WEBRTC);
-    assert.equal(tell(lost, silent, 2800, 2800), Path.MJPEG);
+    assert.equal(tell(lost, silent, 1200, 2000), Path.WEBRTC);
+    assert.equal(tell(lost, silent, 2200, 2200), Path.MJPEG);
   });
 
   test('an interruption that heals by itself changes nothing', () => {
     const choice = new PathChoice();
-    for (let now = 0; now < 60000; now += 1200) {
-      tell(choice, silent, now, now + 800);
-      assert.equal(tell(choice, good, now + 1000, now + 1000), Path.WEBRTC);
+    for (let now = 0; now < 60000; now += 1000) {
+      tell(choice, silent, now, now + 600);
+      assert.equal(tell(choice, good, now + 800, now + 800), Path.WEBRTC);
     }
   });
 
-  test('is WebRTC again as soon as frames are decoded', () => {
+  test('stays MJPEG while WebRTC brings only what the plugin remembers', () => {
     const choice = fallenBack();
-    choice.next(4200, good);
-    assert.deepEqual([choice.path, choice.reason], [Path.WEBRTC, null]);
+    for (let now = 4200; now < 60000; now += 4200) {
+      assert.equal(tell(choice, { ...good, jpegsFresh: true }, now, now + 1400), Path.MJPEG);
+      assert.equal(choice.reason, Reason.NO_CONNECTION);
+      assert.equal(tell(choice, { ...silent, jpegsFresh: true }, now + 1600, now + 4000), Path.MJPEG);
+    }
+    assert.equal(tell(choice, { ...good, jpegsFresh: true }, 60000, 61600), Path.WEBRTC);
   });
 
   for (const nothing of [{ reachable: false }, { worthwhile: false }]) {
@@ -84,7 +88,8 @@ group('the way of the picture', () => {
     assert.equal(tell(choice, good, 0, 1000), Path.MJPEG);
     assert.equal(choice.reason, Reason.PINNED);
     choice.pin = null;
-    assert.equal(tell(choice, good, 0, 0), Path.WEBRTC);
+    assert.equal(tell(choice, good, 1200, 2600), Path.WEBRTC);
+    assert.equal(choice.reason, null);
   });
 
   test('is MJPEG at once in a browser without WebRTC, whatever is pinned', () => {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What only root may do for the page: apply settings, restart, switch off. It does one thing and ends.
+"""What only root may do for the page: apply settings, restart, switch off, read the journal. One thing, and it ends.
 
 python3 -m tinypilot.apply answer       one request on standard input, a JSON object in a line, and its answer; systemd
                                         starts it for each connection to a socket that the web app alone may open
@@ -26,6 +26,8 @@ LONGEST_REQUEST_BYTES = 64 * 1024
 STEADY_SECONDS = 2
 LOOK_SECONDS = 0.1
 FAREWELL_SECONDS = 1
+# Days of a device where nothing happens, and a file of two MB at the most.
+LOG_LINES = 10_000
 
 
 class Fallen(Exception):
@@ -151,18 +153,26 @@ def power_commands(services: Sequence[str]) -> dict[str, list[str]]:
     return {"restart": ["restart", *services], "reboot": ["reboot"], "poweroff": ["poweroff"]}
 
 
-def answer(
-    applier: Applier, powers: Mapping[str, Sequence[str]], line: bytes
-) -> tuple[dict, Sequence[str]]:
+def _journal(units: Sequence[str]) -> str:
+    """The last lines that these units and the product's own wrote, the oldest first."""
+    command = ["/usr/bin/journalctl", "--quiet", "--output=short-iso", f"--lines={LOG_LINES}"]
+    command += [f"--unit={unit}" for unit in (*units, "tinypilot*")]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace").stdout
+
+
+def answer(applier: Applier, services: Sequence[str], line: bytes) -> tuple[dict, Sequence[str]]:
     """What whoever asks is told, and what systemctl is to do after that. The web app has checked already what it
     sends; whoever has taken it over may send anything."""
     try:
         request = json.loads(line)
         by = str(request["by"])
         if "power" in request:
-            command = powers[request["power"]]
+            command = power_commands(services)[request["power"]]
             audit.note("power", f"{by} asked for: {request['power']}", by=by)
             return {}, command
+        if "log" in request:
+            audit.note("log_read", f"{by} read the log", by=by)
+            return {"log": _journal(services)}, ()
         changes = dict(request["set"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"error": "It is no request."}, ()
@@ -185,7 +195,7 @@ def main() -> None:
     command = sys.argv[1]
     if command == "answer":
         line = sys.stdin.buffer.readline(LONGEST_REQUEST_BYTES)
-        told, then = answer(applier, power_commands(config.services), line)
+        told, then = answer(applier, config.services, line)
         print(json.dumps(told), flush=True)
         if then:
             # The answer has to get through web app and nginx before these end.

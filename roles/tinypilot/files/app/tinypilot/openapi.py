@@ -76,6 +76,7 @@ class Operation(NamedTuple):
     summary: str
     takes: dict | None
     answers: dict | None
+    media: str = "application/json"
 
 
 def _operations() -> dict[str, Operation]:
@@ -176,6 +177,12 @@ def _operations() -> dict[str, Operation]:
         ),
         "accounts.remove_token": Operation("Remove a token", None, NOTHING),
         "settings.all_settings": Operation("All settings, and their bounds", None, SETTINGS),
+        "settings.log": Operation(
+            "What the services wrote to the journal, the oldest first",
+            None,
+            {"type": "string"},
+            "text/plain",
+        ),
         "settings.power": Operation(
             "Restart the services, reboot, or switch off",
             _object(action={"type": "string", "enum": list(POWER_ACTIONS)}),
@@ -245,7 +252,7 @@ def _described(operation: Operation, view: Callable) -> dict:
     if operation.takes:
         described["requestBody"] = {"required": True, "content": _json(operation.takes)}
     if operation.answers:
-        described["responses"]["200"]["content"] = _json(operation.answers)
+        described["responses"]["200"]["content"] = {operation.media: {"schema": operation.answers}}
     else:
         described["responses"]["204"] = described["responses"].pop("200")
     if getattr(view, "is_public", False):

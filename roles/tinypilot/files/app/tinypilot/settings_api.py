@@ -4,7 +4,7 @@
 import json
 import socket
 
-from flask import Blueprint, current_app
+from flask import Blueprint, Response, current_app
 
 from tinypilot import edid
 from tinypilot.access import needs, read_json, read_object, session
@@ -50,7 +50,15 @@ def power():
     return {}
 
 
-def _ask_root(request: dict) -> None:
+@blueprint.get("/log")
+@needs("admin")
+def log():
+    told = _ask_root({"log": True, "by": session().user or "the play"})
+    headers = {"Content-Disposition": 'attachment; filename="tinypilot.log"'}
+    return Response(told["log"], mimetype="text/plain", headers=headers)
+
+
+def _ask_root(request: dict) -> dict:
     path = current_app.config["TINYPILOT"].settings_socket
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -78,3 +86,4 @@ def _ask_root(request: dict) -> None:
         )
     if "error" in told:
         raise Refused(409, "Nothing was changed: {reason}", reason=told["error"])
+    return told

@@ -69,7 +69,6 @@ export class Connection extends EventTarget {
       this.#pictureSince = performance.now();
       this.#backoff.reset();
       this.#choosePath();
-      if (this.shown === screen) this.#jpegs.hide();
       this.#report();
     });
     this.#jpegs.addEventListener('picture', () => this.#report());
@@ -286,8 +285,9 @@ export class Connection extends EventTarget {
       blocked: this.#screen.isBlocked,
     });
     if (!this.#running) return;
-    if (this.#path.path === Path.MJPEG) this.#jpegs.start();
-    else this.#jpegs.stop();
+    if (this.#path.path === Path.MJPEG) return this.#jpegs.start();
+    this.#jpegs.stop();
+    if (this.#isFresh()) this.#jpegs.hide();
   }
 
   // By either path.

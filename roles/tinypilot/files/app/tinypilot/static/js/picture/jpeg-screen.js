@@ -8,6 +8,8 @@ import { FrameWatch } from '../frame-watch.js';
 
 const AGE_BYTES = 4; // of the frame when it was sent, in microseconds; the JPEG follows
 const COUNT_MS = 1000;
+// uStreamer repeats its last frame each second when it gets no newer one, as from an encoder that hangs.
+const OLD_MS = 2000;
 // Frames come while there is no signal, too. A browser takes minutes to notice a network that went away.
 const SILENCE_MS = 5000;
 
@@ -139,8 +141,9 @@ export class JpegScreen extends EventTarget {
     if (socket !== this.#socket || !this.#running) return;
     if (picture) {
       this.#show(picture);
-      this.#note(data.byteLength);
-      this.#latencyMs = new DataView(data).getUint32(0) / 1000 + performance.now() - at;
+      const ageMs = new DataView(data).getUint32(0) / 1000;
+      if (ageMs < OLD_MS) this.#note(data.byteLength);
+      this.#latencyMs = ageMs + performance.now() - at;
     }
     if (socket.readyState === WebSocket.OPEN) socket.send('shown');
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which way the picture comes, and why: WebRTC, or MJPEG where WebRTC brings nothing. Pure: facts in,
-// path and reason out. Only frames decide; WebRTC is taken again as soon as some are decoded.
+// path and reason out. Only frames decide; WebRTC is taken again when they keep coming.
 
 import { t } from '../../door/words.js';
 
@@ -17,7 +17,9 @@ export const Reason = Object.freeze({
 });
 
 // A picture that was there is missed sooner than one that is being opened.
-const PATIENCE_MS = { opening: 2500, lost: 1500 };
+const PATIENCE_MS = { opening: 2500, lost: 1000 };
+// Longer than what the plugin remembers keeps a picture fresh: a new viewer gets that even from an encoder that hangs.
+const PROOF_MS = 1500;
 // Each try begins without a WebSocket: that says nothing of Janus.
 const GATEWAY_PATIENCE_MS = 3000;
 const NO_PICTURE_YET = 503;
@@ -28,6 +30,7 @@ export class PathChoice {
   reason = null;
   #hadFrames = false;
   #missingSince = null;
+  #freshSince = null;
 
   // facts: possible (the browser has WebRTC), fresh (its frames are decoded), jpegsFresh, reachable
   // (the device answers), worthwhile (nobody says that there is no picture at all), linked (signalling
@@ -35,13 +38,15 @@ export class PathChoice {
   // connection is connected), blocked (the browser waits for a click)
   next(now, facts) {
     if (facts.fresh) this.#hadFrames = true;
+    this.#freshSince = facts.fresh ? (this.#freshSince ?? now) : null;
     if (this.pin === Path.MJPEG) return this.#take(Path.MJPEG, Reason.PINNED);
     if (!facts.possible) return this.#take(Path.MJPEG, Reason.NO_WEBRTC);
-    if (facts.fresh || this.pin === Path.WEBRTC) return this.#take(Path.WEBRTC);
+    const unproven = this.path === Path.MJPEG && now - this.#freshSince < PROOF_MS;
+    if (this.pin === Path.WEBRTC || (facts.fresh && !unproven)) return this.#take(Path.WEBRTC);
     const hopeless = !facts.reachable || !facts.worthwhile;
     if (this.path === Path.MJPEG) {
       if (hopeless && !facts.jpegsFresh) return this.#take(Path.WEBRTC);
-      return this.#take(Path.MJPEG, whyNot(facts) ?? this.reason);
+      return this.#take(Path.MJPEG, (facts.fresh ? null : whyNot(facts)) ?? this.reason);
     }
     if (hopeless) return this.#take(Path.WEBRTC);
     this.#missingSince ??= now;
