@@ -55,7 +55,8 @@ unit: $(VENV)/lock workbench | $(BUILD) ## tests without Docker: variables, page
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
 
-fuzz: workbench ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
+fuzz: TOOLS = tests/workbench_fuzz.yml
+fuzz: workbench | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 
 test: $(VENV)/lock workbench ## everything: check, refusals, the whole product in a virtual Pi, browsers
@@ -71,8 +72,9 @@ bench-side-by-side: $(VENV)/lock workbench ## measure this project's plugin besi
 	@$(SUDO) $(BIN)/python -m tests.bench --side-by-side
 
 # What the tests need beyond the appliance: programs and header files, with the packages they come from.
+TOOLS = tests/workbench.yml
 workbench: $(VENV)/lock | $(BUILD)
-	@$(PLAY) playbooks/workbench.yml -e @tests/workbench.yml $(ENGINE)
+	@$(PLAY) playbooks/workbench.yml -e @$(TOOLS) $(ENGINE)
 
 docs: $(VENV)/lock ## generate docs/variables.md
 	@$(BIN)/python tools/make_variables_doc.py > docs/variables.md

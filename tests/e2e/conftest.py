@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from . import remote_screen
 from .desk import Computer, wait_for_desk
 from .device import Device
-from .people import PASSWORD, Client, remove_everybody
+from .people import PASSWORD, Client, log_in, remove_everybody
 from .remote_screen import RemoteScreen, launch_browser
 
 BUILD = Path(__file__).parents[2] / "build"
@@ -142,11 +142,13 @@ def computer(device: Device) -> Iterator[Computer]:
 
 @pytest.fixture
 def new_person(computer, new_screen) -> Callable[..., RemoteScreen]:
-    """Opens the page as somebody of this role, who sees the desk."""
+    """Opens the page as somebody of this role, or logs in as a user, and sees the desk."""
 
-    def make(role: str = "operator", **options) -> RemoteScreen:
-        screen = new_screen(role=role, **options)
-        screen.open().wait_until_live()
+    def make(role: str = "operator", user: str | None = None, **options) -> RemoteScreen:
+        screen = new_screen(role=None if user else role, **options).open()
+        if user:
+            log_in(screen, user)
+        screen.wait_until_live()
         wait_for_desk(screen, lambda desk: True, "there is a desk")
         return screen
 

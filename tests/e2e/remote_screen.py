@@ -32,6 +32,7 @@ OBSERVER = Path(__file__).with_name("observer.js")
 STAMP_MODULUS = 1 << 40
 # How often the page may be loaded anew, see open().
 LOADS = 5
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 
 _INBOUND_VIDEO = """async () => {
   const peer = observer.peers.at(-1);
@@ -117,7 +118,7 @@ class RemoteScreen:
         page.on("websocket", self._note_socket)
 
     def _note_failure(self, request: Request) -> None:
-        if request.failure == "net::ERR_NETWORK_CHANGED":
+        if request.failure == NETWORK_CHANGED:
             self._network_changed = True
 
     def _note_socket(self, socket) -> None:
@@ -134,8 +135,12 @@ class RemoteScreen:
         """
         for _ in range(LOADS):
             self._network_changed = False
-            with contextlib.suppress(Error):
+            try:
                 self.page.goto(self.url)
+            except Error as error:
+                if NETWORK_CHANGED not in error.message:
+                    raise
+                self._network_changed = True
             if not self._network_changed:
                 return self
         raise AssertionError(f"the page can't be loaded:\n{self.console}")

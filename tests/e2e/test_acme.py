@@ -142,7 +142,9 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
                 device.sh("systemctl start tinypilot-acme.service tinypilot-certificate.service")
                 renewed = shown(device, root)
                 screen.wait_until_live(captured_after=time.time())
-                screen.wait_until(lambda: screen.janus_did("claim"), "the page has its session again")
+                screen.wait_until(
+                    lambda: screen.janus_did("claim"), "the page has its session again"
+                )
             assert renewed != first
             # The media went on as it was.
             assert screen.peer_connections == connections

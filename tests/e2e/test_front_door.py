@@ -12,6 +12,8 @@ from .remote_screen import RemoteScreen
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
+SOCKETS = ("janus/ws", "api/input", "api/jpegs")
+ROLES = ("viewer", "operator", "admin")
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -25,32 +27,59 @@ def ask(url: str, **options) -> requests.Response:
     return requests.get(url, verify=False, allow_redirects=False, timeout=10, **options)
 
 
-def ask_for_socket(device: Device, origin: str | None) -> int:
-    """The status with which a page of this origin is answered when it opens Janus' WebSocket."""
+@pytest.fixture(scope="module")
+def cookies(virtual_pi: Device) -> dict[str, str | None]:
+    """Of a session of each role, and of nobody."""
+    return {"nobody": None, **{role: virtual_pi.cookie(role) for role in ROLES}}
+
+
+def ask_for_socket(url: str, origin: str | None, cookie: str | None) -> int:
+    """The status with which somebody on a page of this origin is answered who opens the WebSocket."""
     headers = {
         "Connection": "Upgrade",
-        "Cookie": device.cookie(),
+        "Cookie": cookie,
         "Upgrade": "websocket",
         "Origin": origin,
         "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyAhIQ==",
-        "Sec-WebSocket-Protocol": "janus-protocol",
         "Sec-WebSocket-Version": "13",
     }
-    with ask(f"{device.url}janus/ws", headers=headers, stream=True) as answer:
+    if url.endswith("/janus/ws"):
+        headers["Sec-WebSocket-Protocol"] = "janus-protocol"
+    with ask(url, headers=headers, stream=True) as answer:
         return answer.status_code
 
 
+def test_all_sockets_are_tried_here(virtual_pi: Device):
+    """What nginx lets become a WebSocket."""
+    locations = virtual_pi.sh("cat /etc/tinypilot/nginx.conf").split("location ")
+    upgraded = [location for location in locations if "Upgrade $http_upgrade" in location]
+    assert {location.split()[1].removeprefix("/") for location in upgraded} == set(SOCKETS)
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+@pytest.mark.parametrize("who", ["nobody", *ROLES])
 @pytest.mark.parametrize(
     "origin",
     ["https://other.example", "http://{address}", "https://{address}.example", "null", None],
 )
-def test_socket_refuses_foreign_pages(device: Device, origin: str | None):
+def test_sockets_refuse_foreign_pages(
+    virtual_pi: Device, cookies: dict[str, str | None], path: str, who: str, origin: str | None
+):
     """And whoever does not say from where he comes."""
-    assert ask_for_socket(device, origin and origin.format(address=device.address)) == 403
+    address = virtual_pi.address
+    origin = origin and origin.format(address=address)
+    assert ask_for_socket(f"https://{address}/{path}", origin, cookies[who]) == 403
 
 
-def test_socket_accepts_the_devices_own_page(device: Device):
-    assert ask_for_socket(device, f"https://{device.address}") == 101
+@pytest.mark.parametrize("path", SOCKETS)
+@pytest.mark.parametrize("who", ["nobody", *ROLES])
+def test_sockets_open_for_the_devices_own_page_and_whoever_has_logged_in(
+    virtual_pi: Device, cookies: dict[str, str | None], path: str, who: str
+):
+    """What a viewer may say on that of keyboard and mouse is another matter, see test_input.py."""
+    origin = f"https://{virtual_pi.address}"
+    answer = ask_for_socket(f"{origin}/{path}", origin, cookies[who])
+    assert answer == (401 if who == "nobody" else 101)
 
 
 def test_http_only_redirects(device: Device):
@@ -68,6 +97,7 @@ def test_every_answer_has_the_security_headers(device: Device, path: str):
     )
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert "unsafe" not in headers["Content-Security-Policy"]
 
 

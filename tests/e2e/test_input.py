@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from .desk import read_desk, text_crc, wait_for_desk
 from .remote_screen import RemoteScreen
 from .test_paths import choose_path
 
-FOX = "The quick brown fox"
+# The device made its certificate itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+
+FOX = "The quick brown fox jumps over the lazy dog"
+# The positions on a US keyboard of what is no letter; @ is where German layouts have it.
+POSITIONS = {" ": ["Space"], "#": ["ShiftLeft", "Digit3"], "@": ["AltRight", "KeyQ"]}
 
 
 def press(screen: RemoteScreen, *codes: str) -> None:
@@ -20,22 +27,30 @@ def press(screen: RemoteScreen, *codes: str) -> None:
 
 
 def type_keys(screen: RemoteScreen, text: str) -> None:
-    """Letters and spaces, by their positions on a US keyboard."""
+    """By their positions on a US keyboard."""
     for letter in text:
-        code = "Space" if letter == " " else f"Key{letter.upper()}"
-        press(screen, *(["ShiftLeft"] if letter.isupper() else []), code)
+        shift = ["ShiftLeft"] if letter.isupper() else []
+        press(screen, *POSITIONS.get(letter, [*shift, f"Key{letter.upper()}"]))
 
 
 @pytest.mark.parametrize(
     ("layout", "shown"),
-    [("us", FOX), ("de", FOX), ("fr", "The auick brozn fox"), ("gb", FOX), ("cz", FOX)],
+    [
+        ("us", "The quick brown fox jumps over the lazy dog#q"),
+        ("gb", "The quick brown fox jumps over the lazy dog£@"),
+        ("de", "The quick brown fox jumps over the layz dog§@"),
+        ("cz", "The quick brown fox jumps over the layz dog3\\"),
+        ("fr", "The auick brozn fox ju,ps over the lqwy dog3æ"),
+    ],
 )
 def test_what_is_typed_is_shown_as_the_computers_layout_has_it(owner, computer, layout, shown):
     computer.tell(f"layout {layout}")
-    type_keys(owner, FOX)
-    desk = wait_for_desk(owner, lambda desk: desk.typed == len(FOX), "all is typed")
-    assert desk.tail == shown
-    assert desk.modifiers == 0 and desk.keys == bytes(6)
+    type_keys(owner, f"{FOX}#@")
+    wait_for_desk(owner, lambda desk: desk.typed == len(shown), "all is typed")
+    desk = wait_for_desk(
+        owner, lambda desk: desk.modifiers == 0 and desk.keys == bytes(6), "nothing is down"
+    )
+    assert desk.tail == shown[-len(desk.tail) :] and desk.text_crc == text_crc(shown)
 
 
 def test_modifiers_are_physical_and_shown(owner):
@@ -110,7 +125,7 @@ def test_over_mjpeg_too(owner):
     top = box["y"] + (box["height"] - 720 * scale) / 2
     assert_pointer_follows(owner, {(1000, 600): (left + 1000.5 * scale, top + 600.5 * scale)})
     type_keys(owner, FOX)
-    wait_for_desk(owner, lambda desk: desk.tail == FOX, "all is typed")
+    wait_for_desk(owner, lambda desk: desk.text_crc == text_crc(FOX), "all is typed")
 
 
 def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
@@ -133,6 +148,70 @@ def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
     right = box["x"] + (box["width"] + 720 * scale) / 2
     top = box["y"] + (box["height"] - 1280 * scale) / 2
     assert_pointer_follows(owner, {(1000, 600): (right - 600.5 * scale, top + 1000.5 * scale)})
+
+
+def zoom_browser(owner: RemoteScreen, zoom: float) -> None:
+    """As Ctrl and + do: the window keeps its 1920x1200 pixels of the screen, and the page's become larger."""
+    session = owner.page.context.new_cdp_session(owner.page)
+    size = {"width": round(1920 / zoom), "height": round(1200 / zoom)}
+    session.send(
+        "Emulation.setDeviceMetricsOverride", {**size, "deviceScaleFactor": zoom, "mobile": False}
+    )
+    owner.wait_until(
+        lambda: owner.page.evaluate("[devicePixelRatio, innerWidth]") == [zoom, size["width"]],
+        f"the page is zoomed to {zoom}",
+    )
+
+
+def test_the_pointer_is_where_the_mouse_is_at_each_zoom_of_the_browser(owner):
+    for zoom in (0.75, 1, 1.25, 1.5, 2):
+        zoom_browser(owner, zoom)
+        box = owner.page.locator("#stage").bounding_box()
+        for actual in (False, True):
+            if actual:
+                use_picture_menu(owner, "1:1")
+            # A pixel of the computer's screen in the page's own; pixel for pixel it is one of this screen.
+            scale = 1 / zoom if actual else min(box["width"] / 1280, box["height"] / 720)
+            left = box["x"] + (box["width"] - 1280 * scale) / 2
+            top = box["y"] + (box["height"] - 720 * scale) / 2
+            assert_pointer_follows(
+                owner, {(1270, 710): (left + 1270.5 * scale, top + 710.5 * scale)}
+            )
+            if actual:
+                use_picture_menu(owner, "1:1")
+
+
+def test_each_button_is_pressed_also_where_the_mouse_is_relative(owner):
+    stage = owner.page.locator("#stage").bounding_box()
+    x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
+    owner.page.mouse.move(x, y)
+    press_each_button(owner)
+    owner.page.locator("#lock-pointer").click()
+    owner.wait_until(
+        lambda: owner.page.evaluate("document.pointerLockElement?.id") == "stage",
+        "the browser gives the pointer to the page",
+    )
+    owner.page.mouse.move(x, y)
+    press_each_button(owner)
+    before = read_desk(owner).pointer
+    owner.page.mouse.move(x + 50, y - 30)
+    wait_for_desk(
+        owner,
+        lambda desk: (
+            abs(desk.pointer[0] - before[0] - 50) <= 2
+            and abs(desk.pointer[1] - before[1] + 30) <= 2
+        ),
+        "the pointer is 50 and 30 pixels further",
+    )
+
+
+def press_each_button(owner: RemoteScreen) -> None:
+    # As USB counts them.
+    for name, bit in {"left": 1, "right": 2, "middle": 4}.items():
+        owner.page.mouse.down(button=name)
+        wait_for_desk(owner, lambda desk, bit=bit: desk.buttons == bit, f"{name} is down")
+        owner.page.mouse.up(button=name)
+        wait_for_desk(owner, lambda desk: desk.buttons == 0, f"{name} is up")
 
 
 def test_the_wheel_turns_both_ways_and_sideways(owner):
@@ -203,8 +282,8 @@ def test_no_key_stays_down(owner, new_person, device, way):
     )
 
 
-def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
-    other = new_person()
+def test_the_controls_go_from_one_browser_to_the_other(ada, owner, new_person, device):
+    other = new_person(user="ada")
     other.wait_for_control("theirs")
     other.page.locator("#stage").click()
     press(other, "KeyX")
@@ -226,6 +305,17 @@ def test_the_controls_go_from_one_browser_to_the_other(owner, new_person):
     press(owner, "KeyC")
     desk = wait_for_desk(other, lambda desk: desk.typed == before + 1, "the new owner types")
     assert desk.tail.endswith("b")
+    other.page.locator("#control-ask").click()
+    owner.wait_for_control("free")
+    owner.page.locator("#stage").click()
+    owner.wait_for_control("mine")
+    audit = device.sh("journalctl --no-pager -o cat -t tinypilot-audit --since=-60s").splitlines()
+    assert [line for line in audit if "the controls" in line][-4:] == [
+        "the play took the controls",
+        "the play gave the controls to ada",
+        "ada gave the controls up",
+        "the play took the controls",
+    ]
 
 
 def test_a_viewer_only_watches(new_person):
@@ -281,14 +371,25 @@ def test_the_page_says_when_the_computer_is_gone(owner, computer):
 
 
 def test_a_reboot_is_followed_through_the_firmwares_resolutions(owner, computer):
-    before = read_desk(owner).starts
-    computer.tell("reboot")
-    desk = wait_for_desk(owner, lambda desk: desk.starts == before + 1, "it starts")
-    assert desk.typed == 0
-    owner.wait_until(
-        lambda: owner.newest and (owner.newest.width, owner.newest.height) == (1280, 720),
-        "the system's resolution is shown",
-    )
+    before, shown = read_desk(owner).starts, owner.newest.number
+
+    def sizes() -> list[tuple[int, int]]:
+        """One after the other, of the computer's pictures that the page has presented since."""
+        frames = [frame for frame in owner.frames_since(shown) if frame.is_good]
+        return [size for size, _ in itertools.groupby((each.width, each.height) for each in frames)]
+
+    with owner.by_itself():
+        computer.tell("reboot")
+        desk = wait_for_desk(owner, lambda desk: desk.starts == before + 1, "it starts")
+        assert desk.typed == 0
+        owner.wait_until(
+            lambda: sizes()[-3:] == [(640, 480), (1024, 768), (1280, 720)],
+            "the firmware's, the loader's and the system's resolution are shown",
+        )
+        facts = owner.page.locator("#picture-facts")
+        owner.wait_until(
+            lambda: facts.inner_text().startswith("1280 \u00d7 720"), "the page tells the size"
+        )
     owner.page.locator("#stage").focus()
     press(owner, "KeyA")
     wait_for_desk(owner, lambda desk: desk.tail == "a", "keys arrive")

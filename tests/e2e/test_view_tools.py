@@ -10,6 +10,7 @@ from .test_paths import choose_path, wait_for_jpegs
 
 # The observer sees a frame a moment before it is on the screen.
 AGREEMENT_MS = 40.0
+RECORDED_FRAMES = 20
 
 
 def open_menu(screen: RemoteScreen) -> None:
@@ -18,6 +19,21 @@ def open_menu(screen: RemoteScreen) -> None:
 
 def button(screen: RemoteScreen, name: str):
     return screen.page.get_by_role("button", name=name, exact=True)
+
+
+def show_frames(screen: RemoteScreen, path: str) -> None:
+    """Waits until RECORDED_FRAMES more have been shown."""
+    if path == "webrtc":
+        screen.collect(RECORDED_FRAMES)
+        return
+    counters = set()
+
+    def enough() -> bool:
+        if code := screen.jpeg_code():
+            counters.add(code[0])
+        return len(counters) > RECORDED_FRAMES
+
+    screen.wait_until(enough, f"{RECORDED_FRAMES} more JPEGs are shown")
 
 
 def frames_in(path) -> list[av.VideoFrame]:
@@ -45,13 +61,13 @@ def test_a_recording_is_a_file_that_plays_by_either_path(live: RemoteScreen):
         open_menu(live)
         button(live, "Record").click()
         expect(button(live, "Record")).to_have_attribute("aria-pressed", "true")
-        live.page.wait_for_timeout(2000)  # that much is to be in it
+        show_frames(live, path)
         with live.page.expect_download() as download:
             button(live, "Record").click()
         open_menu(live)
         assert download.value.suggested_filename.rpartition(".")[2] in ("mp4", "webm")
         frames = frames_in(download.value.path())
-        assert len(frames) > 10
+        assert len(frames) > RECORDED_FRAMES / 2
         assert (frames[-1].width, frames[-1].height) == (1280, 720)
 
 
@@ -97,3 +113,24 @@ def agrees(screen: RemoteScreen, figures: dict[str, str]) -> bool:
     by_stamp_ms = float(figures["From capture to screen"].removesuffix(" ms"))
     ages_ms = [(frame.at - frame.stamp) * 1000 for frame in screen.collect(10) if frame.is_good]
     return min(ages_ms) - AGREEMENT_MS < by_stamp_ms < max(ages_ms) + AGREEMENT_MS
+
+
+def test_the_picture_floats_in_a_window_of_its_own_and_comes_back(live: RemoteScreen):
+    open_menu(live)
+    float_button = button(live, "Picture in picture")
+    float_button.click()
+
+    def floating() -> str | None:
+        return live.page.evaluate("document.pictureInPictureElement?.id")
+
+    live.wait_until(lambda: floating() == "remote-screen", "the picture floats")
+    live.collect(10)
+    live.page.evaluate("document.exitPictureInPicture()")
+    live.wait_until(lambda: floating() is None, "the picture is back")
+    live.collect(10)
+    # Otherwise browsers put a button of their own over it.
+    expect(live.page.locator("#remote-screen")).to_have_js_property("disablePictureInPicture", True)
+    open_menu(live)
+    choose_path(live, "MJPEG only")
+    open_menu(live)
+    expect(float_button).to_be_disabled()  # only a video can float

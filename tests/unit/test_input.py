@@ -621,6 +621,60 @@ def test_the_controls_go_from_one_to_the_other_with_nothing_held(cable):
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("how", "event", "sentence"),
+    [
+        ("given", "controls_given", "ann gave the controls to bob"),
+        ("idle", "controls_taken", "bob took the controls over from ann, who was idle"),
+        (
+            "given up",
+            "controls_given_up",
+            "ann gave the controls up, and bob, who had asked, got them",
+        ),
+        ("left", "controls_left", "ann left with the controls, and bob, who had asked, got them"),
+    ],
+)
+def test_the_audit_log_tells_who_got_the_controls_from_whom(cable, audited, how, event, sentence):
+    async def scenario():
+        async with serving(idle_seconds=0 if how == "idle" else 60) as page:
+            ann = await in_control(page)
+            bob = await page("bob")
+            number = (await bob.hear("welcome"))["person"]
+            await ann.say("key", code="KeyA", down=True)
+            await bob.say("ask")
+            if how != "idle":
+                while not any(each["asks"] for each in (await bob.hear("state"))["people"]):
+                    pass
+            match how:
+                case "given":
+                    await ann.say("answer", person=number, yes=True)
+                case "given up":
+                    await ann.say("give-up")
+                case "left":
+                    await ann.websocket.close()
+            await bob.hear("state", owner=number)
+            assert audited == [
+                ("controls_taken", {"sentence": "ann took the controls", "had": "", "has": "ann"}),
+                (event, {"sentence": sentence, "had": "ann", "has": "bob"}),
+            ]
+
+    run(scenario())
+
+
+def test_the_audit_log_tells_who_has_the_controls_no_longer(cable, audited):
+    async def scenario():
+        async with serving() as page:
+            ann = await in_control(page)
+            await ann.say("give-up")
+            await ann.hear("state", owner=None)
+            assert audited[-1] == (
+                "controls_given_up",
+                {"sentence": "ann gave the controls up", "had": "ann", "has": ""},
+            )
+
+    run(scenario())
+
+
 def test_a_viewer_sees_who_has_the_controls(cable):
     async def scenario():
         async with serving() as page:

@@ -2,28 +2,23 @@
 """Each link of the chain is broken once: playbooks/verify.yml must name it, and say what to do."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "playbooks/files/verify_chain.py"
 SINK = "/dev/shm/kvm::h264"
 PLUGIN = "/opt/ustreamer/plugins/libjanus_ustreamer.so"
 CONTROL = "/run/v4l2-emulator/control"
+PLAYBOOK = ROOT / "playbooks/verify.yml"
+UNITS = yaml.safe_load(PLAYBOOK.read_text())[0]["vars"]["verify_wiring"]["units"]
 WIRING = {
-    "units": [
-        "ustreamer.service",
-        "janus.service",
-        "tinypilot.socket",
-        "tinypilot.service",
-        "tinypilot-relay.socket",
-        "tinypilot-relay.service",
-        "nginx.socket",
-        "nginx.service",
-    ],
+    "units": UNITS,
     "capture_device": None,
     "ustreamer_socket": "/run/ustreamer/http.sock",
     "sink_name": "kvm::h264",
@@ -57,6 +52,24 @@ def verify(host, **changes):
     return json.loads(done.stdout)
 
 
+def watch(host):
+    """What a viewer sees."""
+    address = host.check_output("hostname -I").split()[0]
+    seen = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "playbooks/files/viewer.py",
+            f"wss://{address}/janus/ws",
+            "--seconds=1",
+        ],
+        input=host.check_output("tinypilot session"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return json.loads(seen.stdout)
+
+
 @pytest.fixture
 def broken(host):
     """Runs a command that breaks a link, and afterwards the one that mends it."""
@@ -80,19 +93,25 @@ def test_a_whole_chain(host):
     assert len(found["certificate"]) == 64
 
 
-@pytest.mark.parametrize(
-    ("unit", "companion"),
-    [
-        ("ustreamer.service", ""),
-        ("janus.service", ""),
-        ("tinypilot.service", "tinypilot.socket"),
-        ("tinypilot-relay.service", "tinypilot-relay.socket"),
-    ],
-)
-def test_a_stopped_service(host, broken, unit, companion):
-    broken(f"systemctl stop {companion} {unit}", f"systemctl start {companion} {unit}")
-    name = companion or unit
-    assert verify(host)["error"] == f"{name} is inactive: `journalctl -u {name}` tells why."
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_stopped_unit(host, broken, unit):
+    """With a socket its service ends, which comes after it in the chain."""
+    broken(f"systemctl stop {unit}", f"systemctl start {' '.join(UNITS)}")
+    assert verify(host)["error"] == f"{unit} is inactive: `journalctl -u {unit}` tells why."
+
+
+def test_the_chain_has_each_unit_that_is_always_there(host):
+    units = host.check_output(
+        "find /etc/systemd/system -maxdepth 1 -type f "
+        "'(' -name '*.socket' -o -name '*[!@].service' ')' -printf '%f\n'"
+    ).split()
+    always = {
+        unit
+        for unit in units
+        if unit.endswith(".socket") or host.service(unit).systemd_properties["Restart"] == "always"
+    }
+    # It is no part of the product.
+    assert always - {"simulated-computer.service"} == set(UNITS)
 
 
 def test_a_plugin_that_is_not_there(host, broken):
@@ -115,20 +134,9 @@ def test_a_sink_of_an_unknown_layout(host, broken):
         f"printf '\\143' | dd of={SINK} bs=1 seek=8 conv=notrunc status=none",
         f"rm {SINK} && systemctl start ustreamer",
     )
-    address = host.check_output("hostname -I").split()[0]
-    seen = subprocess.run(
-        [sys.executable, ROOT / "playbooks/files/viewer.py", f"wss://{address}/janus/ws"],
-        input=host.check_output("tinypilot session"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert seen.returncode == 1
-    error = json.loads(seen.stdout)["error"]
-    if (
-        json.loads(host.check_output("cat /opt/ustreamer/built-from"))["inputs"]["plugin"]
-        == "upstream"
-    ):
+    error = watch(host)["error"]
+    built = json.loads(host.check_output("cat /opt/ustreamer/built-from"))
+    if built["inputs"]["plugin"] == "upstream":
         # It tells nobody but the log.
         assert "has decoded no frame" in error
     else:
@@ -162,3 +170,64 @@ def test_a_computer_that_is_off_is_no_failure(host, broken):
     assert found["signal"] is False
     assert found["error"] is None
     assert "a moment ago it did" in verify(host, signal_expected=True)["error"]
+
+
+@pytest.fixture
+def ansible(host, pytestconfig):
+    """Runs a program of Ansible's on this host alone and returns its output: ansible(program, *arguments)."""
+    inventory = f"--inventory={pytestconfig.getoption('ansible_inventory')}"
+    limit = f"--limit={host.check_output('hostname')}"
+
+    def run(program, *arguments, **environment):
+        done = subprocess.run(
+            [Path(sys.executable).with_name(program), inventory, limit, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def unreachable_stun_server(host, ansible):
+    """Set by the role, as by the play; and whoever is asked for its address says nothing."""
+    configure = ("ansible", "kvm", "--module-name=include_role")
+    configure = (*configure, "--args=name=janus tasks_from=configure")
+    ansible(*configure, "--extra-vars=janus_stun_server=stun.invalid:3478")
+    host.check_output(
+        "systemd-run --quiet --unit=silent --property=Type=exec python3 -c %s && "
+        "cp /etc/resolv.conf /root/ && echo 'nameserver 127.0.0.2' > /etc/resolv.conf && "
+        "systemctl restart janus",
+        "import signal, socket\n"
+        "silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "silent.bind(('127.0.0.2', 53))\n"
+        "signal.pause()",
+    )
+    yield
+    ansible(*configure)
+    host.check_output(
+        "cat /root/resolv.conf > /etc/resolv.conf && systemctl stop silent && "
+        "systemctl restart janus"
+    )
+    assert verify(host)["error"] is None
+
+
+@pytest.mark.usefixtures("unreachable_stun_server")
+def test_a_stun_server_that_can_not_be_found_holds_up_nobody(host):
+    assert "stun.invalid" in host.check_output("cat /etc/janus/janus.jcfg")
+    # Half of what a question without an answer takes.
+    assert verify(host, patience_seconds=5)["error"] is None
+    assert watch(host)["error"] is None
+
+
+def test_with_ansible_alone_the_device_itself_is_the_viewer(ansible, tmp_path):
+    (tmp_path / "aiortc.py").write_text("raise ImportError('there is none here')\n")
+    told = ansible(
+        "ansible-playbook", "--extra-vars=verify_seconds=1", str(PLAYBOOK), PYTHONPATH=str(tmp_path)
+    )
+    assert "video flows, 1280x720 at " in told

@@ -123,6 +123,12 @@ def assert_refused(host, variables, sentence):
                 "ustreamer_plugin is upstream, and the plugin of uStreamer 6.62 needs Janus 1.2.1 or newer, not 1.1.2: "
                 "take a newer Janus, an older uStreamer, or set ustreamer_plugin to bundled.",
             ),
+            # As with a uStreamer of tomorrow.
+            (
+                {"__ustreamer_plugin_layouts": [3, 4]},
+                "ustreamer_plugin is bundled, and uStreamer 5.4 writes a sink of layout 2, which this plugin does not "
+                "read (3, 4): take an older uStreamer, or set ustreamer_source and ustreamer_plugin to upstream.",
+            ),
             (
                 {"ustreamer_capture_kind": "hdmi"},
                 "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",

@@ -12,7 +12,9 @@ fi
 echo "$name" > /etc/hostname
 hosts=$(sed "s/[[:space:]]$old\\([[:space:]]\\|\$\\)/ $name\\1/" /etc/hosts)
 echo "$hosts" > /etc/hosts
-hostname "$name"
+# The kernel gets it from systemd-hostnamed: here it would take a privilege that opens much else.
+busctl --quiet call org.freedesktop.hostname1 /org/freedesktop/hostname1 org.freedesktop.hostname1 SetHostname sb \
+    "$name" false
 # Who announces NAME.local on the network, if anybody does.
 if systemctl --quiet is-active avahi-daemon.service; then
     systemctl restart avahi-daemon.service

@@ -106,6 +106,17 @@ def certificate_mistakes(certificate, key, user):
         )
 
 
+def has_usb_overlay(text):
+    """Whether a line that holds for a Pi 4 asks for it. Raspberry Pi OS has one in the section of the CM5."""
+    section = "all"
+    for line in text.splitlines():
+        if found := re.match(r"\[(.*)\]", line):
+            section = found[1]
+        elif section in ("all", "pi4", "cm4") and re.match(r"dtoverlay=dwc2(,|$)", line):
+            return True
+    return False
+
+
 def usb_facts(boot_config):
     """Whether there is a USB device controller, what would bring one, and whether a reboot is due for it."""
     file = Path(boot_config)
@@ -115,7 +126,7 @@ def usb_facts(boot_config):
     return {
         "controller": controllers.is_dir() and any(controllers.iterdir()),
         "boot_config": file.is_file(),
-        "overlay": bool(re.search(r"^dtoverlay=dwc2(,|$)", text, re.MULTILINE)),
+        "overlay": has_usb_overlay(text),
         "reboot_due": file.is_file() and file.stat().st_mtime > booted,
     }
 

@@ -3,8 +3,9 @@
 # Prints one word for each thing that is so: capture, encoder, jpeg-encoder (there), pi5, boot-config (there), overlay
 # (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule has not met it
 # yet).
-#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG
-kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5
+#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG [ROOT]
+# ROOT: the folder that sys and proc are in, for tests.
+kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5 root=${6-}
 
 # What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
 is_capture() {
@@ -17,14 +18,14 @@ is_capture() {
 if [ -c "$capture" ]; then
     echo capture
 elif [ "$capture" = /dev/kvm-video ]; then
-    for node in /sys/class/video4linux/video*; do
+    for node in "$root"/sys/class/video4linux/video*; do
         [ -e "$node" ] || continue
         is_capture "$node" && echo capture unnamed | tr ' ' '\n' && break
     done
 fi
 [ ! -c "$encoder" ] || echo encoder
 [ ! -c "$jpeg_encoder" ] || echo jpeg-encoder
-grep -qs 'Raspberry Pi 5' /proc/device-tree/model && echo pi5
+grep -qs 'Raspberry Pi 5' "$root/proc/device-tree/model" && echo pi5
 if [ -f "$config" ]; then
     echo boot-config
     ! grep -q '^dtoverlay=tc358743\(,\|$\)' "$config" || echo overlay

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who came in and who was refused, as structured entries of the journal:
+"""Who came in, was refused, changed something or had the controls, as structured entries of the journal:
 
     journalctl -t tinypilot-audit            # sentences
     journalctl TINYPILOT_EVENT=login_refused -o json

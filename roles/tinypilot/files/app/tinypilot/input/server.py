@@ -12,6 +12,7 @@ from typing import Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from tinypilot import audit
 from tinypilot.input import layouts, messages
 from tinypilot.input.computer import Computer
 from tinypilot.input.control import Control, Person
@@ -157,7 +158,7 @@ class Server:
 
     def _remove(self, connection: Connection) -> None:
         if self._connections.pop(connection.person.number, None):
-            self._change_control(lambda: self._control.leave(connection.person))
+            self._change_control("left", lambda: self._control.leave(connection.person))
 
     # --- What a person says ---
 
@@ -165,11 +166,11 @@ class Server:
         person = connection.person
         match message:
             case {"type": "ask"}:
-                self._change_control(lambda: self._control.ask(person))
+                self._change_control("taken", lambda: self._control.ask(person))
             case {"type": "give-up"}:
-                self._change_control(lambda: self._control.give_up(person))
+                self._change_control("given_up", lambda: self._control.give_up(person))
             case {"type": "answer", "person": number, "yes": yes}:
-                self._change_control(lambda: self._control.answer(person, number, yes))
+                self._change_control("given", lambda: self._control.answer(person, number, yes))
             case {"type": "check", "layout": layout, "text": text}:
                 missing = layouts.load_all()[layout].untypable(layouts.normalized(text))
                 connection.tell({"type": "checked", "untypable": missing})
@@ -249,11 +250,13 @@ class Server:
 
     # --- All people ---
 
-    def _change_control(self, change: Callable[[], None]) -> None:
+    def _change_control(self, how: str, change: Callable[[], None]) -> None:
         before = self._control.owner
         change()
-        if self._control.owner is not before:
+        after = self._control.owner
+        if after is not before:
             self._let_go()
+            _note_hand_over(how, before, after)
         self._tell_all()
 
     def _let_go(self) -> None:
@@ -305,3 +308,21 @@ class Server:
                     self._remove(connection)
                     connection.end()
             self._tell_all()
+
+
+def _note_hand_over(how: str, before: Person | None, after: Person | None) -> None:
+    """For the audit log. how: taken (also from somebody idle), given, given_up, left (also by the session's end)."""
+    had, has = _called(before), _called(after)
+    to_next = f", and {has}, who had asked, got them" if has else ""
+    sentence = {
+        "taken": f"{has} took the controls{had and f' over from {had}, who was idle'}",
+        "given": f"{had} gave the controls to {has}",
+        "given_up": f"{had} gave the controls up{to_next}",
+        "left": f"{had} left with the controls{to_next}",
+    }[how]
+    audit.note(f"controls_{how}", sentence, had=had, has=has)
+
+
+def _called(person: Person | None) -> str:
+    """Empty for nobody."""
+    return person.name or "the play" if person else ""

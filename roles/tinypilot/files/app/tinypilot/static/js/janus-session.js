@@ -11,6 +11,8 @@ import { WatchedSocket } from './watched-socket.js';
 
 const PLUGIN = 'janus.plugin.ustreamer';
 const NO_PICTURE_YET = 503;
+// Of what is sent here only `features` may be unknown: to uStreamer's own plugin before 5.32.
+const NOT_IMPLEMENTED = 405;
 const RETRY_WATCH_MS = { [NO_PICTURE_YET]: 250, other: 1000 };
 const KEEPALIVE_MS = 5000;
 
@@ -185,7 +187,7 @@ export class JanusSession extends EventTarget {
       const { rtp_timestamp: rtpTimestamp, hz } = clock;
       this.#emit('clock', { askedAt: this.#clockAskedAt, heardAt: performance.now(), rtpTimestamp, hz });
       this.#clockAskedAt = null;
-    } else if (message.error_code) {
+    } else if (message.error_code && message.error_code !== NOT_IMPLEMENTED) {
       this.#emit('problem', { code: message.error_code, text: String(message.error ?? '') });
       const delay = RETRY_WATCH_MS[message.error_code] ?? RETRY_WATCH_MS.other;
       clearTimeout(this.#watchTimer);

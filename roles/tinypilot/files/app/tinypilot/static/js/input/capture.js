@@ -124,7 +124,8 @@ export class Capture extends EventTarget {
       setTimeout(() => this.#finger(this.#touch.wait(performance.now())), LONG_PRESS_MS);
       return;
     }
-    this.#stage.setPointerCapture(event.pointerId);
+    // A locked pointer is captured already, and browsers refuse to do it again.
+    if (!this.isRelative) this.#stage.setPointerCapture(event.pointerId);
     this.#mouse(event);
   }
 
