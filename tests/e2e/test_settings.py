@@ -70,7 +70,9 @@ def key_frame_distance(screen: RemoteScreen) -> float:
     )
 
 
-def run_play(device: Device, folder: Path, *arguments: str) -> tuple[dict, str]:
+def run_play(
+    device: Device, folder: Path, *arguments: str, playbook: Path = ROOT / "playbooks/site.yml"
+) -> tuple[dict, str]:
     """The totals of another run of the play on the device, and what it printed."""
     inventory = folder / "hosts.json"
     inventory.write_text(
@@ -84,7 +86,7 @@ def run_play(device: Device, folder: Path, *arguments: str) -> tuple[dict, str]:
             f"--inventory={inventory}",
             f"--limit={device.name}",
             *arguments,
-            ROOT / "playbooks/site.yml",
+            playbook,
         ],
         cwd=ROOT,
         env={**os.environ, "KVM_RUN_FILE": str(totals)},

@@ -30,8 +30,9 @@ SERVICES = {
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
 SCORES = {
     **dict.fromkeys(SERVICES, 0.5),
-    # It has the network.
+    # They have the network.
     "janus.service": 1.2,
+    "tinypilot-acme.service": 1.2,
     "kvm-edid.service": 0.5,
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,

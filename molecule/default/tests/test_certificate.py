@@ -73,6 +73,85 @@ def test_the_authority_can_sign_for_no_other_name(host, make, name):
     assert "subtree violation" in verified.stderr + verified.stdout
 
 
+@pytest.fixture
+def server(host, make):
+    """Signs like an ACME server what the device requests: server(*arguments of openssl x509)."""
+    host.check_output(
+        f"cd {FOLDER} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=acme "
+        "-keyout acme.key -out acme.pem"
+    )
+
+    def sign(*arguments):
+        host.check_output(
+            f"cd {FOLDER} && openssl x509 -req -in request.pem -CA acme.pem -CAkey acme.key "
+            f"-copy_extensions copy -out issued.pem {' '.join(arguments)} && cat acme.pem >> issued.pem"
+        )
+
+    return sign
+
+
+@pytest.fixture
+def make_with_acme(host, make):
+    """The same for a device whose certificate an ACME server signs."""
+    acme = f"env REQUEST={FOLDER}/request.pem ISSUED={FOLDER}/issued.pem"
+
+    def run(*names):
+        return host.check_output(
+            f"{acme} {PROGRAM} make {FOLDER} www-data 825 30 {' '.join(names)}"
+        )
+
+    return run
+
+
+def shown_by(host):
+    return host.check_output(
+        f"openssl x509 -in {FOLDER}/certificate.pem -noout -issuer -nameopt RFC2253"
+    )
+
+
+def test_what_an_acme_server_signed_is_shown_with_its_chain_and_left_alone(
+    host, make_with_acme, server
+):
+    make_with_acme("kvm.example.org", "Other.example.org")
+    assert "Authority of" in shown_by(host)
+    server("-days", "2")
+    assert make_with_acme("kvm.example.org", "Other.example.org").endswith("by the ACME server")
+    assert shown_by(host) == "issuer=CN=acme"
+    assert host.file(f"{FOLDER}/certificate.pem").content_string.count("BEGIN") == 2
+    assert make_with_acme("kvm.example.org", "Other.example.org") == "still serves"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param("rm issued.pem", id="gone"),
+        pytest.param("sed -i '$d' issued.pem", id="half-a-chain"),
+        pytest.param("cp acme.pem issued.pem", id="another-key"),
+        pytest.param(
+            "openssl x509 -in issued.pem -signkey key.pem -not_after 20200101000000Z "
+            "-not_before 20190101000000Z -out past.pem && mv past.pem issued.pem",
+            id="in-the-past",
+        ),
+    ],
+)
+def test_the_page_falls_back_on_the_devices_own(host, make_with_acme, server, harm):
+    make_with_acme("kvm.example.org")
+    server("-days", "2")
+    make_with_acme("kvm.example.org")
+    assert shown_by(host) == "issuer=CN=acme"
+    host.check_output(f"cd {FOLDER} && {harm}")
+    assert "by this device" in make_with_acme("kvm.example.org")
+    assert "Authority of" in shown_by(host)
+
+
+def test_another_name_is_requested_anew_and_shown_when_it_is_signed(host, make_with_acme, server):
+    make_with_acme("kvm.example.org")
+    server("-days", "2")
+    assert "by this device" in make_with_acme("kvm.example.org", "rack.example.org")
+    server("-days", "2")
+    assert make_with_acme("kvm.example.org", "rack.example.org").endswith("by the ACME server")
+
+
 def test_the_page_shows_what_the_authority_has_signed(host):
     name = host.check_output("hostname")
     shown = host.check_output(

@@ -187,6 +187,29 @@ def assert_refused(host, variables, sentence):
                 "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
             ),
             (
+                {"tinypilot_acme_directory_url": "http://acme.example/directory"},
+                "tinypilot_acme_directory_url is 'http://acme.example/directory': it must be the https URL of an ACME "
+                "server's directory such as https://acme-v02.api.letsencrypt.org/directory, or empty.",
+            ),
+            (
+                {"tinypilot_acme_directory_url": "https://acme.example/directory"},
+                "tinypilot_certificate_names is empty: with tinypilot_acme_directory_url it must have the names",
+            ),
+            (
+                {
+                    "tinypilot_acme_directory_url": "https://acme.example/directory",
+                    "tinypilot_certificate_names": [
+                        "kvm.example.org",
+                        "192.0.2.7",
+                        "2001:db8::7",
+                        "rack.Local",
+                        "rack",
+                        "*.example.org",
+                    ],
+                },
+                "tinypilot_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
+            ),
+            (
                 {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
                 "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
             ),

@@ -5,6 +5,9 @@
 # and nothing else. When the names changed, both are made anew; when its end is near, the certificate alone.
 # Beside them it keeps, for nginx, the names that the device has by its host name (hosts.conf).
 #
+# With REQUEST=FILE and ISSUED=FILE somebody else asks an ACME server: REQUEST is kept for them to ask with, and while
+# what they put into ISSUED serves, nginx shows that. When it does not, nginx has the device's own certificate.
+#
 # certificate.sh check|make FOLDER GROUP DAYS RENEW_DAYS [NAME...]
 # Without a NAME: the host name, and that with .local. Prints "still serves", or what was done (make) or would be
 # (check). With RESTART=UNIT that unit, if it runs, gets to know a new certificate.
@@ -42,6 +45,28 @@ wanted=$alternative_names
 
 hosts() { printf '"%s" 0;\n' "$host" "$host.local"; }
 public_key_of() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null; }
+public_key() { openssl pkey -in "$key" -pubout 2>/dev/null; }
+
+# ACME servers want names in small letters, and know no addresses.
+requested_names=DNS:$(echo "$*" | tr '[:upper:]' '[:lower:]' | sed 's/ /,DNS:/g')
+request_serves() {
+    [ -z "${REQUEST:-}" ] || {
+        [ "$(openssl req -in "$REQUEST" -noout -pubkey 2>/dev/null)" = "$(public_key)" ] &&
+            openssl req -in "$REQUEST" -noout -text | tr -d ' ' | grep -qxF "$requested_names"
+    }
+}
+
+# Read once: whoever writes it is trusted with nothing else, and may write meanwhile.
+issued=$(cat "${ISSUED:-/dev/null}" 2>/dev/null || :)
+issued_serves() {
+    # All of it can be read, for nginx would not start with half a chain.
+    echo "$issued" | openssl crl2pkcs7 -nocrl -certfile /dev/stdin >/dev/null 2>&1 &&
+        echo "$issued" | openssl x509 -noout -checkend 0 >/dev/null 2>&1 &&
+        [ "$(echo "$issued" | openssl x509 -noout -pubkey)" = "$(public_key)" ] || return 1
+    for name in "$@"; do
+        echo "$issued" | openssl x509 -noout -checkhost "$name" | grep -q 'does match' || return 1
+    done
+}
 
 # The authority must outlive what it signs.
 authority_serves() {
@@ -50,16 +75,25 @@ authority_serves() {
         [ "$(public_key_of "$authority")" = "$(openssl pkey -in "$authority_key" -pubout 2>/dev/null)" ]
 }
 
+shown_serves() {
+    if issued_serves "$@"; then
+        [ "$(cat "$certificate" 2>/dev/null)" = "$issued" ]
+    else
+        openssl verify -CAfile "$authority" "$certificate" >/dev/null 2>&1 &&
+            openssl x509 -in "$certificate" -noout -checkend $((renew_days * 86400)) >/dev/null 2>&1 &&
+            [ "$(public_key_of "$certificate")" = "$(public_key)" ]
+    fi
+}
+
 serves() {
     authority_serves &&
-        openssl verify -CAfile "$authority" "$certificate" >/dev/null 2>&1 &&
-        openssl x509 -in "$certificate" -noout -checkend $((renew_days * 86400)) >/dev/null 2>&1 &&
-        [ "$(public_key_of "$certificate")" = "$(openssl pkey -in "$key" -pubout 2>/dev/null)" ] &&
+        shown_serves "$@" &&
+        request_serves &&
         [ "$(stat -c '%U:%G %a' "$key")" = "root:$group 640" ] &&
         [ "$(cat "$hosts" 2>/dev/null)" = "$(hosts)" ]
 }
 
-if serves; then
+if serves "$@"; then
     echo "still serves"
     exit 0
 fi
@@ -80,6 +114,8 @@ prompt = no
 distinguished_name = subject
 [subject]
 CN = $(printf %.64s "$1")
+[names]
+subjectAltName = $requested_names
 [authority]
 basicConstraints = critical, CA:TRUE, pathlen:0
 keyUsage = critical, keyCertSign
@@ -111,10 +147,23 @@ if openssl pkey -in "$key" -noout 2>/dev/null; then
 else
     new_key "$work/key.pem"
 fi
-openssl req -new -sha256 -config "$work/request" -key "$work/key.pem" -out "$work/csr"
-openssl x509 -req -sha256 -in "$work/csr" -CA "$authority" -CAkey "$authority_key" -days "$days" \
-    -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/request" -extensions server \
-    -out "$work/certificate.pem" 2>/dev/null
+if ! request_serves; then
+    # Without a subject: the names say it all, and a subject may be too short for them.
+    openssl req -new -sha256 -config "$work/request" -reqexts names -subj / -key "$work/key.pem" -out "$REQUEST.new"
+    chmod 0644 "$REQUEST.new"
+    mv -f "$REQUEST.new" "$REQUEST"
+fi
+if issued_serves "$@"; then
+    echo "$issued" > "$work/certificate.pem"
+    whose="by the ACME server"
+else
+    openssl req -new -sha256 -config "$work/request" -key "$work/key.pem" -out "$work/csr"
+    openssl x509 -req -sha256 -in "$work/csr" -CA "$authority" -CAkey "$authority_key" -days "$days" \
+        -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/request" -extensions server \
+        -out "$work/certificate.pem" 2>/dev/null
+    whose="by this device"
+    [ -z "$issued" ] || whose="$whose, because the one in $ISSUED is of other names, another key or another time"
+fi
 # In the sandbox of its unit this has the group already, and may not give files away.
 [ "$(stat -c %G "$work/key.pem")" = "$group" ] || chown "root:$group" "$work/key.pem"
 chmod 0640 "$work/key.pem"
@@ -128,4 +177,4 @@ mv -f "$work/hosts.conf" "$hosts"
 if [ -n "${RESTART:-}" ]; then
     systemctl try-restart "$RESTART"
 fi
-echo "made for $wanted"
+echo "made for $wanted $whose"

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The page's certificate from a real ACME server, pebble: it comes, is renewed, outlives the server, and goes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .device import Device, DeviceError, docker
+from .patience import wait_until
+from .remote_screen import RemoteScreen
+from .test_settings import ROOT, run_play
+
+VERIFY = ROOT / "playbooks/verify.yml"
+END_OF_VERIFY = "--start-at-task=Ask whether the ACME server gave a certificate"
+NAME = "kvm.example.org"
+ISSUED = "/var/lib/tinypilot-acme/certificate.pem"
+# A certificate in the last third of its 90 days, for what the device asks with.
+_AGE = f"""
+cd /etc/tinypilot
+openssl x509 -req -in acme/request.pem -CA tls/ca.pem -CAkey tls/ca.key -copy_extensions copy \
+  -not_before $(date -ud '-61 days' +%Y%m%d%H%M%SZ) -not_after $(date -ud '29 days' +%Y%m%d%H%M%SZ) > /tmp/aged.pem
+cat /tmp/aged.pem > {ISSUED}
+systemctl start tinypilot-certificate.service
+"""
+_ROOT_OF_PEBBLE = """
+import ssl, sys, urllib.request
+trust = ssl.create_default_context(cadata=sys.argv[1])
+print(urllib.request.urlopen("https://127.0.0.1:15000/roots/0", context=trust).read().decode())
+"""
+
+
+class AcmeServer:
+    """Pebble in the network of the device, which it knows as NAME."""
+
+    def __init__(self, device: Device, folder: Path):
+        self.device = device
+        self.folder = folder
+        self.directory_url = "https://127.0.0.1:14000/dir"
+        self._make_certificate()
+        settings = {
+            "listenAddress": "127.0.0.1:14000",
+            "managementListenAddress": "127.0.0.1:15000",
+            "certificate": str(folder / "pebble.pem"),
+            "privateKey": str(folder / "pebble.key"),
+            "httpPort": 80,
+            "tlsPort": 443,
+        }
+        (folder / "pebble.json").write_text(json.dumps({"pebble": settings}))
+        (folder / "hosts").write_text(f"127.0.0.1 localhost\n{device.address} {NAME}\n")
+
+    def _make_certificate(self) -> None:
+        subject = ["-subj", "/CN=pebble", "-addext", "subjectAltName=IP:127.0.0.1"]
+        usage = ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
+        files = ["-keyout", self.folder / "pebble.key", "-out", self.folder / "pebble.pem"]
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        command = ["openssl", "req", "-x509", *key, *subject, *usage, *files]
+        subprocess.run(command, check=True, capture_output=True)
+
+    @property
+    def authority(self) -> str:
+        return (self.folder / "pebble.pem").read_text()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """With the name server's part done by a file that only it sees."""
+        process = docker("inspect", "-f", "{{.State.Pid}}", self.device.name).strip()
+        run = f"mount --bind {self.folder}/hosts /etc/hosts && exec pebble -config {self.folder}/pebble.json"
+        with (self.folder / "pebble.log").open("w") as log:
+            pebble = subprocess.Popen(
+                ["nsenter", f"--target={process}", "--net", "unshare", "--mount", "sh", "-c", run],
+                # Each challenge is looked at, without the pauses that a busy server would make.
+                env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"},
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            wait_until(self.root, "pebble answers")
+            yield
+        finally:
+            pebble.terminate()
+            pebble.wait()
+
+    def root(self) -> str:
+        """The authority of what it signs, another one each time it is started."""
+        with contextlib.suppress(DeviceError):
+            return self.device.python(_ROOT_OF_PEBBLE, self.authority)
+        return ""
+
+
+def shown(device: Device, authority: str, name: str = NAME) -> bytes:
+    """The certificate that a browser gets which trusts this authority alone."""
+    trust = ssl.create_default_context(cadata=authority)
+    with (
+        socket.create_connection((device.address, 443), 10) as plain,
+        trust.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+        assert tls.recv(64).split()[1] in (b"200", b"303")
+        return tls.getpeercert(binary_form=True)
+
+
+def phases_of_role(folder: Path, *phases: str) -> Path:
+    """A play of them alone, for what else there is stays as it is."""
+    tasks = [{"import_role": {"name": "tinypilot", "tasks_from": phase}} for phase in phases]
+    playbook = folder / f"{'-'.join(phases)}.json"
+    play = {"hosts": "kvm", "gather_subset": ["!all", "min", "network"], "tasks": tasks}
+    playbook.write_text(json.dumps([play]))
+    return playbook
+
+
+def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
+    device: Device, screen: RemoteScreen, tmp_path: Path
+):
+    server = AcmeServer(device, tmp_path)
+    variables = {
+        "tinypilot_certificate_names": [NAME],
+        "tinypilot_acme_directory_url": server.directory_url,
+        "tinypilot_acme_contact": "ada@example.org",
+        "tinypilot_acme_authority": server.authority,
+    }
+    whole = phases_of_role(tmp_path, "preflight", "install", "configure", "service")
+    configured = phases_of_role(tmp_path, "preflight", "configure", "service")
+    with_acme = f"--extra-vars={json.dumps(variables)}"
+    try:
+        with server.running():
+            run_play(device, tmp_path, with_acme, playbook=whole)
+            root = server.root()
+            first = shown(device, root)
+
+            device.sh(_AGE)
+            screen.open().wait_until_live()
+            connections = screen.peer_connections
+            with screen.by_itself():
+                device.sh("systemctl start tinypilot-acme.service tinypilot-certificate.service")
+                renewed = shown(device, root)
+                screen.wait_until_live(captured_after=time.time())
+                screen.wait_until(
+                    lambda: screen.janus_did("claim"), "the page has its session again"
+                )
+            assert renewed != first
+            # The media went on as it was.
+            assert screen.peer_connections == connections
+
+        device.sh(_AGE)
+        own = device.sh("cat /etc/tinypilot/tls/ca.pem")
+        aged = shown(device, own)
+        totals, told = run_play(device, tmp_path, with_acme, playbook=configured)
+        assert totals["changed"] == 0, told
+        _, told = run_play(device, tmp_path, with_acme, END_OF_VERIFY, playbook=VERIFY)
+        assert f"The ACME server {server.directory_url} gave no certificate" in told
+        assert "Connection refused" in told
+        assert shown(device, own) == aged
+    finally:
+        run_play(device, tmp_path, playbook=configured)
+        device.sh("systemctl reset-failed tinypilot-acme.service")
+        device.sh("rm -rf /var/lib/private/tinypilot-acme /var/lib/tinypilot-acme")
+    shown(device, device.sh("cat /etc/tinypilot/tls/ca.pem"), device.name)
