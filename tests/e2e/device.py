@@ -216,6 +216,12 @@ class Device:
         mine = (file.parent for file in scenarios if f" {self.name}:" in file.read_text())
         return next(mine, ROOT / "inventory/virtual.yml")
 
+    @property
+    def vault_password_file(self) -> Path | None:
+        """What opens the vault of that inventory, if there is one."""
+        file = self.inventory.parent / "vault-password"
+        return file if file.exists() else None
+
     # --- Its default state ---
 
     def restore(self) -> None:

@@ -85,6 +85,7 @@ def run_play(
             f"--inventory={device.inventory}",
             f"--inventory={inventory}",
             f"--limit={device.name}",
+            *([f"--vault-password-file={vault}"] if (vault := device.vault_password_file) else []),
             *arguments,
             playbook,
         ],

@@ -15,9 +15,19 @@ from .patience import PATIENCE_SECONDS, NeverHappened
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "files"))
 
-from viewer import ChainError, Frame, Viewer, crc16, look, read_code
+from viewer import ChainError, Frame, Viewer, crc16, look, read_code, with_one_fmtp_each
 
-__all__ = ["ChainError", "Viewer", "crc16", "look", "read_code", "run", "undamaged_frames", "watch"]
+__all__ = [
+    "ChainError",
+    "Viewer",
+    "crc16",
+    "look",
+    "read_code",
+    "run",
+    "undamaged_frames",
+    "watch",
+    "with_one_fmtp_each",
+]
 
 
 def run(coroutine: Coroutine) -> Any:

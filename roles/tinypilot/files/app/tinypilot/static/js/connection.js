@@ -21,7 +21,6 @@ const TICK_MS = 200;
 const ASK_SOURCE_MS = { steady: 2000, anxious: 500 };
 const COUNT_FRAMES_MS = 1000;
 const ASK_GATEWAY_TIMEOUT_MS = 1500;
-const STILL_FLOWING = { patience: 500 };
 // Without a capture service frames can only come from the plugin's memory, and not for long.
 const FRAMES_WITHOUT_CAPTURE = { run: 1500 };
 const SHORT_LINK_MS = 1000;
@@ -168,7 +167,7 @@ export class Connection extends EventTarget {
   // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
   async #tryOnce() {
     if (!this.#running || !this.#usesWebRtc) return;
-    if (this.#session?.isAttached && this.#screen.isFresh(STILL_FLOWING)) {
+    if (this.#session?.isAttached && this.#isFresh()) {
       if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
     }
     if (!this.#running || !this.#usesWebRtc) return;
