@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from . import remote_screen
 from .desk import Computer, wait_for_desk
 from .device import Device
-from .people import PASSWORD, Client, log_in, remove_everybody
+from .people import PASSWORD, Client, log_in, without_users
 from .remote_screen import RemoteScreen, launch_browser
 
 BUILD = Path(__file__).parents[2] / "build"
@@ -114,10 +114,9 @@ def live(screen: RemoteScreen) -> RemoteScreen:
 
 @pytest.fixture
 def nobody(device: Device) -> Iterator[Device]:
-    """The device before its first user, and again afterwards."""
-    remove_everybody(device)
-    yield device
-    remove_everybody(device)
+    """The device before its first user."""
+    with without_users(device):
+        yield device
 
 
 @pytest.fixture

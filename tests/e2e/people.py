@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import requests
 
 from .device import Device
@@ -10,18 +13,27 @@ from .remote_screen import RemoteScreen
 
 PASSWORD = "correct horse battery"
 _REMOVE_USERS = """
-import sqlite3
+import sqlite3, sys
 database = sqlite3.connect("/var/lib/tinypilot/door.sqlite", timeout=20)
 database.execute("PRAGMA foreign_keys = ON")
 with database:
-    database.execute("DELETE FROM users")
-    database.execute("DELETE FROM sessions")
-    database.execute("DELETE FROM throttle")
+    if sys.argv[1] == "before":
+        database.execute("DROP TABLE IF EXISTS users_of_play")
+        database.execute("CREATE TABLE users_of_play AS SELECT * FROM users WHERE from_play")
+    for table in ("users", "sessions", "throttle"):
+        database.execute(f"DELETE FROM {table}")
+    if sys.argv[1] == "after":
+        database.execute("INSERT INTO users SELECT * FROM users_of_play")
+        database.execute("DROP TABLE users_of_play")
 """
 
 
-def remove_everybody(device: Device) -> None:
-    device.python(_REMOVE_USERS)
+@contextlib.contextmanager
+def without_users(device: Device) -> Iterator[None]:
+    """Nobody knows the device meanwhile; those of the play are back afterwards, and nobody else."""
+    device.python(_REMOVE_USERS, "before")
+    yield
+    device.python(_REMOVE_USERS, "after")
 
 
 class Client:
