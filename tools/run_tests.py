@@ -7,6 +7,7 @@ this machine breaks what a browser loads. What a stage prints is shown in one pi
 while it runs; what a failed test leaves behind is in build/failures.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -98,7 +99,9 @@ def remove_hosts() -> None:
 def clean_up() -> None:
     ended.set()
     for stage in list(running):
-        os.killpg(stage.pid, signal.SIGTERM)
+        # It may have ended just now.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(stage.pid, signal.SIGTERM)
         stage.wait()
     remove_hosts()
     # Under sudo: what the tests built is the user's to build again.
