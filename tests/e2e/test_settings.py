@@ -22,6 +22,7 @@ from .remote_screen import RemoteScreen
 from .test_door import Client
 
 ROOT = Path(__file__).parents[2]
+CERTIFICATE = "tinypilot_certificate_and_key"
 EDID = "ustreamer_edid"
 HOST_NAME = "tinypilot_host_name"
 SERVERS = "tinypilot_ice_servers"
@@ -282,22 +283,84 @@ def test_a_program_reboots_the_device_with_its_token(
     assert token not in device.journal(60)
 
 
+def is_greeted(device: Device, name: str, authority: str) -> bool:
+    """Whether a browser that trusts this authority gets to the device under this name."""
+    # Refused connections, too: nginx is restarted when the name changes.
+    with contextlib.suppress(OSError):
+        trust = ssl.create_default_context(cadata=authority)
+        with (
+            socket.create_connection((device.address, 443), 10) as plain,
+            trust.wrap_socket(plain, server_hostname=name) as tls,
+        ):
+            tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+            return tls.recv(64).split()[1] in (b"200", b"303")
+    return False
+
+
+def own_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that signs itself, and its key."""
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=own", "-addext", f"subjectAltName=DNS:{name}"]
+    command = ["openssl", "req", "-x509", *key, *names, "-out", files[0], "-keyout", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    return files
+
+
+def test_a_certificate_of_ones_own(
+    new_screen: Callable[..., RemoteScreen], admin: Client, device: Device, tmp_path: Path
+):
+    live = new_screen().open()
+    live.wait_until_live()
+    page = new_screen(role="admin").page
+    page.goto(f"{device.url}settings")
+    page.get_by_label("What browsers are shown").select_option("A certificate of yours")
+    form = page.locator("#certificate")
+    apply = form.get_by_role("button", name="Apply", disabled=False)
+    chain, key = (
+        page.get_by_label(label) for label in ("The certificate, and", "Its key, without")
+    )
+    own, own_key = own_certificate(tmp_path, "desk.example.org")
+    _, other_key = own_certificate(tmp_path, "other.example.org")
+    chain.set_input_files(own)
+    apply.click()
+    form.get_by_text("Choose two files").wait_for()
+    key.set_input_files(other_key)
+    apply.click()
+    form.get_by_text("The key is that of another certificate.").wait_for()
+    assert not is_greeted(device, "desk.example.org", own.read_text())
+    with live.by_itself():
+        key.set_input_files(own_key)
+        apply.click()
+        form.get_by_text("Applied.").wait_for()
+        wait_until(
+            lambda: is_greeted(device, "desk.example.org", own.read_text()),
+            "browsers are shown the person's certificate",
+        )
+        live.wait_until_live(captured_after=time.time())
+        page.reload()
+        form.get_by_text("One is set. It is never shown.").wait_for()
+        secret = own_key.read_text().splitlines()[1]
+        assert secret not in page.content() + admin.ask("GET", "/api/settings").text
+        assert secret not in device.journal(60)
+        page.get_by_label("What browsers are shown").select_option("As the operator has it")
+        apply.click()
+        form.get_by_text("Applied.").wait_for()
+        authority = admin.ask("GET", "/ca.pem").text
+        wait_until(
+            lambda: is_greeted(device, device.name, authority), "the device's own is shown again"
+        )
+        live.wait_until_live(captured_after=time.time())
+
+
 def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
     admin: Client, device: Device, tmp_path: Path
 ):
     """Seen as a browser does that trusts the device's authority."""
 
     def greets_as(name: str) -> bool:
-        # Refused connections, too: nginx is restarted when the name changes.
         with contextlib.suppress(OSError):
-            authority = admin.ask("GET", "/ca.pem").text
-            trust = ssl.create_default_context(cadata=authority)
-            with (
-                socket.create_connection((device.address, 443), 10) as plain,
-                trust.wrap_socket(plain, server_hostname=name) as tls,
-            ):
-                tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
-                return tls.recv(64).split()[1] in (b"200", b"303")
+            return is_greeted(device, name, admin.ask("GET", "/ca.pem").text)
         return False
 
     assert greets_as(device.name)
@@ -312,16 +375,24 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
         device.restart()
         device.wait_until_ready()
         wait_until(lambda: greets_as("rack-7"), "the device has its name again")
+        own, own_key = own_certificate(tmp_path, "desk.example.org")
+        both = own.read_text() + own_key.read_text()
+        assert admin.change("PATCH", "/api/settings", {CERTIFICATE: both}).status_code == 200
+        wait_until(
+            lambda: is_greeted(device, "desk.example.org", own.read_text()),
+            "the device shows another certificate",
+        )
         totals, told = run_play(device, tmp_path, "--tags=ustreamer,tinypilot")
         assert totals["changed"] == 0, told
         assert f"{BITRATE} is 2500, not 5000" in told
         assert f"{HOST_NAME} is rack-7, not empty" in told
         assert f"{SERVERS} is stun:stun.example, not empty" in told
-        assert greets_as("rack-7")
+        assert f"{CERTIFICATE} is another secret, not empty" in told
+        assert is_greeted(device, "desk.example.org", own.read_text())
         arguments = device.sh(f"tr '\\0' ' ' < /proc/{device.main_pid('ustreamer')}/cmdline")
         assert "--h264-bitrate=2500" in arguments
     finally:
-        admin.change("PATCH", "/api/settings", {HOST_NAME: device.name})
+        admin.change("PATCH", "/api/settings", {HOST_NAME: device.name, CERTIFICATE: None})
         wait_until(lambda: greets_as(device.name), "the device has its own name again")
         device.wait_until_ready()
 

@@ -65,7 +65,7 @@ def config(tmp_path):
     declarations, door = tmp_path / "declarations", tmp_path / "door"
     declarations.mkdir()
     door.mkdir()
-    declared_by_roles = {**declared_by_ustreamer(tmp_path), "tinypilot": declared_by_tinypilot()}
+    declared_by_roles = {**declared_by_ustreamer(tmp_path), **declared_by_tinypilot()}
     for name, declared in declared_by_roles.items():
         (declarations / f"{name}.json").write_text(json.dumps(declared))
     return Config(
@@ -103,13 +103,16 @@ def declared_by_tinypilot():
     defaults = yaml.safe_load((ROLES / "tinypilot/defaults/main.yml").read_text())
     declared = variables["__tinypilot_settings"]
     return {
-        **declared,
-        "fixed": [],
-        "play": {name: defaults[name] for name in declared["play"]},
-        "patterns": {
-            name: [Template(pattern).render(variables), words]
-            for name, (pattern, words) in variables["__tinypilot_patterns"].items()
+        "tinypilot": {
+            **declared,
+            "fixed": [],
+            "play": {name: defaults[name] for name in declared["play"]},
+            "patterns": {
+                name: [Template(pattern).render(variables), words]
+                for name, (pattern, words) in variables["__tinypilot_patterns"].items()
+            },
         },
+        "certificate": {**variables["__tinypilot_certificate_settings"], "fixed": []},
     }
 
 
@@ -201,7 +204,7 @@ class Systemd:
 
     def __call__(self, *arguments):
         unit = arguments[-1]
-        if arguments[0] == "restart":
+        if "restart" in arguments:
             self.restarts.append(unit)
         if "--property=ActiveState" in arguments:
             if unit in self.stopped:

@@ -152,6 +152,72 @@ def test_another_name_is_requested_anew_and_shown_when_it_is_signed(host, make_w
     assert make_with_acme("kvm.example.org", "rack.example.org").endswith("by the ACME server")
 
 
+_KEEP = """import json, sys
+json.dump({"tinypilot_certificate_and_key": sys.stdin.read()}, open("settings.json", "w"))"""
+_FORGET = "echo '{}' > settings.json"
+
+
+@pytest.fixture
+def make_with_page(host, make):
+    """The same for a device in whose page a certificate was set, of names that are not all host names."""
+    names = "DNS:Desk.example.org,DNS:*.example.org,DNS:kvm,IP:192.0.2.7,DNS:a b,DNS:c\\;}"
+    host.check_output(
+        f"cd {FOLDER} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+        f"-subj /CN=own -addext subjectAltName='{names}' -keyout own.key -out own.pem && "
+        f"cat own.pem own.key | python3 -c '{_KEEP}'"
+    )
+
+    def run(*names):
+        settings = f"env SETTINGS={FOLDER}/settings.json"
+        return host.check_output(
+            f"{settings} {PROGRAM} make {FOLDER} www-data 825 30 {' '.join(names)}"
+        )
+
+    return run
+
+
+def test_what_was_set_in_the_page_is_shown_and_left_alone(host, make, make_with_page):
+    make(825, 30, "kvm.example.org")
+    device_key = host.file(f"{FOLDER}/device.key").sha256sum
+    assert make_with_page("kvm.example.org").endswith("by whoever set it in the page")
+    assert shown_by(host) == "issuer=CN=own"
+    host.check_output(f"cmp {FOLDER}/own.pem {FOLDER}/certificate.pem")
+    host.check_output(f"cmp {FOLDER}/own.key {FOLDER}/key.pem")
+    assert host.file(f"{FOLDER}/key.pem").mode == 0o640
+    assert make_with_page("kvm.example.org") == "still serves"
+    own_name = host.check_output("hostname")
+    assert host.file(f"{FOLDER}/hosts.conf").content_string.splitlines() == sorted(
+        f'"{name}" 0;'
+        for name in {own_name, f"{own_name}.local", "desk.example.org", "*.example.org", "kvm"}
+    )
+    # Its own key signs again, not the one that was taken away.
+    host.check_output(f"cd {FOLDER} && {_FORGET}")
+    assert make_with_page("kvm.example.org").endswith("by this device")
+    assert host.file(f"{FOLDER}/key.pem").sha256sum == device_key
+    assert "desk.example.org" not in host.file(f"{FOLDER}/hosts.conf").content_string
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param("rm settings.json", id="gone"),
+        pytest.param("echo '{' > settings.json", id="half-a-file"),
+        pytest.param(f"cat own.pem ca.key | python3 -c '{_KEEP}'", id="another-key"),
+        pytest.param(
+            "openssl x509 -in own.pem -signkey own.key -not_after 20200101000000Z "
+            f"-not_before 20190101000000Z | cat - own.key | python3 -c '{_KEEP}'",
+            id="in-the-past",
+        ),
+    ],
+)
+def test_without_it_the_page_falls_back_on_the_devices_own(host, make_with_page, harm):
+    make_with_page("kvm.example.org")
+    assert shown_by(host) == "issuer=CN=own"
+    host.check_output(f"cd {FOLDER} && {harm}")
+    assert "by this device" in make_with_page("kvm.example.org")
+    assert "Authority of" in shown_by(host)
+
+
 def test_the_page_shows_what_the_authority_has_signed(host):
     name = host.check_output("hostname")
     shown = host.check_output(

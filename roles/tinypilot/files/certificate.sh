@@ -5,8 +5,9 @@
 # and nothing else. When the names changed, both are made anew; when its end is near, the certificate alone.
 # Beside them it keeps, for nginx, the names that the device has by its host name (hosts.conf).
 #
-# With REQUEST=FILE and ISSUED=FILE somebody else asks an ACME server: REQUEST is kept for them to ask with, and while
-# what they put into ISSUED serves, nginx shows that. When it does not, nginx has the device's own certificate.
+# With SETTINGS=FILE nginx shows the certificate that was set in the page, while that serves, and its names are the
+# device's, too. With REQUEST=FILE and ISSUED=FILE somebody else asks an ACME server: REQUEST is kept for them to ask with, and while
+# what they put into ISSUED serves, nginx shows that. Else nginx has the device's own certificate.
 #
 # certificate.sh check|make FOLDER GROUP DAYS RENEW_DAYS [NAME...]
 # Without a NAME: the host name, and that with .local. Prints "still serves", or what was done (make) or would be
@@ -18,12 +19,14 @@ shift 5
 host=$(uname -n)
 host=$(echo "${host%%.*}" | tr '[:upper:]' '[:lower:]')
 [ $# != 0 ] || set -- "$host" "$host.local"
+# What nginx shows.
 key=$folder/key.pem
 certificate=$folder/certificate.pem
 hosts=$folder/hosts.conf
 authority=$folder/ca.pem
 # For root alone, also where the folder is open to nginx.
 authority_key=$folder/ca.key
+device_key=$folder/device.key
 authority_days=3650
 
 alternative_names='' permitted=permitted\;DNS:$host has_v4='' has_v6=''
@@ -43,9 +46,24 @@ done
 # What the certificate was made for is kept beside it: openssl prints addresses in another form.
 wanted=$alternative_names
 
-hosts() { printf '"%s" 0;\n' "$host" "$host.local"; }
 public_key_of() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null; }
-public_key() { openssl pkey -in "$key" -pubout 2>/dev/null; }
+public_key() { openssl pkey -in "$device_key" -pubout 2>/dev/null; }
+
+# chain_serves CHAIN PUBLIC_KEY
+chain_serves() {
+    # All of it can be read, for nginx would not start with half a chain.
+    echo "$1" | openssl crl2pkcs7 -nocrl -certfile /dev/stdin >/dev/null 2>&1 &&
+        echo "$1" | openssl x509 -noout -checkend 0 >/dev/null 2>&1 &&
+        [ "$(echo "$1" | openssl x509 -noout -pubkey)" = "$2" ]
+}
+
+read_setting='import json, sys; print(json.load(open(sys.argv[1])).get("tinypilot_certificate_and_key", ""))'
+set_in_page=$(python3 -I -c "$read_setting" "${SETTINGS:-}" 2>/dev/null || :)
+set_chain=$(echo "$set_in_page" | sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p')
+set_key=$(echo "$set_in_page" | openssl pkey 2>/dev/null || :)
+set_serves() {
+    [ -n "$set_key" ] && chain_serves "$set_chain" "$(echo "$set_key" | openssl pkey -pubout)"
+}
 
 # ACME servers want names in small letters, and know no addresses.
 requested_names=DNS:$(echo "$*" | tr '[:upper:]' '[:lower:]' | sed 's/ /,DNS:/g')
@@ -59,13 +77,30 @@ request_serves() {
 # Read once: whoever writes it is trusted with nothing else, and may write meanwhile.
 issued=$(cat "${ISSUED:-/dev/null}" 2>/dev/null || :)
 issued_serves() {
-    # All of it can be read, for nginx would not start with half a chain.
-    echo "$issued" | openssl crl2pkcs7 -nocrl -certfile /dev/stdin >/dev/null 2>&1 &&
-        echo "$issued" | openssl x509 -noout -checkend 0 >/dev/null 2>&1 &&
-        [ "$(echo "$issued" | openssl x509 -noout -pubkey)" = "$(public_key)" ] || return 1
+    chain_serves "$issued" "$(public_key)" || return 1
     for name in "$@"; do
         echo "$issued" | openssl x509 -noout -checkhost "$name" | grep -q 'does match' || return 1
     done
+}
+
+if set_serves; then
+    source=page
+elif issued_serves "$@"; then
+    source=acme
+else
+    source=device
+fi
+
+# Names of a certificate are written by whoever made it: only those that are host names get into nginx' configuration.
+hosts() {
+    {
+        printf '%s\n' "$host" "$host.local"
+        if [ "$source" = page ]; then
+            echo "$set_chain" | openssl x509 -noout -ext subjectAltName 2>/dev/null |
+                tr '[:upper:],' '[:lower:]\n' | sed -n 's/^ *dns://p' |
+                grep -xE '([*][.])?([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])*[a-z0-9]([a-z0-9-]*[a-z0-9])?' || :
+        fi
+    } | sort -u | sed 's/.*/"&" 0;/'
 }
 
 # The authority must outlive what it signs.
@@ -76,18 +111,21 @@ authority_serves() {
 }
 
 shown_serves() {
-    if issued_serves "$@"; then
-        [ "$(cat "$certificate" 2>/dev/null)" = "$issued" ]
-    else
+    case $source in
+    page) [ "$(cat "$certificate" "$key" 2>/dev/null)" = "$set_chain
+$set_key" ] ;;
+    acme) [ "$(cat "$certificate" 2>/dev/null)" = "$issued" ] && cmp -s "$device_key" "$key" ;;
+    device)
         openssl verify -CAfile "$authority" "$certificate" >/dev/null 2>&1 &&
             openssl x509 -in "$certificate" -noout -checkend $((renew_days * 86400)) >/dev/null 2>&1 &&
-            [ "$(public_key_of "$certificate")" = "$(public_key)" ]
-    fi
+            [ "$(public_key_of "$certificate")" = "$(public_key)" ] && cmp -s "$device_key" "$key"
+        ;;
+    esac
 }
 
 serves() {
     authority_serves &&
-        shown_serves "$@" &&
+        shown_serves &&
         request_serves &&
         [ "$(stat -c '%U:%G %a' "$key")" = "root:$group 640" ] &&
         [ "$(cat "$hosts" 2>/dev/null)" = "$(hosts)" ]
@@ -142,28 +180,37 @@ if ! authority_serves; then
     mv -f "$work/ca.pem.names" "$authority.names"
 fi
 
-if openssl pkey -in "$key" -noout 2>/dev/null; then
-    cp "$key" "$work/key.pem"
-else
-    new_key "$work/key.pem"
+if ! openssl pkey -in "$device_key" -noout 2>/dev/null; then
+    new_key "$work/device.key"
+    mv -f "$work/device.key" "$device_key"
 fi
 if ! request_serves; then
     # Without a subject: the names say it all, and a subject may be too short for them.
-    openssl req -new -sha256 -config "$work/request" -reqexts names -subj / -key "$work/key.pem" -out "$REQUEST.new"
+    openssl req -new -sha256 -config "$work/request" -reqexts names -subj / -key "$device_key" -out "$REQUEST.new"
     chmod 0644 "$REQUEST.new"
     mv -f "$REQUEST.new" "$REQUEST"
 fi
-if issued_serves "$@"; then
+cp "$device_key" "$work/key.pem"
+case $source in
+page)
+    echo "$set_chain" > "$work/certificate.pem"
+    echo "$set_key" > "$work/key.pem"
+    whose="by whoever set it in the page"
+    ;;
+acme)
     echo "$issued" > "$work/certificate.pem"
     whose="by the ACME server"
-else
-    openssl req -new -sha256 -config "$work/request" -key "$work/key.pem" -out "$work/csr"
+    ;;
+device)
+    openssl req -new -sha256 -config "$work/request" -key "$device_key" -out "$work/csr"
     openssl x509 -req -sha256 -in "$work/csr" -CA "$authority" -CAkey "$authority_key" -days "$days" \
         -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/request" -extensions server \
         -out "$work/certificate.pem" 2>/dev/null
     whose="by this device"
+    [ -z "$set_in_page" ] || whose="$whose, because the one set in the page is of another time or another key"
     [ -z "$issued" ] || whose="$whose, because the one in $ISSUED is of other names, another key or another time"
-fi
+    ;;
+esac
 # In the sandbox of its unit this has the group already, and may not give files away.
 [ "$(stat -c %G "$work/key.pem")" = "$group" ] || chown "root:$group" "$work/key.pem"
 chmod 0640 "$work/key.pem"

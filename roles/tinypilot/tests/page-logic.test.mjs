@@ -9,7 +9,7 @@ const { Backoff } = await import(new URL('backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
-const { readEdid, readIce, readNumbers } = await import(new URL('settings-form.js', modules));
+const { readCertificate, readEdid, readIce, readNumbers } = await import(new URL('settings-form.js', modules));
 const { t } = await import(new URL('../door/words.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
@@ -302,6 +302,18 @@ group('settings that were typed', () => {
     ['login', [['stun:a', 'turn:b'], '', 'ada', 'two']],
   ])
     test(`are STUN and TURN servers, way "${way}"`, () => assert.deepEqual(sent({ ...typed, way }), changes));
+
+  test('are a certificate and its key, without what stands between', () => {
+    const block = (what) => `-----BEGIN ${what}-----\nAAAA\n-----END ${what}-----`;
+    const [certificate, key] = [block('CERTIFICATE'), block('PRIVATE KEY')];
+    const chain = `subject=CN=kvm\r\n${certificate}\r\nBag Attributes\n${certificate}\n`;
+    const read = (chain, key, whose = 'own') => readCertificate({ whose, chain, key });
+    const changes = (value) => ({ changes: { tinypilot_certificate_and_key: value } });
+    assert.deepEqual(read(chain, key), changes(`${certificate}\n${certificate}\n${key}\n`));
+    assert.deepEqual(read(chain, 'none'), changes(`${certificate}\n${certificate}\nnone\n`));
+    assert.deepEqual([read(chain, ''), read('', key)], [{ missing: true }, { missing: true }]);
+    assert.deepEqual(read('', '', ''), changes(null));
+  });
 
   test('are no new secret or password where none was typed', () => {
     const nothing = { ...typed, secret: '', password: '' };

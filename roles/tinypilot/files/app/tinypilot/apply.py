@@ -54,9 +54,7 @@ class Applier:
             if fallen:
                 self._write(before)
                 raise Fallen(fallen, not _restart(units))
-            declared = self.settings.declared()
-            changed = [name for name in changes if before.get(name) != after.get(name)]
-            return [unit for name in changed for unit in declared[name].afterwards]
+            return self._afterwards(before, after)
 
     def reconcile(self) -> None:
         """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
@@ -66,6 +64,7 @@ class Applier:
             for name in before.keys() - after.keys():
                 audit.note("setting_forgotten", f"{name} is as the play has it", setting=name)
             fallen = _restart(self._write(after))
+        _restart_later(self._afterwards(before, after))
         if fallen:
             sys.exit(
                 f"{fallen} does not run with what was set in the page: `journalctl -u {fallen}`."
@@ -89,6 +88,11 @@ class Applier:
                 line = f"{name}={chosen[name]}\n" if name in chosen else ""
                 environments[place] = environments.get(place, "") + line
         return [unit for (unit, file), text in environments.items() if _replace(file, text)]
+
+    def _afterwards(self, before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+        declared = self.settings.declared()
+        changed = [name for name in declared if before.get(name) != after.get(name)]
+        return [unit for name in changed for unit in declared[name].afterwards]
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -126,6 +130,12 @@ def _restart(units: list[str]) -> str | None:
                 return unit
             time.sleep(LOOK_SECONDS)
     return None
+
+
+def _restart_later(units: Sequence[str]) -> None:
+    """Without waiting for it: one of them may have to end first whoever asked."""
+    if units:
+        _systemctl("--no-block", "restart", *units)
 
 
 def _state(unit: str) -> str:

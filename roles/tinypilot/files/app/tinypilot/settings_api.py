@@ -6,7 +6,7 @@ import socket
 
 from flask import Blueprint, Response, current_app
 
-from tinypilot import edid
+from tinypilot import certificate, edid
 from tinypilot.access import needs, read_json, read_object, session
 from tinypilot.ice import SETTINGS as ICE_SETTINGS
 from tinypilot.ice import IceServers
@@ -38,6 +38,8 @@ def change_settings():
     settings().check(changes)
     if changes.get("ustreamer_edid"):
         edid.check(changes["ustreamer_edid"])
+    if changes.get("tinypilot_certificate_and_key"):
+        certificate.check(changes["tinypilot_certificate_and_key"])
     if changes.keys() & ICE_SETTINGS:
         IceServers.from_settings(settings().in_force(changes)).check()
     _ask_root({"set": changes, "by": session().user or "the play"})

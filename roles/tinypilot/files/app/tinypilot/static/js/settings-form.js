@@ -29,6 +29,17 @@ export function readIce({ way, servers, secret, user, password }) {
   };
 }
 
+const PEM_BLOCK = /-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----/g;
+
+// Of a certificate and its key: {changes}, or {missing: true} if there is one without the other. What stands between
+// the blocks of a PEM file is for people.
+export function readCertificate({ whose, chain, key }) {
+  if (whose === '') return { changes: { tinypilot_certificate_and_key: null } };
+  if (!chain || !key) return { missing: true };
+  const blocks = [chain, key].map((text) => text.match(PEM_BLOCK) ?? [text]).flat();
+  return { changes: { tinypilot_certificate_and_key: `${blocks.join('\n')}\n` } };
+}
+
 // The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text.
 export function readEdid(bytes) {
   if (bytes[0] === 0 && bytes[1] === 255) return [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');

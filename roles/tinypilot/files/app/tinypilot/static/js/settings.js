@@ -3,9 +3,10 @@
 
 import { ask, askWhoIAm, onSubmit, Refusal } from '/static/door/ask.js';
 import { t } from '/static/door/words.js';
-import { readEdid, readIce, readNumbers } from './settings-form.js';
+import { readCertificate, readEdid, readIce, readNumbers } from './settings-form.js';
 
-const LARGEST_FILE_BYTES = 4096;
+const LARGEST_EDID_BYTES = 4096;
+const LARGEST_PEM_BYTES = 24_576;
 const LOOK_MS = 1000;
 
 const byId = (id) => document.getElementById(id);
@@ -39,19 +40,25 @@ async function applyNumbers(form, typed) {
 }
 
 async function applyEdid(form, { choice, file }) {
-  if (file.size > LARGEST_FILE_BYTES) throw new Refusal(t('The file is too large for an EDID.'));
+  if (file.size > LARGEST_EDID_BYTES) throw new Refusal(t('The file is too large for an EDID.'));
   const edid = file.size ? readEdid(new Uint8Array(await file.arrayBuffer())) : choice;
   await change(form, { ustreamer_edid: edid || null });
 }
 
 const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: name.trim().toLowerCase() || null });
 
-// --- STUN and TURN ---
+async function applyCertificate(form, { whose, chain, key }) {
+  if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES) throw new Refusal(t('The file is too large for a certificate.'));
+  const read = readCertificate({ whose, chain: await chain.text(), key: await key.text() });
+  if (read.missing) throw new Refusal(t('Choose two files: the certificate, and its key.'));
+  const settings = await change(form, read.changes);
+  byId('certificate-key-hint').hidden = !settings.tinypilot_certificate_and_key.is_set;
+}
 
-function showFieldsOfWay() {
-  const { disabled, value } = byId('ice-way');
-  for (const field of byId('ice').querySelectorAll('[data-ways]')) {
-    field.hidden = disabled || !field.dataset.ways.split(' ').includes(value);
+// Of a form whose fields are for some of the choices alone.
+function showFieldsOf({ form, disabled, value }) {
+  for (const field of form.querySelectorAll('[data-for]')) {
+    field.hidden = disabled || !field.dataset.for.split(' ').includes(value);
   }
 }
 
@@ -127,7 +134,14 @@ async function power(action) {
 
 // --- All of it ---
 
-const FORMS = { video: applyNumbers, 'host-name': applyHostName, edid: applyEdid, ice: applyIce, 'add-token': addToken };
+const FORMS = {
+  video: applyNumbers,
+  'host-name': applyHostName,
+  certificate: applyCertificate,
+  edid: applyEdid,
+  ice: applyIce,
+  'add-token': addToken,
+};
 
 askWhoIAm().then(({ role }) => {
   if (!role) location.replace('/login');
@@ -135,9 +149,9 @@ askWhoIAm().then(({ role }) => {
     const form = byId(id);
     if (form) onSubmit(form, (typed) => send(form, typed));
   }
-  if (byId('ice')) {
-    showFieldsOfWay();
-    byId('ice-way').addEventListener('change', showFieldsOfWay);
+  for (const choice of document.querySelectorAll('[data-chooses]')) {
+    showFieldsOf(choice);
+    choice.addEventListener('change', () => showFieldsOf(choice));
   }
   for (const button of byId('power').children) {
     button.disabled = false;

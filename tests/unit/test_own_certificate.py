@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""A certificate with its key that was set in the page: what is refused, and that the key is seen nowhere."""
+
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from tinypilot.settings import Settings
+
+from .conftest import Clock
+from .test_acme import DAY, certificate
+from .test_door import run_command
+from .test_settings import declare
+
+SETTING = "tinypilot_certificate_and_key"
+NOW = Clock().time()
+
+
+def pem(key, encryption=None):
+    encoded = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
+    return encoded.decode()
+
+
+def valid(key):
+    return certificate(key, NOW - DAY, NOW + DAY)
+
+
+KEY, OTHER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+OWN = valid(KEY)
+
+
+def put(browser, value):
+    return browser.ask("PATCH", "/api/settings", {SETTING: value})
+
+
+def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
+    monkeypatch, capsys, inside, root, systemd, config, audited
+):
+    admin = inside("admin")
+    for value in (OWN + pem(KEY), pem(KEY) + OWN, OWN + valid(OTHER) + pem(KEY)):
+        answer = put(admin, value)
+        assert answer.status_code == 200, answer.text
+        assert systemd.commands[-1] == ["restart", "tinypilot-certificate.service"]
+    assert systemd.restarts == []
+    pages = [answer, admin.ask("GET", "/settings"), admin.ask("GET", "/api/openapi.json")]
+    told = run_command(monkeypatch, capsys, config, "", "settings")
+    assert f"{SETTING} is another secret" in told
+    seen = json.dumps([told, audited, *(page.text for page in pages)])
+    assert pem(KEY).splitlines()[1] not in seen
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        pytest.param(OWN, "could show: ", id="no-key"),
+        pytest.param(pem(KEY), "could show: ", id="no-certificate"),
+        pytest.param(valid(OTHER) + OWN + pem(KEY), "of another certificate.", id="another-first"),
+        pytest.param(OWN[:200] + OWN[210:] + pem(KEY), "could show: ", id="harmed"),
+        pytest.param(OWN + pem(KEY).replace("PRIVATE", "PUBLIC"), "in PEM form", id="public-key"),
+        pytest.param(
+            OWN + pem(KEY, BestAvailableEncryption(b"north wind")), "a passphrase", id="locked"
+        ),
+        pytest.param(
+            certificate(KEY, NOW - 2 * DAY, NOW - DAY) + pem(KEY), "not valid now", id="past"
+        ),
+        pytest.param(
+            certificate(KEY, NOW + DAY, NOW + 2 * DAY) + pem(KEY), "not valid now", id="future"
+        ),
+        pytest.param("", "in PEM form", id="nothing"),
+        pytest.param(7, "in PEM form", id="number"),
+        pytest.param("\ud800", "in PEM form", id="half-a-letter"),
+    ],
+)
+def test_a_wrong_one_changes_nothing(inside, root, systemd, config, value, sentence):
+    answer = put(inside("admin"), value)
+    assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
+    assert not Settings.from_config(config).chosen()
+    assert systemd.commands == []
+
+
+def test_a_key_that_nginx_would_not_start_with_is_refused(inside, root):
+    weak = rsa.generate_private_key(65537, 1024)
+    answer = put(inside("admin"), valid(weak) + pem(weak))
+    assert (answer.status_code, "key too small" in answer.get_json()["error"]) == (400, True)
+
+
+def test_it_goes_when_the_operator_fixes_it(inside, root, systemd, config):
+    assert put(inside("admin"), OWN + pem(KEY)).status_code == 200
+    declare(config, "certificate", fixed=[SETTING])
+    root.reconcile()
+    assert not Settings.from_config(config).chosen()
+    assert systemd.restarts == ["tinypilot-certificate.service"]
