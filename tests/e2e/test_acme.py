@@ -6,8 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from pathlib import Path
 from .device import Device, DeviceError, docker
 from .patience import wait_until
 from .remote_screen import RemoteScreen
-from .test_settings import ROOT, run_play
+from .test_settings import ROOT, greet, run_play
 
 VERIFY = ROOT / "playbooks/verify.yml"
 END_OF_VERIFY = "--start-at-task=Ask whether the ACME server gave a certificate"
@@ -95,18 +93,6 @@ class AcmeServer:
         return ""
 
 
-def shown(device: Device, authority: str, name: str = NAME) -> bytes:
-    """The certificate that a browser gets which trusts this authority alone."""
-    trust = ssl.create_default_context(cadata=authority)
-    with (
-        socket.create_connection((device.address, 443), 10) as plain,
-        trust.wrap_socket(plain, server_hostname=name) as tls,
-    ):
-        tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
-        assert tls.recv(64).split()[1] in (b"200", b"303")
-        return tls.getpeercert(binary_form=True)
-
-
 def phases_of_role(folder: Path, *phases: str) -> Path:
     """A play of them alone, for what else there is stays as it is."""
     tasks = [{"import_role": {"name": "tinypilot", "tasks_from": phase}} for phase in phases]
@@ -133,33 +119,33 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
         with server.running():
             run_play(device, tmp_path, with_acme, playbook=whole)
             root = server.root()
-            first = shown(device, root)
+            first = greet(device, NAME, root)
 
             device.sh(_AGE)
             screen.open().wait_until_live()
             connections = screen.peer_connections
             with screen.by_itself():
                 device.sh("systemctl start tinypilot-acme.service tinypilot-certificate.service")
-                renewed = shown(device, root)
+                renewed = greet(device, NAME, root)
                 screen.wait_until_live(captured_after=time.time())
                 screen.wait_until(
                     lambda: screen.janus_did("claim"), "the page has its session again"
                 )
-            assert renewed != first
+            assert first and renewed and renewed != first
             # The media went on as it was.
             assert screen.peer_connections == connections
 
         device.sh(_AGE)
         own = device.sh("cat /etc/tinypilot/tls/ca.pem")
-        aged = shown(device, own)
+        aged = greet(device, NAME, own)
         totals, told = run_play(device, tmp_path, with_acme, playbook=configured)
         assert totals["changed"] == 0, told
         _, told = run_play(device, tmp_path, with_acme, END_OF_VERIFY, playbook=VERIFY)
         assert f"The ACME server {server.directory_url} gave no certificate" in told
         assert "Connection refused" in told
-        assert shown(device, own) == aged
+        assert aged and greet(device, NAME, own) == aged
     finally:
         run_play(device, tmp_path, playbook=configured)
         device.sh("systemctl reset-failed tinypilot-acme.service")
         device.sh("rm -rf /var/lib/private/tinypilot-acme /var/lib/tinypilot-acme")
-    shown(device, device.sh("cat /etc/tinypilot/tls/ca.pem"), device.name)
+    assert greet(device, device.name, device.sh("cat /etc/tinypilot/tls/ca.pem"))

@@ -283,17 +283,22 @@ def test_a_program_reboots_the_device_with_its_token(
     assert token not in device.journal(60)
 
 
+def greet(device: Device, name: str, authority: str) -> bytes | None:
+    """The certificate by which a browser gets in that trusts this authority alone; None if it is turned away."""
+    trust = ssl.create_default_context(cadata=authority)
+    with (
+        socket.create_connection((device.address, 443), 10) as plain,
+        trust.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
+        welcome = tls.recv(64).split()[1] in (b"200", b"303")
+        return tls.getpeercert(binary_form=True) if welcome else None
+
+
 def is_greeted(device: Device, name: str, authority: str) -> bool:
-    """Whether a browser that trusts this authority gets to the device under this name."""
     # Refused connections, too: nginx is restarted when the name changes.
     with contextlib.suppress(OSError):
-        trust = ssl.create_default_context(cadata=authority)
-        with (
-            socket.create_connection((device.address, 443), 10) as plain,
-            trust.wrap_socket(plain, server_hostname=name) as tls,
-        ):
-            tls.sendall(f"GET /login HTTP/1.0\r\nHost: {name}\r\n\r\n".encode())
-            return tls.recv(64).split()[1] in (b"200", b"303")
+        return greet(device, name, authority) is not None
     return False
 
 
