@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import secrets
@@ -115,10 +116,9 @@ class Frame:
     height: int
     code: tuple[int, int] | None
 
-    @property
-    def latency_ms(self) -> float:
-        """Capture to decoded picture. aiortc holds each frame until the next one begins: one period is its own."""
-        return ((int(self.at * 1e6) - self.code[1]) % (1 << CLOCK_BITS)) / 1000
+    def ms_since_capture_of(self, other: Frame) -> float:
+        """From that frame's capture until this one was decoded."""
+        return ((int(self.at * 1e6) - other.code[1]) % (1 << CLOCK_BITS)) / 1000
 
 
 @dataclass
@@ -159,16 +159,14 @@ class Viewer:
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         # The door answers nobody who does not say, as a browser does, from which page he comes.
         origin = yarl.URL(self.url).with_scheme("https").origin()
+        if origin.is_default_port():
+            # Browsers leave it out, and so do newer versions of yarl.
+            origin = origin.with_port(None)
         headers = {"Cookie": self.cookie, "Origin": str(origin)}
         http = await self._stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         try:
             self._socket = await self._stack.enter_async_context(
-                http.ws_connect(
-                    self.url,
-                    protocols=["janus-protocol"],
-                    ssl=tls,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=5),
-                )
+                http.ws_connect(self.url, protocols=["janus-protocol"], ssl=tls)
             )
         except aiohttp.ServerFingerprintMismatch as error:
             raise ChainError(
@@ -376,10 +374,14 @@ async def look(url, cookie, certificate, seconds) -> Report:
     report.bad_checksums = len(seen) - len(codes)
     if codes:
         report.counter_first, report.counter_last = codes[0].code[0], codes[-1].code[0]
-        latencies = [frame.latency_ms for frame in steady if frame.code]
-        if latencies and report.fps:
-            # Less the period that aiortc waits for the next frame's first packet before it gives out one.
-            report.latency_ms_p50 = round(statistics.median(latencies) - 1000 / report.fps, 1)
+        # aiortc gives out a frame when the next one's first packet has come, so that is where its time begins.
+        latencies = [
+            frame.ms_since_capture_of(following)
+            for frame, following in itertools.pairwise(steady)
+            if following.code
+        ]
+        if latencies:
+            report.latency_ms_p50 = round(statistics.median(latencies), 1)
     return report
 
 
