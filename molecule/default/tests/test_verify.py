@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Each link of the chain is broken once: playbooks/verify.yml must name it, and say what to do."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,6 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "playbooks/files"))
+
+from viewer import Viewer
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "playbooks/files/verify_chain.py"
@@ -152,8 +157,20 @@ def test_an_encoder_that_hangs(host, broken):
 
 
 def test_an_encoder_that_hangs_on_its_way(host, broken):
-    broken(f"echo encoder=hanging > {CONTROL}", f"rm {CONTROL} && systemctl restart ustreamer")
-    assert "No new frame came into the sink" in verify(host)["error"]
+    """Somebody watches, for newer uStreamers encode only then."""
+    address = host.check_output("hostname -I").split()[0]
+    cookie = host.check_output("tinypilot session")
+
+    async def look():
+        async with Viewer(f"wss://{address}/janus/ws", cookie) as viewer:
+            await viewer.watch()
+            await viewer.next_frame()
+            broken(
+                f"echo encoder=hanging > {CONTROL}", f"rm {CONTROL} && systemctl restart ustreamer"
+            )
+            return await asyncio.to_thread(verify, host)
+
+    assert "No new frame came into the sink" in asyncio.run(look())["error"]
 
 
 def test_a_capture_device_that_is_not_there(host):
