@@ -195,8 +195,9 @@ class Device:
         self.sh(
             f"mkdir {folder} && {{ printf '[Service]\\nExecStart=\\n'; "
             "systemctl cat ustreamer | sed -n '/^ExecStart=/,/[^\\\\]$/{/--h264/d;p}'; } "
-            f"> {folder}/no-h264.conf && systemctl daemon-reload && systemctl stop ustreamer && "
-            f"rm {SINK} && systemctl start ustreamer"
+            f"> {folder}/no-h264.conf && systemctl daemon-reload && "
+            # uStreamer's own plugin would go on reading the sink that is gone.
+            f"systemctl stop ustreamer janus && rm {SINK} && systemctl start ustreamer janus"
         )
         try:
             wait_until(self._captures, "uStreamer captures frames")

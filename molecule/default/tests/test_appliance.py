@@ -21,6 +21,7 @@ SINK = "/dev/shm/kvm::h264"
 # Unit and its user.
 SERVICES = {
     "ustreamer.service": "ustreamer",
+    "ustreamer-encoder-watch.service": "ustreamer",
     "janus.service": "janus",
     "tinypilot.service": "tinypilot",
     "tinypilot-relay.service": "tinypilot",
