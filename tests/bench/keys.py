@@ -7,7 +7,7 @@ import itertools
 
 from playwright.sync_api import Browser
 
-from ..e2e.desk import READ_CELLS, Computer, Desk, read_desk
+from ..e2e.desk import READ_CELLS, Computer, Desk, read_desk, wait_for_desk
 from ..e2e.device import Device
 from ..e2e.remote_screen import RemoteScreen, new_screen
 from .figures import milliseconds, percentile, table
@@ -62,7 +62,7 @@ def press(screen: RemoteScreen) -> dict[str, list]:
     for _ in range(PRESSES):
         screen.page.keyboard.press("KeyA")
         screen.page.wait_for_timeout(PAUSE_MS)
-    screen.wait_until(lambda: read_desk(screen).typed >= typed + PRESSES, "all is seen")
+    wait_for_desk(screen, lambda desk: desk.typed >= typed + PRESSES, "all is typed")
     return screen.page.evaluate("noted")
 
 
@@ -72,7 +72,7 @@ def measure(browser: Browser, device: Device) -> str:
     device.control(content="computer")
     screen = new_screen(browser, device, role="operator")
     screen.open().wait_until_live()
-    screen.wait_until(lambda: read_desk(screen), "the desk is seen")
+    read_desk(screen)
     screen.page.locator("#control-ask").click()
     screen.page.locator("html[data-control=mine]").wait_for(state="attached")
     screen.page.locator("#stage").focus()

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from . import remote_screen
-from .desk import Computer, wait_for_desk
+from .desk import Computer, read_desk
 from .device import Device
 from .people import PASSWORD, Client, log_in, without_users
 from .remote_screen import RemoteScreen, launch_browser
@@ -148,7 +148,7 @@ def new_person(computer, new_screen) -> Callable[..., RemoteScreen]:
         if user:
             log_in(screen, user)
         screen.wait_until_live()
-        wait_for_desk(screen, lambda desk: True, "there is a desk")
+        read_desk(screen)
         return screen
 
     return make

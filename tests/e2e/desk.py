@@ -100,15 +100,16 @@ class Computer:
             self.tell(command)
 
 
-def read_desk(screen: RemoteScreen) -> Desk | None:
-    return Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
-
-
 def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:
     """Until the decoded picture shows a desk like this."""
 
     def seen() -> Desk | None:
-        desk = read_desk(screen)
+        desk = Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
         return desk if desk and look(desk) else None
 
     return screen.wait_until(seen, f"the picture shows that {what}")
+
+
+def read_desk(screen: RemoteScreen) -> Desk:
+    """As the next frame has it that is whole."""
+    return wait_for_desk(screen, lambda desk: True, "there is a desk")
