@@ -31,6 +31,7 @@ BITRATE, GOP, RATE = (
     "ustreamer_h264_gop_frames",
     "ustreamer_frame_rate",
 )
+LONG_NAME = f"{'desk' * 15}.{'rack' * 15}.{'room' * 15}.example.org"
 # The emulated source's. Each frame of it has a number.
 SOURCE_FPS = 30
 
@@ -325,7 +326,7 @@ def test_a_certificate_of_ones_own(
     chain, key = (
         page.get_by_label(label) for label in ("The certificate, and", "Its key, without")
     )
-    own, own_key = own_certificate(tmp_path, "desk.example.org")
+    own, own_key = own_certificate(tmp_path, LONG_NAME)
     _, other_key = own_certificate(tmp_path, "other.example.org")
     chain.set_input_files(own)
     apply.click()
@@ -333,13 +334,13 @@ def test_a_certificate_of_ones_own(
     key.set_input_files(other_key)
     apply.click()
     form.get_by_text("The key is that of another certificate.").wait_for()
-    assert not is_greeted(device, "desk.example.org", own.read_text())
+    assert not is_greeted(device, LONG_NAME, own.read_text())
     with live.by_itself():
         key.set_input_files(own_key)
         apply.click()
         form.get_by_text("Applied.").wait_for()
         wait_until(
-            lambda: is_greeted(device, "desk.example.org", own.read_text()),
+            lambda: is_greeted(device, LONG_NAME, own.read_text()),
             "browsers are shown the person's certificate",
         )
         live.wait_until_live(captured_after=time.time())

@@ -6,8 +6,8 @@
 # Beside them it keeps, for nginx, the names that the device has by its host name (hosts.conf).
 #
 # With SETTINGS=FILE nginx shows the certificate that was set in the page, while that serves, and its names are the
-# device's, too. With REQUEST=FILE and ISSUED=FILE somebody else asks an ACME server: REQUEST is kept for them to ask with, and while
-# what they put into ISSUED serves, nginx shows that. Else nginx has the device's own certificate.
+# device's, too. With REQUEST=FILE and ISSUED=FILE somebody else asks an ACME server: REQUEST is kept for them to ask
+# with, and while what they put into ISSUED serves, nginx shows that. Else nginx has the device's own certificate.
 #
 # certificate.sh check|make FOLDER GROUP DAYS RENEW_DAYS [NAME...]
 # Without a NAME: the host name, and that with .local. Prints "still serves", or what was done (make) or would be
