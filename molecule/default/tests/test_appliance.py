@@ -270,7 +270,7 @@ def test_the_certificate_is_looked_after(host):
         ("/etc/janus/janus.jcfg", "root", "janus", 0o640),
         ("/etc/kvm-signalling", "root", "kvm-signalling", 0o750),
         ("/etc/kvm-signalling/token.jcfg", "root", "kvm-signalling", 0o640),
-        ("/etc/tinypilot/tls/key.pem", "root", "www-data", 0o640),
+        ("/etc/tinypilot/tls/server.pem", "root", "www-data", 0o640),
         ("/var/lib/tinypilot", "tinypilot", "tinypilot", 0o700),
         ("/var/lib/tinypilot/door.sqlite", "tinypilot", "tinypilot", 0o600),
         ("/opt/janus/bin/janus", "root", "root", 0o755),
@@ -288,7 +288,7 @@ def test_shared_memory_holds_the_sink_and_nothing_else(host):
 
 @pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer"])
 def test_the_tls_key_is_for_nginx_alone(host, user):
-    assert host.run("runuser -u %s -- cat /etc/tinypilot/tls/key.pem", user).rc != 0
+    assert host.run("runuser -u %s -- cat /etc/tinypilot/tls/server.pem", user).rc != 0
 
 
 def test_janus_is_built_with_nothing_that_is_not_needed(host):
@@ -332,7 +332,7 @@ def test_janus_refuses_who_has_no_token(host):
 @pytest.mark.parametrize(
     "secret_of",
     [
-        "sed -n 2p /etc/tinypilot/tls/key.pem",
+        "grep -A1 'PRIVATE KEY' /etc/tinypilot/tls/server.pem | sed -n 2p",
         "grep -oP 'secret = \"\\K[^\"]+' /etc/kvm-signalling/token.jcfg",
     ],
 )

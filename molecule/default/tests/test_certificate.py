@@ -25,8 +25,12 @@ def fingerprints(host):
     """Of authority and certificate."""
     return [
         host.check_output("openssl x509 -in %s -noout -fingerprint -sha256", f"{FOLDER}/{name}.pem")
-        for name in ("ca", "certificate")
+        for name in ("ca", "server")
     ]
+
+
+def shown_key(host):
+    return host.check_output("openssl pkey -in %s -pubout", f"{FOLDER}/server.pem")
 
 
 def test_what_serves_is_left_alone(host, make):
@@ -39,12 +43,12 @@ def test_what_serves_is_left_alone(host, make):
 def test_a_certificate_near_its_end_is_renewed_by_the_same_authority_with_the_same_key(host, make):
     make(825, 30, "kvm.example")
     authority, certificate = fingerprints(host)
-    key = host.file(f"{FOLDER}/key.pem").sha256sum
+    key = shown_key(host)
     assert make(825, 825, "kvm.example").startswith("made for")
     renewed = fingerprints(host)
     assert renewed[0] == authority
     assert renewed[1] != certificate
-    assert host.file(f"{FOLDER}/key.pem").sha256sum == key
+    assert shown_key(host) == key
 
 
 def test_other_names_have_another_authority(host, make):
@@ -54,7 +58,7 @@ def test_other_names_have_another_authority(host, make):
     after = fingerprints(host)
     assert not set(before) & set(after)
     verified = host.check_output(
-        f"openssl verify -CAfile {FOLDER}/ca.pem -verify_ip 192.0.2.7 {FOLDER}/certificate.pem"
+        f"openssl verify -CAfile {FOLDER}/ca.pem -verify_ip 192.0.2.7 {FOLDER}/server.pem"
     )
     assert verified.endswith("OK")
 
@@ -64,7 +68,7 @@ def test_the_authority_can_sign_for_no_other_name(host, make, name):
     """Whoever trusts it trusts it for this device alone, also when its key is stolen."""
     make(825, 30, "kvm.example")
     host.check_output(
-        f"cd {FOLDER} && openssl req -new -key key.pem -subj /CN=x -out forged.csr && "
+        f"cd {FOLDER} && openssl req -new -key device.key -subj /CN=x -out forged.csr && "
         f"printf 'subjectAltName={name}' > forged.ext && openssl x509 -req -in forged.csr -CA ca.pem "
         "-CAkey ca.key -days 9 -set_serial 7 -extfile forged.ext -out forged.pem"
     )
@@ -105,7 +109,7 @@ def make_with_acme(host, make):
 
 def shown_by(host):
     return host.check_output(
-        f"openssl x509 -in {FOLDER}/certificate.pem -noout -issuer -nameopt RFC2253"
+        f"openssl x509 -in {FOLDER}/server.pem -noout -issuer -nameopt RFC2253"
     )
 
 
@@ -117,7 +121,7 @@ def test_what_an_acme_server_signed_is_shown_with_its_chain_and_left_alone(
     server("-days", "2")
     assert make_with_acme("kvm.example.org", "Other.example.org").endswith("by the ACME server")
     assert shown_by(host) == "issuer=CN=acme"
-    assert host.file(f"{FOLDER}/certificate.pem").content_string.count("BEGIN") == 2
+    assert host.file(f"{FOLDER}/server.pem").content_string.count("BEGIN CERT") == 2
     assert make_with_acme("kvm.example.org", "Other.example.org") == "still serves"
 
 
@@ -128,7 +132,7 @@ def test_what_an_acme_server_signed_is_shown_with_its_chain_and_left_alone(
         pytest.param("sed -i '$d' issued.pem", id="half-a-chain"),
         pytest.param("cp acme.pem issued.pem", id="another-key"),
         pytest.param(
-            "openssl x509 -in issued.pem -signkey key.pem -not_after 20200101000000Z "
+            "openssl x509 -in issued.pem -signkey device.key -not_after 20200101000000Z "
             "-not_before 20190101000000Z -out past.pem && mv past.pem issued.pem",
             id="in-the-past",
         ),
@@ -178,12 +182,11 @@ def make_with_page(host, make):
 
 def test_what_was_set_in_the_page_is_shown_and_left_alone(host, make, make_with_page):
     make(825, 30, "kvm.example.org")
-    device_key = host.file(f"{FOLDER}/device.key").sha256sum
+    device_key = shown_key(host)
     assert make_with_page("kvm.example.org").endswith("by whoever set it in the page")
     assert shown_by(host) == "issuer=CN=own"
-    host.check_output(f"cmp {FOLDER}/own.pem {FOLDER}/certificate.pem")
-    host.check_output(f"cmp {FOLDER}/own.key {FOLDER}/key.pem")
-    assert host.file(f"{FOLDER}/key.pem").mode == 0o640
+    host.check_output(f"cd {FOLDER} && cat own.pem own.key | cmp - server.pem")
+    assert host.file(f"{FOLDER}/server.pem").mode == 0o640
     assert make_with_page("kvm.example.org") == "still serves"
     own_name = host.check_output("hostname")
     assert host.file(f"{FOLDER}/hosts.conf").content_string.splitlines() == sorted(
@@ -193,7 +196,7 @@ def test_what_was_set_in_the_page_is_shown_and_left_alone(host, make, make_with_
     # Its own key signs again, not the one that was taken away.
     host.check_output(f"cd {FOLDER} && {_FORGET}")
     assert make_with_page("kvm.example.org").endswith("by this device")
-    assert host.file(f"{FOLDER}/key.pem").sha256sum == device_key
+    assert shown_key(host) == device_key
     assert "desk.example.org" not in host.file(f"{FOLDER}/hosts.conf").content_string
 
 
@@ -226,3 +229,14 @@ def test_the_page_shows_what_the_authority_has_signed(host):
     )
     assert "0 (ok)" in shown
     assert host.file("/etc/tinypilot/tls/ca.key").mode == 0o600
+
+
+def test_a_start_completes_what_a_power_cut_left_undone(host):
+    """Between what is set and what nginx shows of it: the certificate's names stand for both."""
+    names = "/etc/tinypilot/tls/hosts.conf"
+    known = host.file(names).content_string
+    assert host.check_output("hostname") in known
+    host.check_output("truncate --size=0 %s", names)
+    host.check_output("systemctl restart tinypilot-reconcile.service")
+    host.check_output("timeout 60 sh -c 'until [ -s %s ]; do sleep 0.1; done'", names)
+    assert host.file(names).content_string == known

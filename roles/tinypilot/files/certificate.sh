@@ -19,9 +19,8 @@ shift 5
 host=$(uname -n)
 host=$(echo "${host%%.*}" | tr '[:upper:]' '[:lower:]')
 [ $# != 0 ] || set -- "$host" "$host.local"
-# What nginx shows.
-key=$folder/key.pem
-certificate=$folder/certificate.pem
+# What nginx shows, chain and key: in one file, so that no power cut leaves a pair that it can't start with.
+server=$folder/server.pem
 hosts=$folder/hosts.conf
 authority=$folder/ca.pem
 # For root alone, also where the folder is open to nginx.
@@ -112,13 +111,15 @@ authority_serves() {
 
 shown_serves() {
     case $source in
-    page) [ "$(cat "$certificate" "$key" 2>/dev/null)" = "$set_chain
+    page) [ "$(cat "$server" 2>/dev/null)" = "$set_chain
 $set_key" ] ;;
-    acme) [ "$(cat "$certificate" 2>/dev/null)" = "$issued" ] && cmp -s "$device_key" "$key" ;;
+    acme) [ "$(cat "$server" 2>/dev/null)" = "$issued
+$(cat "$device_key")" ] ;;
     device)
-        openssl verify -CAfile "$authority" "$certificate" >/dev/null 2>&1 &&
-            openssl x509 -in "$certificate" -noout -checkend $((renew_days * 86400)) >/dev/null 2>&1 &&
-            [ "$(public_key_of "$certificate")" = "$(public_key)" ] && cmp -s "$device_key" "$key"
+        openssl verify -CAfile "$authority" "$server" >/dev/null 2>&1 &&
+            openssl x509 -in "$server" -noout -checkend $((renew_days * 86400)) >/dev/null 2>&1 &&
+            [ "$(public_key_of "$server")" = "$(public_key)" ] &&
+            [ "$(sed -n '/-BEGIN PRIVATE KEY-/,$p' "$server")" = "$(cat "$device_key")" ]
         ;;
     esac
 }
@@ -127,7 +128,7 @@ serves() {
     authority_serves &&
         shown_serves &&
         request_serves &&
-        [ "$(stat -c '%U:%G %a' "$key")" = "root:$group 640" ] &&
+        [ "$(stat -c '%U:%G %a' "$server")" = "root:$group 640" ] &&
         [ "$(cat "$hosts" 2>/dev/null)" = "$(hosts)" ]
 }
 
@@ -190,34 +191,30 @@ if ! request_serves; then
     chmod 0644 "$REQUEST.new"
     mv -f "$REQUEST.new" "$REQUEST"
 fi
-cp "$device_key" "$work/key.pem"
 case $source in
 page)
-    echo "$set_chain" > "$work/certificate.pem"
-    echo "$set_key" > "$work/key.pem"
+    printf '%s\n' "$set_chain" "$set_key" > "$work/server.pem"
     whose="by whoever set it in the page"
     ;;
 acme)
-    echo "$issued" > "$work/certificate.pem"
+    printf '%s\n' "$issued" "$(cat "$device_key")" > "$work/server.pem"
     whose="by the ACME server"
     ;;
 device)
     openssl req -new -sha256 -config "$work/request" -key "$device_key" -out "$work/csr"
     openssl x509 -req -sha256 -in "$work/csr" -CA "$authority" -CAkey "$authority_key" -days "$days" \
         -set_serial "0x$(openssl rand -hex 16)" -extfile "$work/request" -extensions server \
-        -out "$work/certificate.pem" 2>/dev/null
+        -out "$work/server.pem" 2>/dev/null
+    cat "$device_key" >> "$work/server.pem"
     whose="by this device"
     [ -z "$set_in_page" ] || whose="$whose, because the one set in the page is of another time or another key"
     [ -z "$issued" ] || whose="$whose, because the one in $ISSUED is of other names, another key or another time"
     ;;
 esac
 # In the sandbox of its unit this has the group already, and may not give files away.
-[ "$(stat -c %G "$work/key.pem")" = "$group" ] || chown "root:$group" "$work/key.pem"
-chmod 0640 "$work/key.pem"
-chmod 0644 "$work/certificate.pem"
-# One rename each; a stop in between leaves a pair that does not match, which the next run makes anew.
-mv -f "$work/key.pem" "$key"
-mv -f "$work/certificate.pem" "$certificate"
+[ "$(stat -c %G "$work/server.pem")" = "$group" ] || chown "root:$group" "$work/server.pem"
+chmod 0640 "$work/server.pem"
+mv -f "$work/server.pem" "$server"
 hosts > "$work/hosts.conf"
 chmod 0644 "$work/hosts.conf"
 mv -f "$work/hosts.conf" "$hosts"
