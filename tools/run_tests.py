@@ -23,7 +23,8 @@ LOGS = BUILD / "stages"
 ENVIRONMENT = {
     **os.environ,
     "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
-    "PYTHONDONTWRITEBYTECODE": "1",
+    # Ansible loads its plugins anew for each task. Compiled once, and not beside the sources, which are not root's.
+    "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
 }
 SCENARIOS = ("refusals", "default", "standin")
 FIRST = tuple(

@@ -50,13 +50,112 @@ def play(host, variables, *arguments):
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
 
 
-def assert_refused(host, variables, sentence):
+def assert_refused(host, variables, *sentences):
     before = sh(host, FINGERPRINT)
     code, output = play(host, variables)
     assert code != 0
-    assert sentence in output
+    for sentence in sentences:
+        assert sentence in output
     assert "changed=0" in output
     assert sh(host, FINGERPRINT) == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentences"),
+    [
+        pytest.param(
+            {
+                "janus_upstream_commit": "master",
+                "janus_prefix": "/usr/local",
+                "janus_config_dir": "/etc",
+                "janus_rtp_port_first": None,
+                "janus_source": "snap",
+                "janus_stun_server": "stun.example:65536",
+                "janus_session_timeout": 5,
+            },
+            [
+                "janus_upstream_commit is 'master': it must be a commit of 40 hexadecimal digits.",
+                "janus_prefix is '/usr/local': it must be a path below /opt",
+                "janus_config_dir is '/etc': it must be a folder below /etc",
+                "janus_rtp_port_first is empty: it must be a whole number",
+                "janus_source is 'snap': it must be one of debian, upstream",
+                "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or "
+                "empty.",
+                "janus_session_timeout: there is no such variable. Did you mean janus_session_timeout_seconds?",
+            ],
+            id="janus",
+        ),
+        pytest.param(
+            {
+                "ustreamer_h264_bitrate_kbps": 50000,
+                "ustreamer_h264_gop_frames": 61,
+                "ustreamer_frame_rate": -1,
+                "ustreamer_resolution": "1080p",
+                "ustreamer_source": "github",
+                "ustreamer_upstream_commit": "b5e12a8",
+                "ustreamer_upstream_repository": "pikvm/ustreamer",
+                "ustreamer_capture_kind": "hdmi",
+                "ustreamer_h264_bitrate": 5000,
+                "ustreamer_sink_name": "video",
+            },
+            [
+                "ustreamer_h264_bitrate_kbps is 50000: it must be a whole number from 25 to 20000.",
+                "ustreamer_h264_gop_frames is 61: it must be a whole number from 0 to 60.",
+                "ustreamer_frame_rate is -1: it must be a whole number from 0 to 120.",
+                "ustreamer_resolution is '1080p': it must be WIDTHxHEIGHT such as 1920x1080",
+                "ustreamer_source is 'github': it must be one of debian, upstream",
+                "ustreamer_upstream_commit is 'b5e12a8': it must be a commit of 40 hexadecimal digits.",
+                "ustreamer_upstream_repository is 'pikvm/ustreamer': it must be the address of a git repository, "
+                "or a folder on the device.",
+                "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
+                "ustreamer_h264_bitrate: there is no such variable. Did you mean ustreamer_h264_bitrate_kbps?",
+                "ustreamer_sink_name is 'video': it must be a name of letters, digits and .:-_ that ends in :h264",
+            ],
+            id="ustreamer",
+        ),
+        pytest.param(
+            {
+                "tinypilot_https_port": 70000,
+                "tinypilot_port": 443,
+                "tinypilot_acme_directory_url": "http://acme.example/directory",
+                "tinypilot_hosts": ["https://kvm.example"],
+                "tinypilot_session_idle_minutes": 0,
+                "tinypilot_ice_servers": ["stun:stun.example:65536"],
+                "tinypilot_turn_secret": "short",
+            },
+            [
+                "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
+                "tinypilot_port: there is no such variable. Did you mean tinypilot_http_port?",
+                "tinypilot_acme_directory_url is 'http://acme.example/directory': it must be the https URL of an "
+                "ACME server's directory such as https://acme-v02.api.letsencrypt.org/directory, or empty.",
+                "tinypilot_hosts is ['https://kvm.example']: it must be a list of host names.",
+                "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
+                "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
+                "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
+                "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 ASCII characters, or empty.",
+            ],
+            id="tinypilot",
+        ),
+        pytest.param(
+            {
+                "tinypilot_http_port": 443,
+                "tinypilot_certificate_file": "/etc/own.pem",
+                "tinypilot_ice_servers": ["turn:turn.example:3478"],
+                "tinypilot_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
+            },
+            [
+                "tinypilot_http_port and tinypilot_https_port are both 443: they must differ.",
+                "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
+                "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
+                "tinypilot_turn_user and tinypilot_turn_password.",
+                "tinypilot_settings_fixed names ustreamer_bitrate: it must name some of tinypilot_ice_servers,",
+            ],
+            id="that do not go together",
+        ),
+    ],
+)
+def test_all_mistakes_are_named_at_once(variables, sentences):
+    assert_refused(BARE, variables, *sentences)
 
 
 @pytest.mark.parametrize(
@@ -69,41 +168,8 @@ def assert_refused(host, variables, sentence):
         )
         for variables, sentence in [
             (
-                {"ustreamer_h264_bitrate_kbps": 50000},
-                "ustreamer_h264_bitrate_kbps is 50000: it must be a whole number from 25 to 20000.",
-            ),
-            (
                 {"ustreamer_h264_bitrate_kbps": "fast"},
                 "ustreamer_h264_bitrate_kbps is 'fast': it must be a whole number from 25 to 20000.",
-            ),
-            (
-                {"ustreamer_h264_gop_frames": 61},
-                "ustreamer_h264_gop_frames is 61: it must be a whole number from 0 to 60.",
-            ),
-            (
-                {"ustreamer_frame_rate": -1},
-                "ustreamer_frame_rate is -1: it must be a whole number from 0 to 120.",
-            ),
-            (
-                {"ustreamer_resolution": "1080p"},
-                "ustreamer_resolution is '1080p': it must be WIDTHxHEIGHT such as 1920x1080",
-            ),
-            (
-                {"ustreamer_source": "github"},
-                "ustreamer_source is 'github': it must be one of debian, upstream",
-            ),
-            (
-                {"ustreamer_upstream_commit": "b5e12a8"},
-                "ustreamer_upstream_commit is 'b5e12a8': it must be a commit of 40 hexadecimal digits.",
-            ),
-            (
-                {"janus_upstream_commit": "master"},
-                "janus_upstream_commit is 'master': it must be a commit of 40 hexadecimal digits.",
-            ),
-            (
-                {"ustreamer_upstream_repository": "pikvm/ustreamer"},
-                "ustreamer_upstream_repository is 'pikvm/ustreamer': it must be the address of a git repository, or a "
-                "folder on the device.",
             ),
             (
                 {"ustreamer_upstream_version": "v7.0", "ustreamer_source": "upstream"},
@@ -120,76 +186,19 @@ def assert_refused(host, variables, sentence):
                     "ustreamer_source": "upstream",
                     "ustreamer_plugin": "upstream",
                 },
-                "ustreamer_plugin is upstream, and the plugin of uStreamer 6.62 needs Janus 1.2.1 or newer, not 1.1.2: "
-                "take a newer Janus, an older uStreamer, or set ustreamer_plugin to bundled.",
+                "ustreamer_plugin is upstream, and the plugin of uStreamer 6.62 needs Janus 1.2.1 or newer, not "
+                "1.1.2: take a newer Janus, an older uStreamer, or set ustreamer_plugin to bundled.",
             ),
             # As with a uStreamer of tomorrow.
             (
                 {"__ustreamer_plugin_layouts": [3, 4]},
-                "ustreamer_plugin is bundled, and uStreamer 5.4 writes a sink of layout 2, which this plugin does not "
-                "read (3, 4): take an older uStreamer, or set ustreamer_source and ustreamer_plugin to upstream.",
-            ),
-            (
-                {"ustreamer_capture_kind": "hdmi"},
-                "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
-            ),
-            (
-                {"janus_prefix": "/usr/local"},
-                "janus_prefix is '/usr/local': it must be a path below /opt",
-            ),
-            (
-                {"janus_config_dir": "/etc"},
-                "janus_config_dir is '/etc': it must be a folder below /etc",
-            ),
-            (
-                {"janus_rtp_port_first": None},
-                "janus_rtp_port_first is empty: it must be a whole number",
-            ),
-            (
-                {"janus_source": "snap"},
-                "janus_source is 'snap': it must be one of debian, upstream",
-            ),
-            (
-                {"tinypilot_https_port": 70000},
-                "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
-            ),
-            (
-                {"tinypilot_http_port": 443},
-                "tinypilot_http_port and tinypilot_https_port are both 443: they must differ.",
+                "ustreamer_plugin is bundled, and uStreamer 5.4 writes a sink of layout 2, which this plugin does "
+                "not read (3, 4): take an older uStreamer, or set ustreamer_source and ustreamer_plugin to "
+                "upstream.",
             ),
             (
                 {"janus_rtp_port_first": 20063},
                 "janus_rtp_port_first is 20063 and janus_rtp_port_last is 20063: the last must be above the first.",
-            ),
-            (
-                {"janus_stun_server": "stun.example:65536"},
-                "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or "
-                "empty.",
-            ),
-            (
-                {"ustreamer_h264_bitrate": 5000},
-                "ustreamer_h264_bitrate: there is no such variable. Did you mean ustreamer_h264_bitrate_kbps?",
-            ),
-            (
-                {"janus_session_timeout": 5},
-                "janus_session_timeout: there is no such variable. Did you mean janus_session_timeout_seconds?",
-            ),
-            (
-                {"tinypilot_port": 443},
-                "tinypilot_port: there is no such variable. Did you mean tinypilot_http_port?",
-            ),
-            (
-                {"ustreamer_sink_name": "video"},
-                "ustreamer_sink_name is 'video': it must be a name of letters, digits and .:-_ that ends in :h264",
-            ),
-            (
-                {"tinypilot_certificate_file": "/etc/own.pem"},
-                "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
-            ),
-            (
-                {"tinypilot_acme_directory_url": "http://acme.example/directory"},
-                "tinypilot_acme_directory_url is 'http://acme.example/directory': it must be the https URL of an ACME "
-                "server's directory such as https://acme-v02.api.letsencrypt.org/directory, or empty.",
             ),
             (
                 {"tinypilot_acme_directory_url": "https://acme.example/directory"},
@@ -214,39 +223,10 @@ def assert_refused(host, variables, sentence):
                 "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
             ),
             (
-                {"tinypilot_hosts": ["https://kvm.example"]},
-                "tinypilot_hosts is ['https://kvm.example']: it must be a list of host names.",
-            ),
-            (
-                {"tinypilot_session_idle_minutes": 0},
-                "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
-            ),
-            (
-                {"tinypilot_ice_servers": ["stun:stun.example:65536"]},
-                "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
-                "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
-            ),
-            (
-                {"tinypilot_ice_servers": ["turn:turn.example:3478"]},
-                "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
-                "tinypilot_turn_user and tinypilot_turn_password.",
-            ),
-            (
                 {"tinypilot_turn_user": "kvm", "tinypilot_turn_password": "not to be shown"},
                 "There are credentials for a TURN server, and tinypilot_ice_servers names none",
             ),
-            (
-                {"tinypilot_turn_secret": "short"},
-                "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 ASCII characters, or empty.",
-            ),
-            (
-                {"tinypilot_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"]},
-                "tinypilot_settings_fixed names ustreamer_bitrate: it must name some of tinypilot_ice_servers,",
-            ),
-            (
-                {"emulated_hardware_allowed": False},
-                "emulated_hardware_allowed",
-            ),
+            ({"emulated_hardware_allowed": False}, "emulated_hardware_allowed"),
             (
                 {"ustreamer_hardware_required": True},
                 "kvm-bare has no H.264 encoder at /dev/video11",

@@ -34,6 +34,8 @@ systemctl show --property=MainPID,NRestarts,InvocationID ustreamer janus tinypil
 """
 # A build that shows nothing is known by its silence; one test waits as long as a real device would.
 IMPATIENT = {"verify_patience_seconds": 10}
+# What a person types who changes uStreamer alone; the proof and what follows from it belong to each play.
+OF_USTREAMER = "--tags=ustreamer"
 # Far more than a play takes until it does what is waited for.
 PLAY_SECONDS = 300
 
@@ -191,7 +193,7 @@ def test_the_stamp_says_what_was_built(device: Device):
 )
 def test_what_can_not_be_built(device: Device, version, variables, sentence):
     with undisturbed(device):
-        code, output = play(version, "--tags=ustreamer", **variables)
+        code, output = play(version, OF_USTREAMER, **variables)
         assert code != 0
         assert sentence in output
     assert not is_left(device, "tree")
@@ -203,7 +205,7 @@ def test_a_tag_that_moved(device: Device, cleanup):
     device.sh("git -C /srv/standin tag --force v5.4.1 v5.4.2")
     cleanup(f"git -C /srv/standin tag --force v5.4.1 {commit_of(REPOSITORY, 'v5.4.1')}")
     with undisturbed(device):
-        code, output = play("v5.4.1", "--tags=ustreamer")
+        code, output = play("v5.4.1", OF_USTREAMER)
         assert code != 0
         assert (
             f"Tag v5.4.1 of /srv/standin is commit {commit_of(REPOSITORY, 'v5.4.2')}, not "
@@ -220,7 +222,7 @@ def test_a_repository_that_is_half_there(device: Device, cleanup):
     cleanup("rm -r /srv/half")
     device.sh(f"rm -f /srv/half/.git/objects/{blob[:2]}/{blob[2:]}")
     with undisturbed(device):
-        code, output = play("v5.4.1", "--tags=ustreamer", ustreamer_upstream_repository="/srv/half")
+        code, output = play("v5.4.1", OF_USTREAMER, ustreamer_upstream_repository="/srv/half")
         assert code != 0
         assert "/srv/half can't be fetched (" in output
 
@@ -229,7 +231,7 @@ def test_a_disk_that_runs_full_in_a_build(device: Device, cleanup):
     device.sh(f"mount -t tmpfs -o size=30m tmpfs {CACHE}")
     cleanup(f"umount {CACHE}")
     with undisturbed(device):
-        code, output = play("v5.4.10", "--tags=ustreamer")
+        code, output = play("v5.4.10", OF_USTREAMER)
         assert code != 0
         assert (
             "The disk ran full while ustreamer was compiled: make room on /var, then run the play again. What ran "
@@ -257,14 +259,14 @@ def test_a_prefix_that_can_not_hold_a_build(device: Device, cleanup, options, se
     device.sh(f"mkdir -p /opt/other && mount -t tmpfs -o {options} tmpfs /opt/other")
     cleanup("umount /opt/other && rmdir /opt/other")
     with undisturbed(device):
-        code, output = play("v5.4", "--tags=ustreamer", ustreamer_prefix="/opt/other/ustreamer")
+        code, output = play("v5.4", OF_USTREAMER, ustreamer_prefix="/opt/other/ustreamer")
         assert code != 0
         assert sentence in output
 
 
 def test_a_build_that_is_killed(device: Device):
     with undisturbed(device):
-        with begun("v5.4.9", "--tags=ustreamer") as killed:
+        with begun("v5.4.9", OF_USTREAMER) as killed:
             wait_for(lambda: is_building(device), "the build runs", killed)
             device.sh("systemctl kill --signal=KILL ustreamer-build")
             code, output = end(killed)
@@ -274,7 +276,7 @@ def test_a_build_that_is_killed(device: Device):
 
 
 def test_a_build_of_another_play_is_not_taken_for_its_own(device: Device):
-    with undisturbed(device), begun("v5.4.9", "--tags=ustreamer") as first:
+    with undisturbed(device), begun("v5.4.9", OF_USTREAMER) as first:
         wait_for(lambda: is_building(device), "the build runs", first)
         device.sh(
             "systemctl stop ustreamer-build && systemd-run --quiet --unit=ustreamer-build --remain-after-exit "
@@ -302,9 +304,9 @@ def test_an_interrupted_fetch_and_an_interrupted_build(device: Device, cleanup):
     cleanup("systemctl stop silent")
     silent = {"ustreamer_upstream_repository": "git://127.0.0.1/silent"}
     with undisturbed(device):
-        with begun("v5.4.9", "--tags=ustreamer", **silent) as fetching:
+        with begun("v5.4.9", OF_USTREAMER, **silent) as fetching:
             wait_for(lambda: device.is_active("ustreamer-fetch"), "the fetch runs", fetching)
-        with begun("v5.4.9", "--tags=ustreamer") as building:
+        with begun("v5.4.9", OF_USTREAMER) as building:
             wait_for(lambda: is_building(device), "the build runs", building)
 
 
@@ -362,20 +364,21 @@ def assert_returned(code, output, version, verify_patience_seconds=60):
 
 
 @pytest.mark.parametrize(
-    ("version", "patience"),
+    ("version", "arguments", "patience"),
     [
-        pytest.param("v5.4.2", IMPATIENT, id="crashes"),
+        pytest.param("v5.4.2", [OF_USTREAMER], IMPATIENT, id="crashes"),
         # Returned from once more: nobody said that it is not wanted any more.
-        pytest.param("v5.4.2", IMPATIENT, id="crashes again"),
-        pytest.param("v5.4.4", {}, id="never writes a frame"),
-        pytest.param("v5.4.5", IMPATIENT, id="knows no sink"),
-        pytest.param("v5.4.6", IMPATIENT, id="claims no signal"),
+        pytest.param("v5.4.2", [OF_USTREAMER], IMPATIENT, id="crashes again"),
+        # The whole of it, with a real device's patience.
+        pytest.param("v5.4.4", [], {}, id="never writes a frame"),
+        pytest.param("v5.4.5", [OF_USTREAMER], IMPATIENT, id="knows no sink"),
+        pytest.param("v5.4.6", [OF_USTREAMER], IMPATIENT, id="claims no signal"),
     ],
 )
-def test_automatic_return(device: Device, live: RemoteScreen, version, patience):
+def test_automatic_return(device: Device, live: RemoteScreen, version, arguments, patience):
     before = active(device)
     with live.by_itself():
-        assert_returned(*play(version, **patience), version, **patience)
+        assert_returned(*play(version, *arguments, **patience), version, **patience)
         live.wait_until_live(captured_after=time.time())
     assert active(device) == before
 
@@ -384,10 +387,10 @@ def test_automatic_return_after_an_interrupted_play(device: Device, live: Remote
     """The build hangs, and the play dies between the switch and the proof: the next one returns."""
     before = active(device)
     with live.by_itself():
-        with begun("v5.4.3", **IMPATIENT) as switching:
+        with begun("v5.4.3", OF_USTREAMER, **IMPATIENT) as switching:
             wait_for(lambda: active(device) != before, "the build is switched to", switching)
         assert active(device).startswith("5.4.3-bundled-")
-        assert_returned(*play("v5.4.3", **IMPATIENT), "v5.4.3", **IMPATIENT)
+        assert_returned(*play("v5.4.3", OF_USTREAMER, **IMPATIENT), "v5.4.3", **IMPATIENT)
         live.wait_until_live(captured_after=time.time())
     assert active(device) == before
 
@@ -396,7 +399,7 @@ def test_nothing_is_decided_while_the_computer_is_off(device: Device, live: Remo
     before = active(device)
     device.control(signal="lost")
     wait_until(lambda: not device.state()["source"]["online"], "uStreamer misses the signal")
-    code, output = play("v5.4.4", **IMPATIENT)
+    code, output = play("v5.4.4", OF_USTREAMER, **IMPATIENT)
     assert code == 0, output
     assert "the attached computer sends no picture" in output
     assert active(device).startswith("5.4.4-bundled-")
@@ -404,7 +407,7 @@ def test_nothing_is_decided_while_the_computer_is_off(device: Device, live: Remo
     device.control()
     wait_until(lambda: device.state()["source"]["online"], "uStreamer sees the signal")
     with live.by_itself():
-        assert_returned(*play("v5.4.4", **IMPATIENT), "v5.4.4", **IMPATIENT)
+        assert_returned(*play("v5.4.4", OF_USTREAMER, **IMPATIENT), "v5.4.4", **IMPATIENT)
         live.wait_until_live(captured_after=time.time())
     assert active(device) == before
 
@@ -425,13 +428,13 @@ def install_library(device, number):
 def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: RemoteScreen, cleanup):
     install_library(device, 1)
     cleanup("rm -f /usr/local/lib/libstandin.so* && ldconfig")
-    code, output = play("v5.4.11")
+    code, output = play("v5.4.11", OF_USTREAMER)
     assert code == 0, output
     assert "libstandin.so.1" in device.sh(f"ldd {LINK}/bin/ustreamer")
 
     with live.by_itself():
         install_library(device, 2)
-        code, output = play("v5.4.11")
+        code, output = play("v5.4.11", OF_USTREAMER)
         assert code == 0, output
         assert "bin/ustreamer needs libstandin.so.1, which is gone" in output
         live.wait_until_live(captured_after=time.time())
@@ -439,7 +442,7 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
 
     # The way back to a build that is there compiles nothing.
     compiled = device.sh(f"stat --format=%Z {BUILDS}/5.4.1-bundled-*/built-from")
-    code, output = play("v5.4.1")
+    code, output = play("v5.4.1", OF_USTREAMER)
     assert code == 0, output
     assert "Begin to compile" not in output
     assert device.sh(f"stat --format=%Z {LINK}/built-from") == compiled
