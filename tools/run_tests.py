@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
     # Ansible loads its plugins anew for each task. Compiled once, and not beside the sources, which are not root's.
     "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 SCENARIOS = ("refusals", "default", "standin")
 FIRST = tuple(

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/.venv/bin:$PATH
 # As in run_tests.py.
-export PYTHONPYCACHEPREFIX=$PWD/build/pycache
+export PYTHONPYCACHEPREFIX=$PWD/build/pycache PYTHONDONTWRITEBYTECODE=
 
 default_of() { sed -n "s/^$2: //p" "roles/$1/defaults/main.yml"; }
 export KVM_JANUS_REPOSITORY=${KVM_JANUS_REPOSITORY:-$(default_of janus janus_upstream_repository)}
