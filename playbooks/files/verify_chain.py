@@ -145,14 +145,22 @@ def check_capture(wiring):
 
 
 def check_encoder(wiring, patience_seconds):
-    """Newer uStreamers open their encoder for a viewer only: somebody has to watch meanwhile."""
+    """Newer uStreamers open their encoder for a viewer only: somebody has to watch meanwhile. And uStreamer may be
+    started anew meanwhile, for just this encoder's sake."""
     deadline = time.monotonic() + patience_seconds
-    while not ask_ustreamer(wiring)["h264"]["online"]:
-        if time.monotonic() > deadline:
-            raise BrokenLink(
+    while True:
+        try:
+            if ask_ustreamer(wiring)["h264"]["online"]:
+                return
+            broken = BrokenLink(
                 "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
-                "`journalctl -u ustreamer` tells why; a hung encoder needs a reboot."
+                "`journalctl -u ustreamer` tells why; an encoder that hangs although uStreamer was started anew needs "
+                "a reboot."
             )
+        except BrokenLink as silence:
+            broken = silence
+        if time.monotonic() > deadline:
+            raise broken
         time.sleep(0.25)
 
 

@@ -335,28 +335,32 @@ def test_a_certificate_of_ones_own(
     apply.click()
     form.get_by_text("The key is that of another certificate.").wait_for()
     assert not is_greeted(device, LONG_NAME, own.read_text())
-    with live.by_itself():
-        key.set_input_files(own_key)
-        apply.click()
-        form.get_by_text("Applied.").wait_for()
-        wait_until(
-            lambda: is_greeted(device, LONG_NAME, own.read_text()),
-            "browsers are shown the person's certificate",
-        )
-        live.wait_until_live(captured_after=time.time())
-        page.reload()
-        form.get_by_text("One is set. It is never shown.").wait_for()
-        secret = own_key.read_text().splitlines()[1]
-        assert secret not in page.content() + admin.ask("GET", "/api/settings").text
-        assert secret not in device.journal(60)
-        page.get_by_label("What browsers are shown").select_option("As the operator has it")
-        apply.click()
-        form.get_by_text("Applied.").wait_for()
-        authority = admin.ask("GET", "/ca.pem").text
-        wait_until(
-            lambda: is_greeted(device, device.name, authority), "the device's own is shown again"
-        )
-        live.wait_until_live(captured_after=time.time())
+    try:
+        with live.by_itself():
+            key.set_input_files(own_key)
+            apply.click()
+            form.get_by_text("Applied.").wait_for()
+            wait_until(
+                lambda: is_greeted(device, LONG_NAME, own.read_text()),
+                "browsers are shown the person's certificate",
+            )
+            live.wait_until_live(captured_after=time.time())
+            page.reload()
+            form.get_by_text("One is set. It is never shown.").wait_for()
+            secret = own_key.read_text().splitlines()[1]
+            assert secret not in page.content() + admin.ask("GET", "/api/settings").text
+            assert secret not in device.journal(60)
+            page.get_by_label("What browsers are shown").select_option("As the operator has it")
+            apply.click()
+            form.get_by_text("Applied.").wait_for()
+            authority = admin.ask("GET", "/ca.pem").text
+            wait_until(
+                lambda: is_greeted(device, device.name, authority),
+                "the device's own is shown again",
+            )
+            live.wait_until_live(captured_after=time.time())
+    finally:
+        admin.change("PATCH", "/api/settings", {CERTIFICATE: None})
 
 
 def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(

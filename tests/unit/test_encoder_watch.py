@@ -117,7 +117,7 @@ def test_it_reads_what_ustreamer_says_of_itself(watch, tmp_path, h264, source, c
 
     path = str(tmp_path / "http.sock")
     with socketserver.UnixStreamServer(path, Handler) as server:
-        thread = threading.Thread(target=server.handle_request)
+        thread = threading.Thread(target=server.handle_request, daemon=True)
         thread.start()
         assert watch.look(path) == (os.getpid(), *found)
         thread.join()

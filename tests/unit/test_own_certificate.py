@@ -58,10 +58,10 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        pytest.param(OWN, "could show: ", id="no-key"),
-        pytest.param(pem(KEY), "could show: ", id="no-certificate"),
+        pytest.param(OWN, "can't be read", id="no-key"),
+        pytest.param(pem(KEY), "can't be read", id="no-certificate"),
         pytest.param(valid(OTHER) + OWN + pem(KEY), "of another certificate.", id="another-first"),
-        pytest.param(OWN[:200] + OWN[210:] + pem(KEY), "could show: ", id="harmed"),
+        pytest.param(OWN[:200] + OWN[210:] + pem(KEY), "can't be read", id="harmed"),
         pytest.param(OWN + pem(KEY).replace("PRIVATE", "PUBLIC"), "in PEM form", id="public-key"),
         pytest.param(
             OWN + pem(KEY, BestAvailableEncryption(b"north wind")), "a passphrase", id="locked"
@@ -75,6 +75,7 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
         pytest.param("", "in PEM form", id="nothing"),
         pytest.param(7, "in PEM form", id="number"),
         pytest.param("\ud800", "in PEM form", id="half-a-letter"),
+        pytest.param(OWN + "\u00a0" + pem(KEY), "in PEM form", id="another-space"),
     ],
 )
 def test_a_wrong_one_changes_nothing(inside, root, systemd, config, value, sentence):
@@ -88,6 +89,15 @@ def test_a_key_that_nginx_would_not_start_with_is_refused(inside, root):
     weak = rsa.generate_private_key(65537, 1024)
     answer = put(inside("admin"), valid(weak) + pem(weak))
     assert (answer.status_code, "key too small" in answer.get_json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "curve", [pytest.param(each, id=each.name) for each in (ec.SECP521R1(), ec.SECP256K1())]
+)
+def test_a_key_that_browsers_do_not_offer_is_refused(inside, root, curve):
+    key = ec.generate_private_key(curve)
+    answer = put(inside("admin"), valid(key) + pem(key))
+    assert (answer.status_code, "of this kind" in answer.get_json()["error"]) == (400, True)
 
 
 def test_it_goes_when_the_operator_fixes_it(inside, root, systemd, config):

@@ -208,7 +208,7 @@ def test_what_was_set_in_the_page_is_shown_and_left_alone(host, make, make_with_
         pytest.param(f"cat own.pem ca.key | python3 -c '{_KEEP}'", id="another-key"),
         pytest.param(
             "openssl x509 -in own.pem -signkey own.key -not_after 20200101000000Z "
-            f"-not_before 20190101000000Z | cat - own.key | python3 -c '{_KEEP}'",
+            f"-not_before 20190101000000Z -out past.pem && cat past.pem own.key | python3 -c '{_KEEP}'",
             id="in-the-past",
         ),
     ],
@@ -240,3 +240,5 @@ def test_a_start_completes_what_a_power_cut_left_undone(host):
     host.check_output("systemctl restart tinypilot-reconcile.service")
     host.check_output("timeout 60 sh -c 'until [ -s %s ]; do sleep 0.1; done'", names)
     assert host.file(names).content_string == known
+    # It has restarted nginx when this returns.
+    host.check_output("systemctl start tinypilot-certificate.service")

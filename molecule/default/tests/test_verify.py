@@ -170,7 +170,9 @@ def test_an_encoder_that_hangs_on_its_way(host, broken):
             )
             return await asyncio.to_thread(verify, host)
 
-    assert "No new frame came into the sink" in asyncio.run(look())["error"]
+    error = asyncio.run(look())["error"]
+    # Newer uStreamers close an encoder that does not answer, perhaps before the check looks at it.
+    assert "No new frame came into the sink" in error or "encoder does not work" in error
 
 
 def test_a_capture_device_that_is_not_there(host):

@@ -96,7 +96,7 @@ hosts() {
         printf '%s\n' "$host" "$host.local"
         if [ "$source" = page ]; then
             echo "$set_chain" | openssl x509 -noout -ext subjectAltName 2>/dev/null |
-                tr '[:upper:],' '[:lower:]\n' | sed -n 's/^ *dns://p' |
+                tr '[:upper:],' '[:lower:]\n' | sed -n 's/^ *dns://p' | grep -xE '.{1,253}' |
                 grep -xE '([*][.])?([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])*[a-z0-9]([a-z0-9-]*[a-z0-9])?' || :
         fi
     } | sort -u | sed 's/.*/"&" 0;/'
@@ -132,7 +132,7 @@ serves() {
         [ "$(cat "$hosts" 2>/dev/null)" = "$(hosts)" ]
 }
 
-if serves "$@"; then
+if serves; then
     echo "still serves"
     exit 0
 fi
@@ -144,6 +144,9 @@ fi
 umask 077
 work=$(mktemp -d "$folder/.new-XXXXXX")
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+# What a power cut left has a key in it.
+find "$folder" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} +
 
 new_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1"; }
 

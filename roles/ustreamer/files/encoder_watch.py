@@ -8,6 +8,7 @@ another format. Older ones wait for it for ever.
 encoder_watch.py SOCKET    of uStreamer's HTTP server, as uStreamer's own user
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -82,7 +83,8 @@ def main() -> None:
             flush=True,
         )
         # By force: it may be waiting for the encoder. Who reads the sink goes on without noticing.
-        os.kill(server, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
         patience, failing_since = min(2 * patience, LONGEST_PATIENCE_SECONDS), None
 
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -11,6 +12,10 @@ from collections.abc import Iterator
 from tinypilot.refusal import Refused
 
 OPENSSL = "/usr/bin/openssl"
+# Of what `openssl x509 -text` tells. nginx starts with others, too, and then nobody gets in.
+KEY_OF_BROWSERS = re.compile(
+    "^ *(Public Key Algorithm: rsaEncryption|ASN1 OID: (prime256v1|secp384r1))$", re.MULTILINE
+)
 
 
 def check(pem: str) -> None:
@@ -25,24 +30,30 @@ def check(pem: str) -> None:
                     400,
                     "The key is that of another certificate. The certificate itself must be the first in its file.",
                 ) from error
-            reason = (error.reason or "it can't be read").replace("_", " ").lower()
+            if not error.reason:
+                raise Refused(400, "The certificate or its key can't be read.") from error
             raise Refused(
                 400,
-                "This is no certificate with its key that nginx could show: {reason}.",
-                reason=reason,
+                "nginx can't use this certificate and its key: {reason}.",
+                reason=error.reason.replace("_", " ").lower(),
             ) from error
-    dates = subprocess.run(
-        [OPENSSL, "x509", "-noout", "-startdate", "-enddate"],
+    told = subprocess.run(
+        [OPENSSL, "x509", "-noout", "-startdate", "-enddate", "-text"],
         input=pem,
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    begin, end = (line.split("=")[1] for line in dates.splitlines())
+    if not KEY_OF_BROWSERS.search(told):
+        raise Refused(
+            400,
+            "Browsers can't use a key of this kind: take RSA with 2048 bits or more, or the curve P-256 or P-384.",
+        )
+    begin, end = re.findall("^not(?:Before|After)=(.*)$", told, re.MULTILINE)
     if not ssl.cert_time_to_seconds(begin) <= time.time() < ssl.cert_time_to_seconds(end):
         raise Refused(
             400,
-            "By the clock of the device the certificate is not valid now: it is from {begin} to {end}.",
+            "By the clock of the device the certificate is not valid now: it is valid from {begin} to {end}.",
             begin=begin,
             end=end,
         )

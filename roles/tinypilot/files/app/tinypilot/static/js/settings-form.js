@@ -34,7 +34,8 @@ const PEM_BLOCK = /-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----/g;
 // Of a certificate and its key: {changes}, or {missing: true} if there is one without the other. What stands between
 // the blocks of a PEM file is for people.
 export function readCertificate({ whose, chain, key }) {
-  if (whose === '') return { changes: { tinypilot_certificate_and_key: null } };
+  // Not even that if the operator has fixed it: the device says so.
+  if (whose !== 'own') return { changes: { tinypilot_certificate_and_key: null } };
   if (!chain || !key) return { missing: true };
   const blocks = [chain, key].map((text) => text.match(PEM_BLOCK) ?? [text]).flat();
   return { changes: { tinypilot_certificate_and_key: `${blocks.join('\n')}\n` } };
