@@ -33,7 +33,6 @@ FIRST = tuple(
 )
 LANES = (
     (
-        ("lint and unit tests", "make --no-print-directory check"),
         (
             "a bare host becomes an appliance",
             "molecule test --destroy=never --scenario-name default",
@@ -41,6 +40,7 @@ LANES = (
         ("a browser and viewers use it", "pytest tests/e2e --device=kvm-default"),
     ),
     (
+        ("lint and unit tests", "make --no-print-directory check"),
         ("wrong input is refused", "molecule test --destroy=never --scenario-name refusals"),
         ("builds that go wrong", "molecule test --destroy=never --scenario-name standin"),
     ),

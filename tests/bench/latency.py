@@ -59,6 +59,6 @@ def measure(browser: Browser, device: Device) -> str:
     return (
         f"Capture to presented frame in Chromium; medians of {RUNS} runs of {RUN_SECONDS} s, "
         "each with a page of its own. \u201cPresented\u201d are the captured frames that the "
-        "observer in the page saw; it reads each back from a canvas, which costs some. "
+        "observer in the page saw. "
         "\u201cDamaged\u201d are those of them with a wrong checksum.\n\n" + table(header, rows)
     )

@@ -9,6 +9,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from .patience import NeverHappened, wait_until
@@ -18,16 +19,27 @@ ROOT = Path(__file__).parents[2]
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
-_ASK_USTREAMER = """
-import base64, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(5)
-s.connect("/run/ustreamer/http.sock")
-s.sendall(f"GET /{sys.argv[1]} HTTP/1.0\\r\\n\\r\\n".encode())
-answer = b""
-while part := s.recv(65536):
-    answer += part
-print(base64.b64encode(answer.split(b"\\r\\n\\r\\n", 1)[1]).decode())
+# Programs for the device. Each costs as much as starting one does, so what is looked at together is one.
+_ASK = """
+import base64, json, os, socket, subprocess, sys
+
+def ask(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect("/run/ustreamer/http.sock")
+    s.sendall(f"GET /{path} HTTP/1.0\\r\\n\\r\\n".encode())
+    answer = b""
+    while part := s.recv(65536):
+        answer += part
+    return answer.split(b"\\r\\n\\r\\n", 1)[1]
+"""
+_ASK_USTREAMER = f"{_ASK}\nprint(base64.b64encode(ask(sys.argv[1])).decode())"
+_IS_READY = f"""{_ASK}
+sink, *services = sys.argv[1:]
+states = subprocess.run(["systemctl", "is-active", *services], stdout=subprocess.PIPE, text=True).stdout
+source = json.loads(ask("state"))["result"]["source"]
+if set(states.split()) == {{"active"}} and source["online"] and source["captured_fps"] and os.path.exists(sink):
+    print("ready")
 """
 
 
@@ -43,6 +55,10 @@ def docker(*arguments: str, check: bool = True) -> str:
     return done.stdout
 
 
+def _links(state: str) -> str:
+    return f"for link in /sys/class/net/eth*; do ip link set ${{link##*/}} {state}; done"
+
+
 @dataclass(frozen=True)
 class Device:
     """name: the container's."""
@@ -53,11 +69,12 @@ class Device:
 
     @property
     def address(self) -> str:
-        """Its IPv4 address. It stays over a restart: the network is the device's own."""
+        """Its IPv4 address."""
         return self._network["IPAddress"]
 
-    @property
+    @cached_property
     def _network(self) -> dict:
+        """It stays over a restart: the network is the device's own."""
         networks = docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name)
         return next(iter(json.loads(networks).values()))
 
@@ -165,12 +182,15 @@ class Device:
 
     def unplug(self) -> None:
         """Everything runs on, and no network reaches it."""
-        self._set_links("down")
+        self.sh(_links("down"))
 
     def plug_in(self) -> None:
-        self._set_links("up")
+        self.sh(self._plug_in)
+
+    @property
+    def _plug_in(self) -> str:
         # This route went with its link, and only the kernel's own come back with it.
-        self.sh(f"ip route replace default via {self._network['Gateway']}")
+        return f"{_links('up')} && ip route replace default via {self._network['Gateway']}"
 
     @contextlib.contextmanager
     def without_udp(self) -> Iterator[None]:
@@ -205,9 +225,6 @@ class Device:
         finally:
             self.sh(f"rm -r {folder} && systemctl daemon-reload && systemctl restart ustreamer")
 
-    def _set_links(self, state: str) -> None:
-        self.sh(f"cd /sys/class/net && for link in eth*; do ip link set $link {state}; done")
-
     # --- How it is provisioned ---
 
     @property
@@ -229,21 +246,19 @@ class Device:
         """Undoes whatever a test may have left and waits until the device is ready."""
         if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
             self.thaw()
-        self.plug_in()
-        self.control()
         sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-input.socket nginx.socket"
-        self.sh(
-            f"systemctl start {sockets} {' '.join(f'{service}.service' for service in SERVICES)}"
-        )
+        services = " ".join(f"{service}.service" for service in SERVICES)
+        self.sh(f"{self._plug_in} && rm -f {CONTROL_FILE} && systemctl start {sockets} {services}")
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
         """Until all services run and frames are captured and put into the sink."""
         try:
-            wait_until(lambda: self.is_active(*SERVICES), "all services are active")
-            wait_until(self._captures, "uStreamer captures frames")
-            self.sh(f"test -e {SINK}")
-        except (NeverHappened, DeviceError) as error:
+            wait_until(
+                lambda: "ready" in self.python(_IS_READY, str(SINK), *SERVICES, check=False),
+                "all services are active, and uStreamer captures frames",
+            )
+        except NeverHappened as error:
             raise DeviceError(f"{self.name} is not in its default state: {error}") from error
 
     def _captures(self) -> bool:

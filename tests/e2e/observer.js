@@ -20,7 +20,7 @@
     states: [],
     peers: [],
     frames: [],
-    readsFrames: true, // costs the page some milliseconds a frame
+    readsFrames: true, // who has no use for them may do without
     violations: [],
     clockOffset: calibrate(),
     // Of what is drawn on an element now: the JPEG path has a canvas.
@@ -95,21 +95,37 @@
       const at = wallMs();
       const { width, height } = metadata;
       count += 1;
-      observer.frames.push({ number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp, ...readCode(video) });
-      if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
+      const frame = { number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp };
+      copyLuma(video).then((luma) => {
+        observer.frames.push({ ...frame, ...decode(luma, canvas.width, 1) });
+        if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
+      });
     });
   }
 
-  // {counter, stampUs} or, where the checksum is wrong, {counter: null, stampUs: null}.
+  // Of the part of the picture that has the code. A canvas would have all of it converted to RGB.
+  async function copyLuma(video) {
+    const frame = new VideoFrame(video);
+    const part = { rect: { x: 0, y: 0, width: canvas.width, height: canvas.height } };
+    const planes = new Uint8Array(frame.allocationSize(part));
+    await frame.copyTo(planes, part);
+    frame.close();
+    return planes;
+  }
+
   function readCode(picture) {
     context.drawImage(picture, 0, 0, canvas.width, canvas.height, 0, 0, canvas.width, canvas.height);
-    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    return decode(context.getImageData(0, 0, canvas.width, canvas.height).data, 4 * canvas.width, 4);
+  }
+
+  // data: of lines of `stride` bytes, `step` bytes a pixel, the first of which tells light from dark.
+  // {counter, stampUs} or, where the checksum is wrong, {counter: null, stampUs: null}.
+  function decode(data, stride, step) {
     const bytes = new Uint8Array(BYTES);
     for (let cell = 0; cell < ROWS * COLUMNS; cell += 1) {
       const x = (cell % COLUMNS) * CELL + CELL / 2;
       const y = Math.floor(cell / COLUMNS) * CELL + CELL / 2;
-      const green = data[4 * (y * canvas.width + x) + 1];
-      if (green > MIDDLE) bytes[cell >> 3] |= 0x80 >> (cell & 7);
+      if (data[y * stride + x * step] > MIDDLE) bytes[cell >> 3] |= 0x80 >> (cell & 7);
     }
     const view = new DataView(bytes.buffer);
     const good = bytes[0] === MARK && crc16(bytes.subarray(0, CHECKED_BYTES)) === view.getUint16(CHECKED_BYTES);

@@ -34,9 +34,3 @@ __all__ = [
 @pytest.fixture(scope="session")
 def virtual_pi():
     return Device("kvm-standin")
-
-
-@pytest.fixture(autouse=True)
-def little_motion(device: Device) -> None:
-    """What is tried here is builds, and encoding takes of the same processor."""
-    device.control(content="desktop")
