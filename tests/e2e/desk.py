@@ -84,9 +84,9 @@ class Computer:
     def __init__(self, device: Device):
         self._device = device
 
-    def tell(self, command: str) -> None:
-        """One line of the simulated computer's control file."""
-        self._device.sh(f"echo {shlex.quote(command)} > {FOLDER}/control")
+    def tell(self, *commands: str) -> None:
+        """Lines of the simulated computer's control file."""
+        self._device.sh(f"printf '%s\\n' {shlex.join(commands)} > {FOLDER}/control")
 
     def reports(self) -> list[tuple[float, int, bytes]]:
         """All that came: seconds, N of /dev/hidgN, bytes."""
@@ -96,8 +96,7 @@ class Computer:
 
     def restore(self) -> None:
         """Its default state."""
-        for command in ("power on", "usb connected", "mode 1280x720", "layout us", "leds", "clear"):
-            self.tell(command)
+        self.tell("power on", "usb connected", "mode 1280x720", "layout us", "leds", "clear")
 
 
 def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:
