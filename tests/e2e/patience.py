@@ -12,6 +12,8 @@ Result = TypeVar("Result")
 # Far more than anything needs, also on a busy machine. How long it takes is for the benchmark.
 PATIENCE_SECONDS = 45.0
 POLL_SECONDS = 0.1
+# For what takes its time: a look at the device costs as much of a processor as a tenth of a second has.
+LONG_POLL_SECONDS = 1.0
 
 
 class NeverHappened(AssertionError):
@@ -23,6 +25,7 @@ def wait_until(
     what: str,
     seconds: float = PATIENCE_SECONDS,
     pause: Callable[[float], None] = time.sleep,
+    poll_seconds: float = POLL_SECONDS,
 ) -> Result:
     """Calls `look` until what it returns is true, and returns that.
 
@@ -36,4 +39,4 @@ def wait_until(
             return seen
         if time.monotonic() > deadline:
             raise NeverHappened(f"{what}: not within {seconds:g} s (last seen: {seen!r})")
-        pause(POLL_SECONDS)
+        pause(poll_seconds)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from .device import Device
-from .patience import wait_until
+from .patience import LONG_POLL_SECONDS, wait_until
 from .remote_screen import RemoteScreen
 
 # A watched 720p picture in motion takes more than ten times as much.
@@ -54,4 +54,9 @@ def test_nobody_encodes_when_nobody_watches(live: RemoteScreen, device: Device):
     """The plugin reads on for half a minute, for those who come back; then uStreamer notices."""
     assert has_viewers(device)
     live.leave()
-    wait_until(lambda: not has_viewers(device), "uStreamer has no reader any more", seconds=90)
+    wait_until(
+        lambda: not has_viewers(device),
+        "uStreamer has no reader any more",
+        seconds=90,
+        poll_seconds=LONG_POLL_SECONDS,
+    )

@@ -142,6 +142,15 @@ def assert_refused(host, variables, *sentences):
                 "tinypilot_certificate_file": "/etc/own.pem",
                 "tinypilot_ice_servers": ["turn:turn.example:3478"],
                 "tinypilot_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
+                "tinypilot_acme_directory_url": "https://acme.example/directory",
+                "tinypilot_certificate_names": [
+                    "kvm.example.org",
+                    "192.0.2.7",
+                    "2001:db8::7",
+                    "rack.Local",
+                    "rack",
+                    "*.example.org",
+                ],
             },
             [
                 "tinypilot_http_port and tinypilot_https_port are both 443: they must differ.",
@@ -149,8 +158,22 @@ def assert_refused(host, variables, *sentences):
                 "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
                 "tinypilot_turn_user and tinypilot_turn_password.",
                 "tinypilot_settings_fixed names ustreamer_bitrate: it must name some of tinypilot_ice_servers,",
+                "tinypilot_acme_directory_url and tinypilot_certificate_file are both set",
+                "tinypilot_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
             ],
             id="that do not go together",
+        ),
+        pytest.param(
+            {
+                "tinypilot_turn_user": "kvm",
+                "tinypilot_turn_password": "not to be shown",
+                "tinypilot_acme_directory_url": "https://acme.example/directory",
+            },
+            [
+                "There are credentials for a TURN server, and tinypilot_ice_servers names none",
+                "tinypilot_certificate_names is empty: with tinypilot_acme_directory_url it must have the names",
+            ],
+            id="that lack something",
         ),
     ],
 )
@@ -201,30 +224,8 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 "janus_rtp_port_first is 20063 and janus_rtp_port_last is 20063: the last must be above the first.",
             ),
             (
-                {"tinypilot_acme_directory_url": "https://acme.example/directory"},
-                "tinypilot_certificate_names is empty: with tinypilot_acme_directory_url it must have the names",
-            ),
-            (
-                {
-                    "tinypilot_acme_directory_url": "https://acme.example/directory",
-                    "tinypilot_certificate_names": [
-                        "kvm.example.org",
-                        "192.0.2.7",
-                        "2001:db8::7",
-                        "rack.Local",
-                        "rack",
-                        "*.example.org",
-                    ],
-                },
-                "tinypilot_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
-            ),
-            (
                 {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
                 "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
-            ),
-            (
-                {"tinypilot_turn_user": "kvm", "tinypilot_turn_password": "not to be shown"},
-                "There are credentials for a TURN server, and tinypilot_ice_servers names none",
             ),
             ({"emulated_hardware_allowed": False}, "emulated_hardware_allowed"),
             (

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from e2e.device import Device
-from e2e.patience import wait_until
+from e2e.patience import LONG_POLL_SECONDS, wait_until
 from e2e.remote_screen import RemoteScreen
 from e2e.viewers import run, watch
 from make_repository import commit_of
@@ -96,7 +96,12 @@ def play(version, *arguments, **variables):
 
 def wait_for(look, what, play):
     """Until something has come of a play that goes on."""
-    wait_until(lambda: look() or play.poll() is not None, what, PLAY_SECONDS)
+    wait_until(
+        lambda: look() or play.poll() is not None,
+        what,
+        PLAY_SECONDS,
+        poll_seconds=LONG_POLL_SECONDS,
+    )
     assert play.poll() is None, play.stdout.read()
 
 
@@ -145,6 +150,14 @@ def test_the_stamp_says_what_was_built(device: Device):
     assert stamp["inputs"]["source"] == f"upstream {commit_of(REPOSITORY, 'v5.4')}"
     assert builds(device) == {active(device)}
     assert active(device).startswith("5.4-bundled-")
+
+
+def test_the_same_again_changes_and_compiles_nothing(device: Device):
+    with undisturbed(device):
+        code, output = play("v5.4", OF_USTREAMER)
+        assert code == 0, output
+        assert "changed=0" in output
+        assert "Begin to compile" not in output
 
 
 # --- Refused: one sentence each ---
