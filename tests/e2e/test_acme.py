@@ -146,6 +146,7 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
         assert aged and greet(device, NAME, own) == aged
     finally:
         run_play(device, tmp_path, playbook=configured)
-        device.sh("systemctl reset-failed tinypilot-acme.service")
+        # It is unknown again where it has not failed.
+        device.sh("systemctl reset-failed tinypilot-acme.service", check=False)
         device.sh("rm -rf /var/lib/private/tinypilot-acme /var/lib/tinypilot-acme")
     assert greet(device, device.name, device.sh("cat /etc/tinypilot/tls/ca.pem"))
