@@ -238,6 +238,7 @@ def test_a_start_completes_what_a_power_cut_left_undone(host):
     assert host.check_output("hostname") in known
     host.check_output("truncate --size=0 %s", names)
     host.check_output("systemctl restart tinypilot-reconcile.service")
+    # Looked for, and not waited for by `systemctl start`, which would itself do what the start is to have done.
     host.check_output("timeout 60 sh -c 'until [ -s %s ]; do sleep 0.1; done'", names)
     assert host.file(names).content_string == known
     # It has restarted nginx when this returns.
