@@ -55,6 +55,20 @@ def test_page_begins_with_the_state_connecting(page):
     assert page.of("html")[0]["data-state"] == "connecting"
 
 
+def test_page_names_every_module_it_needs(page):
+    """Else the picture waits for as many round trips as imports lead one into the other."""
+    named = [link["href"] for link in page.of("link") if link["rel"] == "modulepreload"]
+    assert len(named) == len(set(named)) > 20
+    imports = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""")
+    scripts = {STATIC / "js/main.js", *(STATIC.parent / url.lstrip("/") for url in named)}
+    needed = {
+        (script.parent / name).resolve()
+        for script in scripts
+        for name in imports.findall(script.read_text())
+    }
+    assert {script.resolve() for script in scripts} == {*needed, (STATIC / "js/main.js").resolve()}
+
+
 @pytest.mark.parametrize(
     ("wanted", "given"), [("de-CH,de;q=0.9,en;q=0.5", "de"), ("ja", "ja"), ("fr, en;q=0.3", "en")]
 )

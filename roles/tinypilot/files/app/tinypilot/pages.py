@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What a person opens in a browser."""
 
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import urljoin
+
 from flask import Blueprint, current_app, redirect, render_template
 
 from tinypilot.access import door, needs, public, session
@@ -8,11 +13,29 @@ from tinypilot.settings_api import settings
 
 blueprint = Blueprint("pages", __name__)
 
+APP = Path(__file__).parent
+IMPORT = re.compile(r"^(?:import|export)\b[^']* from '([^']+)'", re.MULTILINE)
+
+
+@cache
+def modules_of(script: str) -> list[str]:
+    """The URLs of all modules that a script of the page needs, each after one that imports it.
+
+    A page that names them has them all after one round trip. Left alone, a browser finds them import by import.
+    """
+    found = [script]
+    for url in found:
+        for name in IMPORT.findall((APP / url.lstrip("/")).read_text(encoding="utf-8")):
+            if (imported := urljoin(url, name)) not in found:
+                found.append(imported)
+    return found[1:]
+
 
 @blueprint.get("/")
 def remote_screen():
     config = current_app.config["TINYPILOT"]
-    return render_template("index.html", name=config.name, user=session().user)
+    modules = modules_of("/static/js/main.js")
+    return render_template("index.html", name=config.name, user=session().user, modules=modules)
 
 
 @blueprint.get("/login")

@@ -35,7 +35,7 @@ export class Connection extends EventTarget {
   #path = new PathChoice();
   #session = null;
   #linked = false;
-  #linkedSince = 0;
+  #linkedSince = -Infinity;
   #unlinkedSince = performance.now();
   #reachedAt = performance.now(); // by either path
   #reachable = false;
