@@ -11,22 +11,33 @@ DOCUMENTATION = r"""
 module: fresh_unit
 short_description: Keep systemd units enabled, running, and no older than what they run from
 description:
-  - Enables and starts the units. Restarts all of them together when the unit file, a drop-in or one of
-    O(files) changed after one of them was started.
+  - Enables and starts the units of each group. Restarts all units of a group together when the unit file, a
+    drop-in or one of the group's files changed after one of them was started.
+  - All groups in one task, because a task costs the device more than looking at a unit does.
   - The decision is made from the state of the host, not from what this play changed, so a play that was
     killed between writing a file and restarting a service is completed by the next one. That is why the
     roles of this project need no handlers.
 options:
-  units:
-    description: Unit names with suffix, in the order in which they are to be started.
+  groups:
+    description: What is started and restarted together, in the order in which it is looked at.
     type: list
-    elements: str
+    elements: dict
     required: true
-  files:
-    description: Files and directories (searched recursively) the units run from; absent ones are passed over.
-    type: list
-    elements: path
-    default: []
+    suboptions:
+      units:
+        description: Unit names with suffix, in the order in which they are to be started.
+        type: list
+        elements: str
+        required: true
+      files:
+        description: Files and directories (searched recursively) the units run from; absent ones are passed over.
+        type: list
+        elements: path
+        default: []
+      wanted:
+        description: If false the group is passed over, such as that of hardware which this host does not have.
+        type: bool
+        default: true
 """
 
 RETURN = r"""
@@ -70,9 +81,9 @@ def changed_at(path):
 
 
 class Units:
-    def __init__(self, module):
+    def __init__(self, module, names):
         self.module = module
-        self.names = module.params["units"]
+        self.names = names
 
     def systemctl(self, *arguments, check=True):
         code, out, err = self.module.run_command(["systemctl", *arguments])
@@ -111,15 +122,9 @@ def restart_reasons(unit, files):
     return [f"{name}: {path} changed after the start"] if when > started else []
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "units": {"type": "list", "elements": "str", "required": True},
-            "files": {"type": "list", "elements": "path", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    units = Units(module)
+def refresh(module, names, files):
+    """Sentences that say what had to be done with one group; outside check mode it is done when this returns."""
+    units = Units(module, names)
     before = units.show()
 
     missing = [unit["Id"] for unit in before if unit["LoadState"] not in ("loaded", "masked")]
@@ -136,7 +141,7 @@ def main():
         reason
         for unit in before
         if unit["ActiveState"] in RUNNING
-        for reason in restart_reasons(unit, module.params["files"])
+        for reason in restart_reasons(unit, files)
     ]
     reasons += [f"{name}: not running" for name in idle] + stale
 
@@ -145,19 +150,41 @@ def main():
             units.systemctl("daemon-reload")
         if disabled:
             units.systemctl("enable", *disabled)
-        units.systemctl("reset-failed", *units.names, check=False)
-        if stale and len(units.names) == 1:
+        units.systemctl("reset-failed", *names, check=False)
+        if stale and len(names) == 1:
             # Not stop and start: what a unit keeps over a restart (descriptors, runtime folders) stays.
-            units.systemctl("restart", *units.names)
+            units.systemctl("restart", *names)
         elif stale:
             # A socket can't be restarted under its running service.
-            units.systemctl("stop", *reversed(units.names))
+            units.systemctl("stop", *reversed(names))
         if stale or idle:
-            units.systemctl("start", *units.names)
+            units.systemctl("start", *names)
         dead = [unit["Id"] for unit in units.show() if unit["ActiveState"] not in RUNNING]
         if dead:
             units.fail(f"{', '.join(dead)} does not stay up; its last words are below.")
+    return reasons
 
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "groups": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "units": {"type": "list", "elements": "str", "required": True},
+                    "files": {"type": "list", "elements": "path", "default": []},
+                    "wanted": {"type": "bool", "default": True},
+                },
+            },
+        },
+        supports_check_mode=True,
+    )
+    reasons = []
+    for group in module.params["groups"]:
+        if group["wanted"]:
+            reasons += refresh(module, group["units"], group["files"])
     module.exit_json(changed=bool(reasons), reasons=reasons)
 
 
