@@ -461,3 +461,19 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
     assert device.sh(f"stat --format=%Z {LINK}/built-from") == compiled
     # And it is the one to return to, though another was proven after it was first.
     assert device.sh(f"ls -t {BUILDS}/proven").split()[0] == active(device)
+
+
+def test_without_compiler_and_headers_everything_runs_on(device: Device, live: RemoteScreen):
+    """apt removes with them what nobody but this product needs: not its libraries."""
+    code, output = play(
+        "v5.4.1", ustreamer_keep_build_packages=False, janus_keep_build_packages=False
+    )
+    assert code == 0, output
+    assert not device.sh("command -v gcc", check=False)
+    with live.by_itself():
+        device.sh("systemctl restart janus ustreamer")
+        live.wait_until_live(captured_after=time.time())
+    # What can't be known any more counts as unchanged.
+    code, output = play("v5.4.1", "--check")
+    assert code == 0, output
+    assert "Begin to compile" not in output
