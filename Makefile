@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream bench bench-side-by-side workbench lock docs
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 bench bench-side-by-side workbench lock docs
 
 PYTHON ?= python3
 VENV   := .venv
@@ -64,6 +64,9 @@ test: $(VENV)/lock workbench ## everything: check, refusals, the whole product i
 
 test-upstream: $(VENV)/lock workbench ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh
+
+test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
+	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
 
 bench: $(VENV)/lock workbench ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
 	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi
