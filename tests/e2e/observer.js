@@ -93,19 +93,31 @@
       watch(video);
       if (!observer.readsFrames) return;
       const at = wallMs();
+      const picture = shown(video);
+      if (!picture) return;
       const { width, height } = metadata;
       count += 1;
       const frame = { number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp };
-      copyLuma(video).then((luma) => {
+      copyLuma(picture).then((luma) => {
         observer.frames.push({ ...frame, ...decode(luma, canvas.width, 1) });
         if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
       });
     });
   }
 
+  // null before the element plays: Chromium's callbacks begin with the first frame that it received, which nobody sees
+  // and nobody can read until play() has come into effect.
+  function shown(video) {
+    try {
+      return new VideoFrame(video);
+    } catch (error) {
+      if (error.name === 'InvalidStateError') return null;
+      throw error;
+    }
+  }
+
   // Of the part of the picture that has the code. A canvas would have all of it converted to RGB.
-  async function copyLuma(video) {
-    const frame = new VideoFrame(video);
+  async function copyLuma(frame) {
     const part = { rect: { x: 0, y: 0, width: canvas.width, height: canvas.height } };
     const planes = new Uint8Array(frame.allocationSize(part));
     await frame.copyTo(planes, part);
