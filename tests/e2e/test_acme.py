@@ -89,8 +89,8 @@ class AcmeServer:
         return ""
 
 
-def replace_by_an_aged_one(device: Device) -> None:
-    """What the device got makes way for one in the last third of its 90 days, by the device's own authority."""
+def replace_by_an_aged_one(device: Device) -> bytes:
+    """The one that is served from now on: in the last third of its 90 days, signed by the device's own authority."""
     tls = "/etc/tinypilot/tls"
     request, authority, key = (
         device.sh(f"cat {path}").encode()
@@ -110,6 +110,10 @@ def replace_by_an_aged_one(device: Device) -> None:
     pem = aged.public_bytes(serialization.Encoding.PEM).decode()
     device.sh(f"cat > {ISSUED} <<'END'\n{pem}END\n")
     device.sh("systemctl start tinypilot-certificate.service")
+    # The device would make one of its own, had it not taken this over.
+    served = greet(device, NAME, authority.decode())
+    assert served == aged.public_bytes(serialization.Encoding.DER)
+    return served
 
 
 def phases_of_role(folder: Path, *phases: str) -> Path:
@@ -154,15 +158,14 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
             # The media went on as it was.
             assert screen.peer_connections == connections
 
-        replace_by_an_aged_one(device)
-        own = device.sh("cat /etc/tinypilot/tls/ca.pem")
-        aged = greet(device, NAME, own)
+        aged = replace_by_an_aged_one(device)
         totals, told = run_play(device, tmp_path, with_acme, playbook=configured)
         assert totals["changed"] == 0, told
         _, told = run_play(device, tmp_path, with_acme, END_OF_VERIFY, playbook=VERIFY)
         assert f"The ACME server {server.directory_url} gave no certificate" in told
         assert "Connection refused" in told
-        assert aged and greet(device, NAME, own) == aged
+        own = device.sh("cat /etc/tinypilot/tls/ca.pem")
+        assert greet(device, NAME, own) == aged
     finally:
         run_play(device, tmp_path, playbook=configured)
         # It is unknown again where it has not failed.
