@@ -50,6 +50,10 @@ class ChainError(Exception):
     """A link of the chain is broken; the text is a sentence for a person."""
 
 
+class UnreachableError(ChainError):
+    """The viewer has no way to the device, which may be whole."""
+
+
 def with_one_fmtp_each(sdp: str) -> str:
     """The offer with one line of parameters for each payload type: uStreamer's own plugin writes several before 6.51,
     and aiortc, other than browsers, reads the last alone."""
@@ -91,7 +95,7 @@ def read_code(plane: bytes, stride: int) -> tuple[int, int] | None:
 
 @dataclass
 class Report:
-    """What a viewer saw. Times in milliseconds; the last four fields need the emulated source."""
+    """What a viewer saw. Times in milliseconds; counters, checksums and latency need the emulated source."""
 
     frames: int = 0
     width: int = 0
@@ -105,6 +109,7 @@ class Report:
     packets_lost: int = 0
     latency_ms_p50: float | None = None
     error: str | None = None
+    unreachable: bool = False
 
 
 @dataclass
@@ -158,7 +163,10 @@ class Viewer:
             tls = ssl.create_default_context()
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         # The door answers nobody who does not say, as a browser does, from which page he comes.
-        origin = yarl.URL(self.url).with_scheme("https").origin()
+        try:
+            origin = yarl.URL(self.url).with_scheme("https").origin()
+        except ValueError as error:
+            raise UnreachableError(f"{self.url} is no address ({error}).") from error
         if origin.is_default_port():
             # Browsers leave it out, and so do newer versions of yarl.
             origin = origin.with_port(None)
@@ -169,7 +177,7 @@ class Viewer:
                 http.ws_connect(self.url, protocols=["janus-protocol"], ssl=tls)
             )
         except aiohttp.ServerFingerprintMismatch as error:
-            raise ChainError(
+            raise UnreachableError(
                 f"nginx at {self.url} shows another certificate than the device has: is it the same machine?"
             ) from error
         except aiohttp.WSServerHandshakeError as error:
@@ -183,7 +191,7 @@ class Viewer:
                 "see `journalctl -u janus -u tinypilot-relay -u nginx`."
             ) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise ChainError(
+            raise UnreachableError(
                 f"nginx can't be reached at {self.url} ({error}): see `systemctl status nginx.socket`."
             ) from error
         self._waiting: dict[str, asyncio.Future] = {}
@@ -340,7 +348,7 @@ class Viewer:
         except TimeoutError as error:
             state = self._peer.iceConnectionState
             if state not in ("completed", "connected"):
-                raise ChainError(
+                raise UnreachableError(
                     f"No UDP connection from the viewer to Janus came up (ICE is {state}): is the UDP range open?"
                 ) from error
             raise ChainError(
@@ -364,6 +372,7 @@ async def look(url, cookie, certificate, seconds) -> Report:
             report.packets_lost = await viewer.packets_lost()
     except ChainError as error:
         report.error = str(error)
+        report.unreachable = isinstance(error, UnreachableError)
         return report
     # The first second is the cached group of pictures, shown in a burst.
     steady = [frame for frame in seen if frame.at > seen[0].at + min(1.0, seconds / 2)]

@@ -201,7 +201,7 @@ def ansible(host, pytestconfig):
     inventory = f"--inventory={pytestconfig.getoption('ansible_inventory')}"
     limit = f"--limit={host.check_output('hostname')}"
 
-    def run(program, *arguments, **environment):
+    def run(program, *arguments, code=0, **environment):
         done = subprocess.run(
             [Path(sys.executable).with_name(program), inventory, limit, *arguments],
             cwd=ROOT,
@@ -210,7 +210,7 @@ def ansible(host, pytestconfig):
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     return run
@@ -246,6 +246,19 @@ def test_a_stun_server_that_can_not_be_found_holds_up_nobody(host):
     # Half of what a question without an answer takes.
     assert verify(host, patience_seconds=5)["error"] is None
     assert watch(host)["error"] is None
+
+
+def test_a_machine_without_a_way_to_the_device_says_so(ansible):
+    """And says nothing against the builds, which the device's own viewer has seen."""
+    told = ansible(
+        "ansible-playbook",
+        "--extra-vars=verify_seconds=1 kvm_address=127.0.0.1",
+        str(PLAYBOOK),
+        code=2,
+        COLUMNS="1000",
+    )
+    assert "nginx can't be reached at wss://127.0.0.1:443/janus/ws" in told
+    assert "A viewer on the device itself sees the picture, so the builds stay." in told
 
 
 def test_with_ansible_alone_the_device_itself_is_the_viewer(ansible, tmp_path):
