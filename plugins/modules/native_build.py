@@ -128,6 +128,10 @@ def tree_checksum(folder):
     return digest.hexdigest() if found else ""
 
 
+def last_line(text):
+    return text.strip().rpartition("\n")[2].strip()
+
+
 class Build:
     def __init__(self, module):
         self.module, self.wish = module, module.params
@@ -188,13 +192,16 @@ class Build:
             path = os.path.join(build, name)
             if not os.path.exists(path):
                 return f"{name} is missing"
-            lost = re.findall(r"(\S+) => not found", self.run_as_nobody("ldd", path)[1])
+            code, out, err = self.run_as_nobody("ldd", path)
+            lost = re.findall(r"(\S+) => not found", out)
             if lost:
                 return f"{name} needs {lost[0]}, which is gone"
+            if code:
+                return f"{name} is damaged ({last_line(err or out)})"
         path = os.path.join(build, self.wish["program"])
         code, out, err = self.run_as_nobody("timeout", "10", path, "--version")
         if code and not out:
-            return f"{self.wish['program']} does not start ({(err.strip().splitlines() or [code])[-1]})"
+            return f"{self.wish['program']} does not start ({last_line(err) or code})"
         return ""
 
     def difference(self, build, inputs):
@@ -404,6 +411,8 @@ class Build:
                 os.path.join(self.builds, "proven", os.path.basename(build)), ignore_errors=True
             )
             os.rename(build, build + ".old")
+        # A power cut must not leave the name of a build with empty files behind it.
+        os.sync()
         os.rename(build + ".new", build)
         shutil.rmtree(build + ".old", ignore_errors=True)
         self.want(build)
@@ -428,6 +437,8 @@ class Build:
 
 def main():
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    # Services and the user that builds read what is made here, whatever the operator's own umask is.
+    os.umask(0o022)
     build, state = Build(module), module.params["state"]
     if state == "inspected":
         there, why = build.inspect()
