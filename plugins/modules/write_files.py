@@ -9,6 +9,7 @@ import shlex
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -119,8 +120,12 @@ class Writer:
             if entry.get("validate"):
                 self.validate(entry["validate"], copy, path)
             new = f"{path}.new"
-            shutil.copyfile(copy, new)
-            self.own(new, ids, mode)
+            with suppress(FileNotFoundError):
+                os.unlink(new)
+            # Nobody else may open it before owner and mode are right: it may hold a secret.
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                self.own(new, ids, mode)
+                file.write(content)
             os.replace(new, path)
         finally:
             shutil.rmtree(folder)
@@ -150,6 +155,8 @@ def main():
         },
         supports_check_mode=True,
     )
+    # Of folders above those that are named here.
+    os.umask(0o022)
     writer = Writer(module)
     for entry in module.params["folders"]:
         writer.folder(entry)
