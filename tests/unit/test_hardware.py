@@ -86,6 +86,19 @@ def test_a_capture_device_is_found_before_udev_has_named_it(look, tmp_path, kind
     assert look(kind) == words
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("tc358743", ["capture"]), ("usb", ["capture", "unnamed"])],
+)
+def test_a_name_of_another_kinds_device_does_not_count(look, tmp_path, kind, words):
+    add_bridge(tmp_path)
+    add_dongle(tmp_path)
+    (tmp_path / "kvm-video").symlink_to(THERE)
+    node = tmp_path / "sys/class/video4linux"
+    (node / Path(THERE).name).symlink_to(node / "video3")
+    assert look(kind, capture=tmp_path / "kvm-video") == words
+
+
 def test_a_raspberry_pi_5_is_told_by_its_name(look, tmp_path):
     model = tmp_path / "proc/device-tree/model"
     model.parent.mkdir(parents=True)

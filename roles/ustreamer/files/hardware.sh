@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Prints one word for each thing that is so: capture, encoder, jpeg-encoder (there), pi5, boot-config (there), overlay
-# (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule has not met it
-# yet).
+# (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule that is to be has
+# not met it yet).
 #   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG [ROOT]
 # ROOT: the folder that sys and proc are in, for tests.
 kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5 root=${6-}
@@ -15,9 +15,16 @@ is_capture() {
     esac
 }
 
-if [ -c "$capture" ]; then
+# udev may have given the name to a device of the kind that was wanted before.
+is_there() {
+    [ -c "$capture" ] || return
+    node=$root/sys/class/video4linux/$(basename "$(readlink -f "$capture")")
+    [ "${capture##*/}" != kvm-video ] || [ ! -e "$node" ] || is_capture "$node"
+}
+
+if is_there; then
     echo capture
-elif [ "$capture" = /dev/kvm-video ]; then
+elif [ "${capture##*/}" = kvm-video ]; then
     for node in "$root"/sys/class/video4linux/video*; do
         [ -e "$node" ] || continue
         is_capture "$node" && echo capture unnamed | tr ' ' '\n' && break
