@@ -298,6 +298,15 @@ def test_only_those_who_need_it_may_open(host, path, owner, group, mode):
     assert (file.user, file.group, file.mode) == (owner, group, mode)
 
 
+@pytest.mark.parametrize("thing", [f"touch {SINK}", f"mkdir -p {SINK}/x"])
+def test_what_somebody_else_put_in_the_sinks_place_goes(host, thing):
+    host.check_output(
+        f"systemctl stop ustreamer && rm {SINK} && runuser -u nobody -- {thing} && "
+        f"systemctl start ustreamer && timeout 30 sh -c 'until [ -s {SINK} ]; do sleep 0.1; done'"
+    )
+    assert host.file(SINK).user == "ustreamer"
+
+
 def test_shared_memory_holds_the_sink_and_nothing_else(host):
     found = host.check_output("find /dev/shm -mindepth 1 -printf '%p %u %g\\n'").splitlines()
     assert found == [f"{SINK} ustreamer kvm-sink"]
