@@ -16,7 +16,7 @@ SECRET = b"0123456789abcdef"
 
 
 class FakeJanus:
-    """Answers each request with `success`; `sessions` are those that were not destroyed."""
+    """Answers each request with `success`, or as Janus does; `sessions` are those that were not destroyed."""
 
     def __init__(self):
         self.requests = []
@@ -32,9 +32,16 @@ class FakeJanus:
             self.requests.append(asked)
             if asked["janus"] == "create":
                 self.sessions.add(7 + len(self.sessions))
+            transaction = asked.get("transaction")
+            if not isinstance(transaction, str) or (
+                asked["janus"] == "destroy"
+                and ("handle_id" in asked or type(asked["session_id"]) is not int)
+            ):
+                await socket.send_json({"janus": "error", "transaction": transaction})
+                continue
             if asked["janus"] == "destroy":
                 self.sessions.discard(asked["session_id"])
-            await socket.send_json({"janus": "success", "transaction": asked["transaction"]})
+            await socket.send_json({"janus": "success", "transaction": transaction})
         self.sockets -= 1
         return socket
 
@@ -199,6 +206,44 @@ def test_a_session_that_ends_ends_the_picture(door, token, janus, tmp_path):
                 pass
             assert janus.sessions == {8}
             await ask(bystander, "keepalive", session_id=8)
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param({"transaction": 1}, id="transaction of another kind"),
+        pytest.param({"transaction": None}, id="no transaction"),
+        pytest.param({"transaction": "t", "handle_id": 3}, id="of a handle"),
+    ],
+)
+def test_who_says_destroy_as_janus_does_not_take_it_keeps_no_picture(
+    door, token, janus, tmp_path, facts
+):
+    async def talk():
+        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+            await ask(viewer, "create")
+            await ask(viewer, "keepalive", session_id=7)
+            await viewer.send_json({"janus": "destroy", "session_id": 7, **facts})
+            door.log_out(door.find(token))
+            while not (await viewer.receive()).type.name.startswith("CLOS"):
+                pass
+            await until(lambda: not janus.sessions)
+
+    asyncio.run(talk())
+
+
+def test_a_number_that_is_none_to_janus_ends_no_session(door, token, janus, tmp_path):
+    async def talk():
+        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+            janus.sessions.add(1)
+            await ask(viewer, "keepalive", session_id=1)
+            await viewer.send_json({"janus": "destroy", "session_id": True, "transaction": "t"})
+            door.log_out(door.find(token))
+            while not (await viewer.receive()).type.name.startswith("CLOS"):
+                pass
+            await until(lambda: not janus.sessions)
 
     asyncio.run(talk())
 

@@ -176,9 +176,16 @@ class Relay:
                 request = None
             if viewer.is_over or not isinstance(request, dict):
                 return
+            is_destroy = request.get("janus") == "destroy"
+            if is_destroy:
+                # The session is forgotten here, so nothing may be said with it that Janus could refuse it for.
+                request = {key: request.get(key) for key in ("janus", "session_id", "transaction")}
+                if not isinstance(request["transaction"], str):
+                    return
             number = request.get("session_id")
-            if isinstance(number, int):
-                self._own(viewer, number, ended=request.get("janus") == "destroy")
+            # Not `true`, which is 1 to Python and nothing to Janus.
+            if type(number) is int:
+                self._own(viewer, number, ended=is_destroy)
             if len(viewer.janus_sessions) > JANUS_SESSIONS or viewer.janus.closed:
                 return
             await self._tell(viewer, request)
