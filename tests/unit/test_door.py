@@ -134,6 +134,14 @@ def test_another_process_sees_at_once_that_a_session_was_ended(door, ada, config
     assert other.find(ada.session) is None
 
 
+def test_a_disk_that_takes_nothing_locks_nobody_out(door, ada, admin, clock):
+    program = door.add_token("probe", "viewer", admin)
+    door.store.database.execute("PRAGMA query_only = 1")
+    clock.pass_by(120)
+    assert door.find(ada.session).user == "ada"
+    assert door.find_token(program).user
+
+
 def test_a_session_of_the_play_ends_by_itself(door, clock):
     token = door.new_play_session("viewer", 120)
     assert door.find(token).user is None
@@ -329,6 +337,22 @@ def test_one_ipv6_line_is_one_network(door, ada, visitor):
 def test_the_right_password_takes_no_try(door, ada, visitor):
     for _ in range(30):
         door.log_in("ada", PASSWORD, "", visitor("192.0.2.1"))
+
+
+def test_a_password_that_was_not_looked_at_takes_no_try(door, ada, visitor, monkeypatch):
+    def be_busy(*_):
+        raise passwords.Busy
+
+    owner = visitor("192.0.2.1")
+    with monkeypatch.context() as busy:
+        busy.setattr(passwords, "matches", be_busy)
+        for _ in range(30):
+            with pytest.raises(passwords.Busy):
+                door.log_in("ada", PASSWORD, "", owner)
+            with pytest.raises(passwords.Busy):
+                door.change_password(door.find(ada.session), PASSWORD, f"{PASSWORD} 2", owner)
+    door.log_in("ada", PASSWORD, "", owner)
+    door.change_password(door.find(ada.session), PASSWORD, f"{PASSWORD} 2", owner)
 
 
 def test_set_up_codes_are_not_guessed_either(door, visitor):

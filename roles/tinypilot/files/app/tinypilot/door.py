@@ -5,6 +5,7 @@ Used by the web app, by the relay (which asks who somebody is, and whether that 
 command line. It knows nothing of HTTP but the status that a refusal has.
 """
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -89,10 +90,8 @@ class Door:
         user = self._user(name) if NAME.fullmatch(name) else None
         tries = self._tries(name, user, visitor)
         self._take(tries, visitor, user)
-        if (
-            not passwords.matches(password, user["password"] if user else passwords.nobodys())
-            or not user
-        ):
+        hashed = user["password"] if user else passwords.nobodys()
+        if not self._matches(password, hashed, tries) or not user:
             self._note_refused("wrong name or password", visitor, user)
             raise Refused(401, "The name or the password is wrong.")
         if user["totp_key"]:
@@ -260,7 +259,7 @@ class Door:
         if not row:
             return None
         if now - row["seen"] > SEEN_EACH_SECONDS:
-            self._do("UPDATE sessions SET seen = ? WHERE number = ?", now, row["number"])
+            self._note_seen("sessions", row["number"], now)
         return Session(row["number"], row["user"], row["role"])
 
     @staticmethod
@@ -296,7 +295,7 @@ class Door:
             return None
         now = time.time()
         if now - (row["seen"] or 0) > SEEN_EACH_SECONDS:
-            self._do("UPDATE tokens SET seen = ? WHERE number = ?", now, row["number"])
+            self._note_seen("tokens", row["number"], now)
         # No user has such a name, and no session this number.
         return Session(0, f"token {row['name']}", row["role"])
 
@@ -469,11 +468,19 @@ class Door:
             raise Refused(403, "This session belongs to no user.")
         tries = {f"session {session.number}": throttle.NETWORK_TRIES}
         self._take(tries, visitor, user)
-        if not passwords.matches(password, user["password"]):
+        if not self._matches(password, user["password"], tries):
             self._note_refused("wrong password", visitor, user)
             raise Refused(403, "Your present password is wrong.")
         throttle.give_back(self.store, tries)
         return user
+
+    def _matches(self, password: str, hashed: str, tries: dict) -> bool:
+        try:
+            return passwords.matches(password, hashed)
+        except passwords.Busy:
+            # Nothing was compared.
+            throttle.give_back(self.store, tries)
+            raise
 
     @staticmethod
     def _check_new(name: str, password: str) -> None:
@@ -511,6 +518,11 @@ class Door:
 
     def _user(self, name: str):
         return self._one("SELECT * FROM users WHERE name = ?", name)
+
+    def _note_seen(self, table: str, number: int, now: float) -> None:
+        # On a full disk nobody is locked out for a note.
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._do(f"UPDATE {table} SET seen = ? WHERE number = ?", now, number)
 
     def _one(self, query: str, *values):
         return self.store.database.execute(query, values).fetchone()
