@@ -131,6 +131,17 @@ def test_what_an_acme_server_signed_is_shown_with_its_chain_and_left_alone(
         pytest.param("rm issued.pem", id="gone"),
         pytest.param("sed -i '$d' issued.pem", id="half-a-chain"),
         pytest.param("cp acme.pem issued.pem", id="another-key"),
+        # nginx would not start with either.
+        pytest.param(
+            "openssl req -x509 -newkey rsa:1024 -nodes -subj /CN=weak -keyout weak.key >> issued.pem 2>/dev/null",
+            id="a-weak-link",
+        ),
+        pytest.param(
+            'python3 -c \'from pathlib import Path; chain = Path("issued.pem"); '
+            'text = chain.read_text(); at = text.rindex("M"); '
+            'chain.write_text(text[:at] + chr(92) + "0115" + text[at + 1:])\'',
+            id="an-escape",
+        ),
         pytest.param(
             "openssl x509 -in issued.pem -signkey device.key -not_after 20200101000000Z "
             "-not_before 20190101000000Z -out past.pem && mv past.pem issued.pem",

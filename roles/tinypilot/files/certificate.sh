@@ -48,21 +48,25 @@ wanted=$alternative_names
 public_key_of() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null; }
 public_key() { openssl pkey -in "$device_key" -pubout 2>/dev/null; }
 
-# chain_serves CHAIN PUBLIC_KEY
+# As they are: dash's own echo would make other letters of what looks like an escape.
+lines() { printf '%s\n' "$@"; }
+
+# Loads what it reads as nginx does, which would not start with half a chain, a weak one, or the key of another.
+load='import os, ssl, sys
+pem = os.memfd_create("pem")
+os.write(pem, sys.stdin.buffer.read())
+ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{pem}")'
+# chain_serves CHAIN KEY
 chain_serves() {
-    # All of it can be read, for nginx would not start with half a chain.
-    echo "$1" | openssl crl2pkcs7 -nocrl -certfile /dev/stdin >/dev/null 2>&1 &&
-        echo "$1" | openssl x509 -noout -checkend 0 >/dev/null 2>&1 &&
-        [ "$(echo "$1" | openssl x509 -noout -pubkey)" = "$2" ]
+    lines "$1" | openssl x509 -noout -checkend 0 >/dev/null 2>&1 &&
+        lines "$1" "$2" | python3 -I -c "$load" 2>/dev/null
 }
 
 read_setting='import json, sys; print(json.load(open(sys.argv[1])).get("tinypilot_certificate_and_key", ""))'
 set_in_page=$(python3 -I -c "$read_setting" "${SETTINGS:-}" 2>/dev/null || :)
-set_chain=$(echo "$set_in_page" | sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p')
-set_key=$(echo "$set_in_page" | openssl pkey 2>/dev/null || :)
-set_serves() {
-    [ -n "$set_key" ] && chain_serves "$set_chain" "$(echo "$set_key" | openssl pkey -pubout)"
-}
+set_chain=$(lines "$set_in_page" | sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p')
+set_key=$(lines "$set_in_page" | openssl pkey 2>/dev/null || :)
+set_serves() { chain_serves "$set_chain" "$set_key"; }
 
 # ACME servers want names in small letters, and know no addresses.
 requested_names=DNS:$(echo "$*" | tr '[:upper:]' '[:lower:]' | sed 's/ /,DNS:/g')
@@ -76,9 +80,9 @@ request_serves() {
 # Read once: whoever writes it is trusted with nothing else, and may write meanwhile.
 issued=$(cat "${ISSUED:-/dev/null}" 2>/dev/null || :)
 issued_serves() {
-    chain_serves "$issued" "$(public_key)" || return 1
+    chain_serves "$issued" "$(cat "$device_key" 2>/dev/null)" || return 1
     for name in "$@"; do
-        echo "$issued" | openssl x509 -noout -checkhost "$name" | grep -q 'does match' || return 1
+        lines "$issued" | openssl x509 -noout -checkhost "$name" | grep -q 'does match' || return 1
     done
 }
 
@@ -93,9 +97,9 @@ fi
 # Names of a certificate are written by whoever made it: only those that are host names get into nginx' configuration.
 hosts() {
     {
-        printf '%s\n' "$host" "$host.local"
+        lines "$host" "$host.local"
         if [ "$source" = page ]; then
-            echo "$set_chain" | openssl x509 -noout -ext subjectAltName 2>/dev/null |
+            lines "$set_chain" | openssl x509 -noout -ext subjectAltName 2>/dev/null |
                 tr '[:upper:],' '[:lower:]\n' | sed -n 's/^ *dns://p' | grep -xE '.{1,253}' |
                 grep -xE '([*][.])?([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])*[a-z0-9]([a-z0-9-]*[a-z0-9])?' || :
         fi
@@ -196,11 +200,11 @@ if ! request_serves; then
 fi
 case $source in
 page)
-    printf '%s\n' "$set_chain" "$set_key" > "$work/server.pem"
+    lines "$set_chain" "$set_key" > "$work/server.pem"
     whose="by whoever set it in the page"
     ;;
 acme)
-    printf '%s\n' "$issued" "$(cat "$device_key")" > "$work/server.pem"
+    lines "$issued" "$(cat "$device_key")" > "$work/server.pem"
     whose="by the ACME server"
     ;;
 device)
