@@ -4,6 +4,8 @@
 import { language, t } from '../../door/words.js';
 
 const CHECK_AFTER_MS = 200;
+// As many as input/messages.py takes. The field itself has no bound: it would cut off the rest without a word.
+const LONGEST_TEXT = 20000;
 const STORED = 'paste-layout';
 const WORDS = {
   done: t('Done.'),
@@ -74,11 +76,17 @@ export class PasteDialog {
   }
 
   #changed() {
-    const { text, layout, start } = this.#parts;
+    const { text, layout, missing, start } = this.#parts;
     clearTimeout(this.#timer);
     start.disabled = true;
-    if (text.value === '') this.#showMissing(null);
-    else {
+    const { length } = [...text.value];
+    if (length === 0) this.#showMissing(null);
+    else if (length > LONGEST_TEXT) {
+      missing.textContent = t('The text has {length} characters: up to {most} can be typed at once.', {
+        length: length.toLocaleString(language),
+        most: LONGEST_TEXT.toLocaleString(language),
+      });
+    } else {
       this.#timer = setTimeout(
         () => this.#socket.say('check', { layout: layout.value, text: text.value }),
         CHECK_AFTER_MS,
