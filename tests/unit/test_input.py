@@ -23,6 +23,9 @@ from tinypilot.input.server import Server, Visitor
 
 PATIENCE_SECONDS = 10
 NOTHING = bytes(8)
+MODIFIERS = [
+    f"{key}{side}" for side in ("Left", "Right") for key in ("Control", "Shift", "Alt", "Meta")
+]
 
 
 def taken(line) -> list[bytes]:
@@ -389,7 +392,9 @@ def test_who_may_only_watch_never_gets_them():
     [
         {"type": "alive"},
         {"type": "key", "code": "KeyA", "down": True},
+        {"type": "key", "code": "AudioVolumeUp", "down": True},
         {"type": "combination", "codes": ["ControlLeft", "AltLeft", "Delete"]},
+        {"type": "combination", "codes": [*MODIFIERS, "KeyA"]},
         {"type": "move", "x": 0, "y": 32767},
         {"type": "step", "x": -4, "y": 4},
         {"type": "button", "button": 4, "down": False, "relative": True},
@@ -413,11 +418,14 @@ def test_good_messages_pass(message):
         '{"type": "dance"}',
         '{"type": "key", "code": "KeyA"}',
         '{"type": "key", "code": "KeyA", "down": 1}',
-        '{"type": "key", "code": "Fn", "down": true}',
+        '{"type": "key", "code": "", "down": true}',
+        '{"type": "key", "code": "Key A", "down": true}',
+        json.dumps({"type": "key", "code": "A" * 33, "down": True}),
         '{"type": "key", "code": ["KeyA"], "down": true}',
         '{"type": "key", "code": "KeyA", "down": true, "more": 1}',
         '{"type": "combination", "codes": []}',
         '{"type": "combination", "codes": "KeyA"}',
+        json.dumps({"type": "combination", "codes": ["KeyA"] * 15}),
         '{"type": "move", "x": 32768, "y": 0}',
         '{"type": "move", "x": true, "y": 0}',
         '{"type": "move", "x": 1.5, "y": 0}',
@@ -527,6 +535,28 @@ def test_keys_and_clicks_reach_the_computer(cable):
             assert await cable.next("/dev/hidg1") == place(100, 200, buttons=4)
             await ann.say("step", x=5, y=-5)
             assert await cable.next("/dev/hidg2") == bytes([0, 5, 251, 0, 0])
+
+    run(scenario())
+
+
+def test_keys_that_the_keyboard_lacks_do_nothing(cable):
+    async def scenario():
+        async with serving() as page:
+            ann = await in_control(page)
+            await ann.say("key", code="AudioVolumeUp", down=True)
+            await ann.say("combination", codes=["ControlLeft", "AudioVolumeUp"])
+            await ann.say("key", code="KeyA", down=True)
+            assert await cable.next_unlike(NOTHING) == keys(0x04)
+
+    run(scenario())
+
+
+def test_a_page_is_told_which_keys_there_are(cable):
+    async def scenario():
+        async with serving() as page:
+            codes = (await (await page("ann")).hear("welcome"))["codes"]
+            assert {*MODIFIERS, "KeyA", "Numpad0"} <= set(codes)
+            assert "AudioVolumeUp" not in codes
 
     run(scenario())
 

@@ -16,6 +16,7 @@ from tinypilot import audit
 from tinypilot.input import layouts, messages
 from tinypilot.input.computer import Computer
 from tinypilot.input.control import Control, Person
+from tinypilot.input.keys import USAGES
 
 PING_SECONDS = 5
 # Pages say each half second that they live while something is down.
@@ -128,7 +129,9 @@ class Server:
         person = self._control.join(visitor.name, visitor.may_control)
         connection = self._connections[person.number] = Connection(socket, person, token)
         names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
-        connection.tell({"type": "welcome", "person": person.number, "layouts": names})
+        connection.tell(
+            {"type": "welcome", "person": person.number, "layouts": names, "codes": list(USAGES)}
+        )
         self._told = None
         self._tell_all()
         speaking = asyncio.create_task(connection.speak())
@@ -200,9 +203,9 @@ class Server:
                 mouse.turn(wheel, pan)
             case {"type": _} if self._paste:
                 return  # keys would get into the text
-            case {"type": "key", "code": code, "down": down}:
+            case {"type": "key", "code": code, "down": down} if code in USAGES:
                 computer.keyboard.change(code, down)
-            case {"type": "combination", "codes": codes}:
+            case {"type": "combination", "codes": codes} if USAGES.keys() >= set(codes):
                 computer.combine(codes)
                 return
             case {"type": "paste", "layout": layout, "text": text}:

@@ -20,6 +20,7 @@ export class Capture extends EventTarget {
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
   #enabled = false;
+  codes = new Set(); // of the keys that the computer knows; all others stay the browser's
 
   // stage: the element that takes the focus; screen: {width, height} of the picture, {box, view} of where it is shown
   constructor({ stage, screen, socket }) {
@@ -92,14 +93,14 @@ export class Capture extends EventTarget {
   }
 
   #keyDown(event) {
-    if (!this.isCapturing) return;
+    if (!this.isCapturing || !this.codes.has(event.code)) return;
     event.preventDefault();
     event.stopPropagation();
     this.#send(this.#keys.press(event));
   }
 
   #keyUp(event) {
-    if (!this.isCapturing) return;
+    if (!this.isCapturing || !this.codes.has(event.code)) return;
     event.preventDefault();
     event.stopPropagation();
     const { changes, leave } = this.#keys.release(event);

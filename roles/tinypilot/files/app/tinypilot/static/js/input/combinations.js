@@ -17,7 +17,7 @@ export const BUILT_IN = [
   ['PrintScreen'],
 ];
 const STORED = 'combinations';
-const KEYS_MAX = 6; // the device takes no more
+const KEYS_MAX = 6; // more than a hand presses
 
 export const describe = (codes) => codes.map(keyLabel).join(' + ');
 

@@ -27,6 +27,7 @@ export class Controls {
     this.#capture = new Capture({ stage, screen, socket: this.#socket });
     this.#socket.addEventListener('welcome', ({ detail }) => {
       this.#me = detail.person;
+      this.#capture.codes = new Set(detail.codes);
       paste.layouts = detail.layouts;
     });
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
@@ -111,7 +112,7 @@ export class Controls {
     });
     button.addEventListener('blur', stop);
     button.addEventListener('keydown', (event) => {
-      if (!recorder) return;
+      if (!recorder || !this.#capture.codes.has(event.code)) return;
       event.preventDefault();
       recorder.press(event);
     });

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// What keys and mouse over the picture say to the device.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+const BASE = new URL('../files/app/tinypilot/static/js/input/', import.meta.url);
+const { Capture } = await import(new URL('capture.js', BASE));
+
+// A page of which nothing but the picture is there. say(type, fields) of its device goes into `said`.
+function makePage(t) {
+  const stage = Object.assign(new EventTarget(), { setPointerCapture() {} });
+  const page = Object.assign(new EventTarget(), {
+    activeElement: stage,
+    pointerLockElement: null,
+    hasFocus: () => true,
+  });
+  const before = Object.getOwnPropertyDescriptors(globalThis);
+  globalThis.document = page;
+  globalThis.addEventListener = page.addEventListener.bind(page);
+  t.after(() => {
+    for (const name of ['document', 'addEventListener']) {
+      if (before[name]) Object.defineProperty(globalThis, name, before[name]);
+      else delete globalThis[name];
+    }
+  });
+  const said = [];
+  const socket = { held: false, say: (type, fields = {}) => said.push({ type, ...fields }) };
+  const screen = { width: 1280, height: 720, box: { left: 0, top: 0, width: 1280, height: 720 } };
+  const capture = new Capture({ stage, screen, socket });
+  capture.codes = new Set(['KeyA', 'CapsLock']);
+  capture.enabled = true;
+  const happen = (type, fields) => {
+    const event = Object.assign(new Event(type, { cancelable: true }), fields);
+    stage.dispatchEvent(event);
+    return event;
+  };
+  return { capture, happen, said, socket };
+}
+
+test('a key that the computer would not know is left to the browser', (t) => {
+  const { happen, said } = makePage(t);
+  for (const type of ['keydown', 'keyup']) {
+    for (const code of ['AudioVolumeUp', 'OSLeft', '']) {
+      assert.equal(happen(type, { code }).defaultPrevented, false, `${type} of ${code}`);
+    }
+    assert.equal(happen(type, { code: 'KeyA' }).defaultPrevented, true);
+  }
+  assert.deepEqual(said, [
+    { type: 'key', code: 'KeyA', down: true },
+    { type: 'key', code: 'KeyA', down: false },
+  ]);
+});
