@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -159,17 +160,27 @@ def test_relative_steps_add_up_and_long_ways_take_several_reports():
 
 
 class Cable:
-    """The attached computer's ends of the three devices, which it can pull."""
+    """The attached computer's ends of the three devices, which it can pull.
+
+    `answer` is what write() says whatever poll() says, as Linux' f_hid does: ESHUTDOWN without a host, though
+    poll() goes on saying that what was written before is not fetched.
+    """
 
     def __init__(self, monkeypatch):
         self.plugged = True
         self.there = True
+        self.answer: int | None = None
         self._ends: dict[str, socket.socket] = {}
+        self._files: set[int] = set()
+        self._unfetched: list[socket.socket] = []
         self._open = os.open
+        self._write = os.write
         monkeypatch.setattr(gadget.os, "open", self._opened)
+        monkeypatch.setattr(gadget.os, "write", self._written)
         monkeypatch.setattr(gadget, "AGAIN_SECONDS", 0.01)
         monkeypatch.setattr(gadget, "PROBE_SECONDS", 0.02)
         monkeypatch.setattr(gadget, "SILENCE_SECONDS", 0.05)
+        monkeypatch.setattr(gadget, "RETRY_SECONDS", 0.01, raising=False)
 
     def _opened(self, path, *rest):
         if not str(path).startswith("/dev/hidg"):
@@ -184,13 +195,28 @@ class Cable:
             self._ends[path] = theirs
         else:
             theirs.close()
+        self._files.add(ours.fileno())
         return ours.detach()
+
+    def _written(self, file, report):
+        if self.answer is None or file not in self._files:
+            return self._write(file, report)
+        raise OSError(self.answer, os.strerror(self.answer))
 
     def pull(self):
         self.plugged = False
         for end in self._ends.values():
             end.close()
         self._ends.clear()
+
+    def switch_off(self):
+        """Not pulled: nobody fetches what was written, and poll() says nothing of it."""
+        self.answer = errno.ESHUTDOWN
+        self._unfetched += self._ends.values()
+        self._ends.clear()
+
+    def has(self, path: str) -> bool:
+        return path in self._ends
 
     def send_leds(self, leds: int):
         self._ends["/dev/hidg0"].send(bytes([leds]))
@@ -287,6 +313,64 @@ def test_a_computer_that_comes_back_gets_nothing_old(cable):
         cable.pull()
         cable.there = False
         await until(lambda: ports[-1] is Port.MISSING, "it is noticed that the gadget is gone")
+        device.close()
+
+    run(scenario())
+
+
+def press(line, number: int, down: bool):
+    if isinstance(line, Keyboard):
+        line.change(("KeyA", "KeyB")[number], down)
+    else:
+        line.press(number, down)
+
+
+@pytest.mark.parametrize("is_another_at_once", [False, True])
+@pytest.mark.parametrize(
+    ("path", "kind", "pressed"),
+    [
+        ("/dev/hidg0", Keyboard, keys(0x05)),
+        ("/dev/hidg1", Pointer, place(16383, 16383, buttons=2)),
+        ("/dev/hidg2", RelativeMouse, bytes([2, 0, 0, 0, 0])),
+    ],
+)
+def test_what_waits_when_a_computer_goes_is_not_for_the_next(
+    cable, path, kind, pressed, is_another_at_once
+):
+    async def scenario():
+        line = kind()
+        is_keyboard = kind is Keyboard
+        device = Device(path, line, probe=line.state if is_keyboard else None)
+        device.open()
+        for down in [True, False] * 10:
+            press(line, 0, down)
+            device.kick()
+        if is_another_at_once:
+            cable.pull()
+            cable.plugged = True
+        else:
+            cable.switch_off()
+        await until(lambda: not line.next_report(), "what waited is dropped")
+        cable.answer = None
+        await until(lambda: cable.has(path), "the next computer is there")
+        if is_keyboard:
+            await until(lambda: device.port is Port.CONNECTED, "it is noticed")
+        press(line, 1, True)
+        device.kick()
+        assert await cable.next_unlike(bytes(len(pressed)), path) == pressed
+        device.close()
+
+    run(scenario())
+
+
+def test_a_computer_that_goes_while_it_asks_for_nothing_is_noticed(cable):
+    async def scenario():
+        ports = []
+        _, device = keyboard_device(on_port=ports.append)
+        device.open()
+        await until(lambda: ports[-1] is Port.SILENT, "the silence is noticed")
+        cable.switch_off()
+        await until(lambda: ports[-1] is Port.DISCONNECTED, "it is noticed that it went")
         device.close()
 
     run(scenario())

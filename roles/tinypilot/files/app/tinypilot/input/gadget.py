@@ -7,7 +7,8 @@
     read()   what the computer sends: the keyboard's LEDs
 
 Linux does not say by itself that a computer has gone. So the keyboard's present state, which changes nothing,
-is written each second, and the answer tells.
+is written each second, and the answer tells. While reports wait, poll() tells when there is room, but not that
+nobody is there any more: until it does, what waits is tried every now and then, on each of the devices.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Protocol
 AGAIN_SECONDS = 0.25
 PROBE_SECONDS = 1.0
 SILENCE_SECONDS = 1.0
+# Less than a computer takes to come back from a reset.
+RETRY_SECONDS = 0.05
 _LED_REPORT = 8  # bytes, more than it has
 _FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -93,13 +96,8 @@ class Device:
         """Writes what the line holds, or as much as the computer takes now."""
         if self._fd is None:
             self._line.forget()
-        while self._fd is not None and not self._stalled:
-            report = self._line.next_report()
-            if report is None:
-                break
-            if not self._write(report):
-                return
-            self._line.written()
+        while self._fd is not None and not self._stalled and self._line.next_report():
+            self._write_next()
         if self._line.next_report() is None:
             self._empty.set()
         else:
@@ -108,6 +106,15 @@ class Device:
     async def drained(self) -> None:
         """Until the line is empty, by writing or because the computer went away."""
         await self._empty.wait()
+
+    def _write_next(self) -> None:
+        """What waits, else the probe."""
+        report = self._line.next_report()
+        if report:
+            if self._write(report):
+                self._line.written()
+        elif self._probe:
+            self._write(self._probe())
 
     def _write(self, report: bytes) -> bool:
         try:
@@ -118,6 +125,7 @@ class Device:
         except OSError as error:
             self._lose(error)
             return False
+        self._stop_waiting()
         self._say(Port.CONNECTED)
         return True
 
@@ -128,8 +136,9 @@ class Device:
         except BlockingIOError:
             raise
         except OSError:
-            if self._probe:
-                raise  # it is opened anew all the time
+            # A keyboard is opened anew all the time, and what has waited is not meant for who is there now.
+            if self._probe or self._stalled:
+                raise
             os.close(self._fd)
             self._fd = None
             self._fd = os.open(self._path, _FLAGS)
@@ -138,24 +147,23 @@ class Device:
     def _wait(self) -> None:
         self._stalled = True
         self._empty.clear()
-        self._loop.add_writer(self._fd, self._go_on)
+        self._loop.add_writer(self._fd, self._look)
+        self._later(RETRY_SECONDS, self._look)
         if not self._silence:
             self._silence = self._loop.call_later(SILENCE_SECONDS, self._say, Port.SILENT)
 
-    def _go_on(self) -> None:
-        self._loop.remove_writer(self._fd)
+    def _stop_waiting(self) -> None:
         self._stalled = False
         if self._silence:
             self._silence.cancel()
             self._silence = None
-        self.kick()
 
     def _look(self) -> None:
-        if self._fd is None:
-            return
-        if not self._stalled and self._line.next_report() is None:
-            self._write(self._probe())
-        if self._fd is not None:
+        """Only a write tells whether the computer is there."""
+        self._loop.remove_writer(self._fd)
+        self._write_next()
+        self.kick()
+        if self._probe and self._fd is not None and not self._stalled:
             self._later(PROBE_SECONDS, self._look)
 
     def _read(self) -> None:
@@ -181,10 +189,7 @@ class Device:
             self._loop.remove_writer(self._fd)
             os.close(self._fd)
         self._fd = None
-        self._stalled = False
-        if self._silence:
-            self._silence.cancel()
-            self._silence = None
+        self._stop_waiting()
         # A computer that comes back must not get what was meant for it before.
         self._line.forget()
         self._empty.set()
