@@ -163,13 +163,15 @@ class Cable:
     """The attached computer's ends of the three devices, which it can pull.
 
     `answer` is what write() says whatever poll() says, as Linux' f_hid does: ESHUTDOWN without a host, though
-    poll() goes on saying that what was written before is not fetched.
+    poll() goes on saying that what was written before is not fetched; EAGAIN while the bus sleeps, though poll()
+    says that there is room. `tries` counts the writes that it answered.
     """
 
     def __init__(self, monkeypatch):
         self.plugged = True
         self.there = True
         self.answer: int | None = None
+        self.tries = 0
         self._ends: dict[str, socket.socket] = {}
         self._files: set[int] = set()
         self._unfetched: list[socket.socket] = []
@@ -180,7 +182,7 @@ class Cable:
         monkeypatch.setattr(gadget, "AGAIN_SECONDS", 0.01)
         monkeypatch.setattr(gadget, "PROBE_SECONDS", 0.02)
         monkeypatch.setattr(gadget, "SILENCE_SECONDS", 0.05)
-        monkeypatch.setattr(gadget, "RETRY_SECONDS", 0.01, raising=False)
+        monkeypatch.setattr(gadget, "RETRY_SECONDS", 0.01)
 
     def _opened(self, path, *rest):
         if not str(path).startswith("/dev/hidg"):
@@ -201,6 +203,7 @@ class Cable:
     def _written(self, file, report):
         if self.answer is None or file not in self._files:
             return self._write(file, report)
+        self.tries += 1
         raise OSError(self.answer, os.strerror(self.answer))
 
     def pull(self):
@@ -371,6 +374,38 @@ def test_a_computer_that_goes_while_it_asks_for_nothing_is_noticed(cable):
         await until(lambda: ports[-1] is Port.SILENT, "the silence is noticed")
         cable.switch_off()
         await until(lambda: ports[-1] is Port.DISCONNECTED, "it is noticed that it went")
+        device.close()
+
+    run(scenario())
+
+
+def test_a_computer_that_sleeps_is_asked_now_and_then_and_said_to_be_silent(cable, monkeypatch):
+    monkeypatch.setattr(gadget, "RETRY_SECONDS", 3600)
+
+    async def scenario():
+        ports = []
+        _, device = keyboard_device(on_port=ports.append)
+        cable.answer = errno.EAGAIN
+        device.open()
+        await until(lambda: ports == [Port.SILENT], "the silence is noticed")
+        assert cable.tries == 2  # the second because poll() said that there is room
+        device.close()
+
+    run(scenario())
+
+
+def test_a_computer_that_wakes_gets_what_waited(cable):
+    async def scenario():
+        ports = []
+        keyboard, device = keyboard_device(on_port=ports.append)
+        cable.answer = errno.EAGAIN
+        device.open()
+        keyboard.change("KeyA", True)
+        device.kick()
+        await until(lambda: ports == [Port.SILENT], "the silence is noticed")
+        cable.answer = None
+        assert await cable.next() == keys(0x04)
+        assert ports == [Port.SILENT, Port.CONNECTED]
         device.close()
 
     run(scenario())

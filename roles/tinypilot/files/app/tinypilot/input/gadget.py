@@ -3,12 +3,13 @@
 
     open()   ENOENT while there is no gadget
     write()  EAGAIN while the attached computer has not fetched what was written before; ESHUTDOWN while it is
-             off, asleep or not connected
+             off or not connected; while it is asleep one or the other, by USB controller
     read()   what the computer sends: the keyboard's LEDs
 
 Linux does not say by itself that a computer has gone. So the keyboard's present state, which changes nothing,
 is written each second, and the answer tells. While reports wait, poll() tells when there is room, but not that
-nobody is there any more: until it does, what waits is tried every now and then, on each of the devices.
+nobody is there any more, so what waits is tried every now and then, on each of the devices. Nor does poll()
+know of sleep: it says that there is room where write() says EAGAIN.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Device:
         self._fd: int | None = None
         self._loop = asyncio.get_running_loop()
         self._stalled = False
+        self._told_room = False  # by poll(), and nothing was written since
         self._timer: asyncio.TimerHandle | None = None
         self._silence: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -147,13 +149,18 @@ class Device:
     def _wait(self) -> None:
         self._stalled = True
         self._empty.clear()
-        self._loop.add_writer(self._fd, self._look)
+        if not self._told_room:
+            self._loop.add_writer(self._fd, self._go_on)
         self._later(RETRY_SECONDS, self._look)
         if not self._silence:
             self._silence = self._loop.call_later(SILENCE_SECONDS, self._say, Port.SILENT)
 
+    def _go_on(self) -> None:
+        self._told_room = True
+        self._look()
+
     def _stop_waiting(self) -> None:
-        self._stalled = False
+        self._stalled = self._told_room = False
         if self._silence:
             self._silence.cancel()
             self._silence = None
