@@ -50,3 +50,47 @@ test('a key that the computer would not know is left to the browser', (t) => {
     { type: 'key', code: 'KeyA', down: false },
   ]);
 });
+
+const clicksIn = (said) => said.filter(({ type }) => type === 'button').map(({ button, down }) => [button, down]);
+const at = { pointerId: 1, pointerType: 'mouse', clientX: 100, clientY: 100 };
+
+test('a button that was pressed elsewhere is not pressed on the computer', (t) => {
+  const { happen, said } = makePage(t);
+  happen('pointermove', { ...at, buttons: 1 });
+  happen('pointermove', { ...at, buttons: 3 });
+  happen('pointerup', { ...at, buttons: 0 });
+  assert.deepEqual(clicksIn(said), []);
+  assert.equal(said.filter(({ type }) => type === 'move').length, 3);
+});
+
+test('buttons that are pressed together come and go one by one', (t) => {
+  const { happen, said, socket } = makePage(t);
+  happen('pointerdown', { ...at, buttons: 1 });
+  happen('pointermove', { ...at, buttons: 3 });
+  happen('pointermove', { ...at, buttons: 2 });
+  assert.equal(socket.held, true);
+  happen('pointerup', { ...at, buttons: 0 });
+  assert.equal(socket.held, false);
+  happen('pointermove', { ...at, buttons: 1 });
+  assert.deepEqual(clicksIn(said), [[0, true], [1, true], [0, false], [1, false]]);
+});
+
+test('a button that was let go with the focus is pressed again by a press alone', (t) => {
+  const { capture, happen, said } = makePage(t);
+  happen('pointerdown', { ...at, buttons: 1 });
+  capture.letGo();
+  happen('pointermove', { ...at, buttons: 1 });
+  happen('pointerup', { ...at, buttons: 0 });
+  happen('pointerdown', { ...at, buttons: 1 });
+  assert.deepEqual(clicksIn(said), [[0, true], [0, true]]);
+});
+
+test('the click that asks for the controls is none on the computer', (t) => {
+  const { capture, happen, said } = makePage(t);
+  capture.enabled = false;
+  happen('pointerdown', { ...at, buttons: 1 });
+  capture.enabled = true;
+  happen('pointermove', { ...at, buttons: 1 });
+  happen('pointerup', { ...at, buttons: 0 });
+  assert.deepEqual(clicksIn(said), []);
+});

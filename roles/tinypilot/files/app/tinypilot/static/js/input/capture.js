@@ -17,6 +17,7 @@ export class Capture extends EventTarget {
   #socket;
   #keys = new HeldKeys();
   #buttons = new Set();
+  #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
   #enabled = false;
@@ -50,6 +51,7 @@ export class Capture extends EventTarget {
     const keys = this.#keys.clear();
     const buttons = this.#buttons.size > 0;
     this.#buttons.clear();
+    this.#clicking = false;
     this.#touch.cancel();
     if (keys || buttons) this.#socket.say('release');
     this.#note();
@@ -117,7 +119,8 @@ export class Capture extends EventTarget {
     this.#socket.held = this.#keys.any || this.#buttons.size > 0;
   }
 
-  // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared.
+  // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared. What was pressed
+  // elsewhere, and is dragged over the picture, is not the computer's.
   #pointerDown(event) {
     if (this.#isOnScrollbar(event)) return;
     if (event.pointerType === 'touch') {
@@ -150,7 +153,10 @@ export class Capture extends EventTarget {
         this.#socket.say('step', { x: step(event.movementX), y: step(event.movementY) });
       }
     }
+    if (event.type === 'pointerdown') this.#clicking = true;
+    if (!this.#clicking) return;
     for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
+    this.#clicking = event.buttons !== 0;
   }
 
   // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
