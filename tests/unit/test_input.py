@@ -433,6 +433,8 @@ def test_leds_are_heard(cable):
         device.open()
         cable.send_leds(3)
         await until(lambda: heard == [3], "the LEDs are heard")
+        cable.pull()
+        await until(lambda: heard[-1] == 0, "the LEDs go with the computer")
         device.close()
 
     run(scenario())
@@ -653,7 +655,7 @@ def test_keys_and_clicks_reach_the_computer(cable):
             await ann.say("button", button=2, down=True, relative=False)
             assert await cable.next("/dev/hidg1") == place(100, 200, buttons=4)
             await ann.say("step", x=5, y=-5)
-            assert await cable.next("/dev/hidg2") == bytes([0, 5, 251, 0, 0])
+            assert await cable.next_unlike(bytes(5), "/dev/hidg2") == bytes([0, 5, 251, 0, 0])
 
     run(scenario())
 
@@ -676,6 +678,15 @@ def test_a_page_is_told_which_keys_there_are(cable):
             codes = (await (await page("ann")).hear("welcome"))["codes"]
             assert {*MODIFIERS, "KeyA", "Numpad0"} <= set(codes)
             assert "AudioVolumeUp" not in codes
+
+    run(scenario())
+
+
+def test_what_a_killed_service_has_left_down_is_let_go(cable):
+    async def scenario():
+        async with serving():
+            assert await cable.next() == NOTHING
+            assert await cable.next("/dev/hidg2") == bytes(5)
 
     run(scenario())
 

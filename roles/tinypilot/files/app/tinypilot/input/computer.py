@@ -36,7 +36,8 @@ class Computer:
         self._devices = [
             self._keyboard_device,
             Device(paths[1], self.pointer),
-            Device(paths[2], self.relative_mouse),
+            # One that was killed may have left a button down.
+            Device(paths[2], self.relative_mouse, on_open=self.relative_mouse.repeat_buttons),
         ]
 
     def open(self) -> None:

@@ -50,7 +50,8 @@ class Port(StrEnum):
 
 
 class Device:
-    """`probe` gives the report that tells whether the computer is there; without one only use does."""
+    """`probe` gives the report that tells whether the computer is there; without one only use does.
+    `on_open` may put into the line what the computer is to hear first."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Device:
         line: Line,
         *,
         probe: Callable[[], bytes] | None = None,
+        on_open: Callable[[], None] = lambda: None,
         on_port: Callable[[Port], None] = lambda port: None,
         on_leds: Callable[[int], None] = lambda leds: None,
     ):
@@ -65,6 +67,7 @@ class Device:
         self._path = path
         self._line = line
         self._probe = probe
+        self._on_open = on_open
         self._on_port = on_port
         self._on_leds = on_leds
         self._fd: int | None = None
@@ -83,6 +86,7 @@ class Device:
             self._say(Port.MISSING)
             self._later(AGAIN_SECONDS, self.open)
             return
+        self._on_open()
         if self._probe:
             self._loop.add_reader(self._fd, self._read)
             self._look()
@@ -186,6 +190,7 @@ class Device:
 
     def _lose(self, error: OSError) -> None:
         self._drop_file()
+        self._on_leds(0)
         gone = error.errno in (errno.ENODEV, errno.ENXIO)
         self._say(Port.MISSING if gone else Port.DISCONNECTED)
         self._later(AGAIN_SECONDS, self.open)

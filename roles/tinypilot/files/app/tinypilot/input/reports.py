@@ -187,6 +187,10 @@ class RelativeMouse(_Mouse):
     def move(self, x: int, y: int) -> None:
         self._join(_Step(self.buttons, x, y))
 
+    def repeat_buttons(self) -> None:
+        """Moves nothing; the absolute mouse can't say its buttons without a place."""
+        self._click()
+
     def turn(self, wheel: int, pan: int) -> None:
         self._join(_Step(self.buttons, wheel=wheel, pan=pan))
 
