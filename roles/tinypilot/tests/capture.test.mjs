@@ -7,7 +7,7 @@ const BASE = new URL('../files/app/tinypilot/static/js/input/', import.meta.url)
 const { Capture } = await import(new URL('capture.js', BASE));
 
 // A page of which nothing but the picture is there. say(type, fields) of its device goes into `said`.
-function makePage(t) {
+function makePage(t, { platform = 'Linux x86_64' } = {}) {
   const stage = Object.assign(new EventTarget(), { setPointerCapture() {} });
   const page = Object.assign(new EventTarget(), {
     activeElement: stage,
@@ -17,8 +17,9 @@ function makePage(t) {
   const before = Object.getOwnPropertyDescriptors(globalThis);
   globalThis.document = page;
   globalThis.addEventListener = page.addEventListener.bind(page);
+  Object.defineProperty(globalThis, 'navigator', { value: { platform }, configurable: true });
   t.after(() => {
-    for (const name of ['document', 'addEventListener']) {
+    for (const name of ['document', 'addEventListener', 'navigator']) {
       if (before[name]) Object.defineProperty(globalThis, name, before[name]);
       else delete globalThis[name];
     }
@@ -50,6 +51,17 @@ test('a key that the computer would not know is left to the browser', (t) => {
     { type: 'key', code: 'KeyA', down: false },
   ]);
 });
+
+for (const [platform, presses] of [['MacIntel', 2], ['Win32', 1]]) {
+  test(`Caps Lock that is switched on and off is pressed as often as it must on ${platform}`, (t) => {
+    const { happen, said, socket } = makePage(t, { platform });
+    happen('keydown', { code: 'CapsLock' });
+    assert.equal(socket.held, platform === 'Win32');
+    happen('keyup', { code: 'CapsLock' });
+    const all = Array(presses).fill([true, false]).flat();
+    assert.deepEqual(said.map(({ down }) => down), all);
+  });
+}
 
 const clicksIn = (said) => said.filter(({ type }) => type === 'button').map(({ button, down }) => [button, down]);
 const at = { pointerId: 1, pointerType: 'mouse', clientX: 100, clientY: 100 };

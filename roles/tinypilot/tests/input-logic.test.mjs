@@ -62,6 +62,31 @@ test('with another key they are an ordinary combination', () => {
   assert.equal(keys.release({ code: 'ShiftLeft' }).leave, false);
 });
 
+test('Caps Lock of a Mac, which is down as long as it is on, is pressed and let go each time', () => {
+  const keys = new HeldKeys({ mac: true });
+  const pressed = [down('CapsLock'), up('CapsLock')];
+  assert.deepEqual(keys.press({ code: 'CapsLock' }), pressed);
+  assert.equal(keys.any, false);
+  assert.deepEqual(keys.release({ code: 'CapsLock' }), { changes: pressed, leave: false });
+  const others = new HeldKeys();
+  assert.deepEqual(others.press({ code: 'CapsLock' }), [down('CapsLock')]);
+  assert.deepEqual(others.release({ code: 'CapsLock' }).changes, [up('CapsLock')]);
+});
+
+test('the chord gives the keyboard back while Caps Lock of a Mac is on, and not when it is pressed with it', () => {
+  const keys = new HeldKeys({ mac: true });
+  const chord = ['ShiftLeft', 'ControlLeft', 'AltLeft'];
+  keys.press({ code: 'CapsLock' });
+  for (const code of chord) keys.press({ code });
+  assert.equal(keys.release({ code: 'AltLeft' }).leave, true);
+  for (const change of ['press', 'release']) {
+    keys.clear();
+    for (const code of chord) keys.press({ code });
+    keys[change]({ code: 'CapsLock' });
+    assert.equal(keys.release({ code: 'AltLeft' }).leave, false, change);
+  }
+});
+
 // --- Places ---
 
 test('bars at the sides or above and below belong to nothing', () => {

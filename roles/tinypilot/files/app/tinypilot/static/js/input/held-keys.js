@@ -9,10 +9,17 @@ const AT_ONCE_MS = 5;
 export class HeldKeys {
   #down = new Map(); // code -> when
   #chord = false; // the chord is held, and nothing was pressed since
+  #mac;
+
+  // mac: the events are those of a browser on macOS
+  constructor({ mac = false } = {}) {
+    this.#mac = mac;
+  }
 
   // event: {code, key, repeat, timeStamp}
   press({ code, key, repeat, timeStamp }) {
     if (!code || repeat || this.#down.has(code)) return [];
+    if (this.#isSwitch(code)) return this.#tap(code);
     const changes = [];
     const control = this.#down.get('ControlLeft');
     if (code === 'AltRight' && key === 'AltGraph' && timeStamp - control <= AT_ONCE_MS) {
@@ -27,6 +34,7 @@ export class HeldKeys {
 
   // `leave` says that the person let go of the chord that gives the keyboard back.
   release({ code }) {
+    if (this.#isSwitch(code)) return { changes: this.#tap(code), leave: false };
     const leave = this.#chord;
     this.#chord = false;
     const changes = this.#forget(code);
@@ -46,6 +54,16 @@ export class HeldKeys {
 
   get any() {
     return this.#down.size > 0;
+  }
+
+  // macOS says of Caps Lock not that it is pressed and let go, but that it is on and off.
+  #isSwitch(code) {
+    return this.#mac && code === 'CapsLock';
+  }
+
+  #tap(code) {
+    this.#chord = false;
+    return [{ code, down: true }, { code, down: false }];
   }
 
   #forget(code) {
