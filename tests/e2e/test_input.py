@@ -251,6 +251,19 @@ def test_what_cannot_be_typed_is_listed_and_nothing_is_typed(owner):
     assert read_desk(owner).typed == 0
 
 
+def test_a_text_that_is_too_long_is_refused_and_not_cut_off(owner):
+    owner.page.locator("#open-paste").click()
+    owner.page.locator("#paste-text").fill("a" * 20_001)
+    missing = owner.page.locator("#paste-missing")
+    owner.wait_until(lambda: missing.inner_text(), "it is said")
+    assert missing.inner_text() == "The text has 20,001 characters: up to 20,000 can be typed at once."
+    assert owner.page.locator("#paste-start").is_disabled()
+    owner.page.locator("#paste-text").fill("a" * 20_000)
+    owner.wait_until(lambda: owner.page.locator("#paste-start").is_enabled(), "it can be typed")
+    assert missing.inner_text() == ""
+    assert read_desk(owner).typed == 0
+
+
 @pytest.mark.parametrize("way", ["blur", "window", "leave", "crash", "chord", "killed"])
 def test_no_key_stays_down(owner, new_person, device, way):
     watcher = new_person("viewer")
