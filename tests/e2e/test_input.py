@@ -256,7 +256,9 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut_off(owner):
     owner.page.locator("#paste-text").fill("a" * 20_001)
     missing = owner.page.locator("#paste-missing")
     owner.wait_until(lambda: missing.inner_text(), "it is said")
-    assert missing.inner_text() == "The text has 20,001 characters: up to 20,000 can be typed at once."
+    assert (
+        missing.inner_text() == "The text has 20,001 characters: up to 20,000 can be typed at once."
+    )
     assert owner.page.locator("#paste-start").is_disabled()
     owner.page.locator("#paste-text").fill("a" * 20_000)
     owner.wait_until(lambda: owner.page.locator("#paste-start").is_enabled(), "it can be typed")
