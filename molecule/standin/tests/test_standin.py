@@ -447,10 +447,9 @@ def crashing_janus(device: Device):
 
 
 @pytest.mark.usefixtures("crashing_janus")
-@pytest.mark.parametrize("arguments", [["--tags=janus"], []], ids=["alone", "with all else"])
-def test_a_janus_that_crashes_is_left_again(device: Device, live: RemoteScreen, arguments):
+def test_a_janus_that_crashes_is_left_again(device: Device, live: RemoteScreen):
     with live.by_itself():
-        code, output = play("v5.4.1", *arguments, janus_debian_suite="crashing", **IMPATIENT)
+        code, output = play("v5.4.1", "--tags=janus", janus_debian_suite="crashing", **IMPATIENT)
         assert code != 0
         assert "Begin to compile Janus" not in output
         assert re.search(
@@ -501,15 +500,15 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
     assert device.sh(f"ls -t {BUILDS}/proven").split()[0] == active(device)
 
 
-def test_a_plugin_that_is_damaged_heals_by_a_rebuild(device: Device, live: RemoteScreen):
-    """As by a power cut. The running Janus keeps the one that it has loaded."""
+def test_a_plugin_that_is_damaged_is_built_again(device: Device, cleanup):
+    """As by a power cut; how a build takes its place is seen above. The running Janus keeps the one it has loaded."""
     plugin = f"{LINK}/plugins/libjanus_ustreamer.so"
-    with live.by_itself():
-        device.sh(f"head --bytes=5000 {plugin} > {plugin}.new && mv {plugin}.new {plugin}")
-        code, output = play("v5.4.1", OF_USTREAMER)
-        assert code == 0, output
-        assert "plugins/libjanus_ustreamer.so is damaged (" in output
-        live.wait_until_live(captured_after=time.time())
+    device.sh(f"cp {plugin} {plugin}.whole && head --bytes=5000 {plugin} > {plugin}.new")
+    cleanup(f"mv {plugin}.whole {plugin}")
+    device.sh(f"mv {plugin}.new {plugin}")
+    code, output = play("v5.4.1", OF_USTREAMER, "--check")
+    assert code == 0, output
+    assert "Begin to compile: plugins/libjanus_ustreamer.so is damaged (" in output
 
 
 def test_without_compiler_and_headers_everything_runs_on(device: Device, live: RemoteScreen):
