@@ -10,12 +10,13 @@ import aiohttp
 import pytest
 import requests
 
+from tests.support.clients import PASSWORD, Client, add_user, log_in
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.viewers import ChainError, Viewer, run, undamaged_frames
+from tests.support.waiting import wait_until
+
 from .conftest import BUILD
-from .device import Device
-from .patience import wait_until
-from .people import PASSWORD, Client, add_user, log_in
-from .remote_screen import RemoteScreen
-from .viewers import ChainError, Viewer, run, undamaged_frames
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -41,11 +42,11 @@ print(json.dumps([[m, r.rule] for r in rules for m in r.methods - {"HEAD", "OPTI
 """
 
 
-def test_from_the_code_to_the_picture(new_screen: Callable[..., RemoteScreen], nobody: Device):
-    code = nobody.sh("tinypilot setup-code").strip()
+def test_from_the_code_to_the_picture(new_screen: Callable[..., RemoteScreen], no_users: Device):
+    code = no_users.sh("tinypilot setup-code").strip()
     screen = new_screen(role=None).open()
     page = screen.page
-    assert page.url == f"{nobody.url}setup"
+    assert page.url == f"{no_users.url}setup"
     page.get_by_label("Set-up code").fill(code)
     page.get_by_label("Name", exact=True).fill("ada")
     page.get_by_label("Password, at least 10 characters").fill(PASSWORD)

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from .device import Device
-from .remote_screen import RemoteScreen
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -7,8 +7,9 @@ import itertools
 
 import pytest
 
-from .desk import read_desk, text_crc, wait_for_desk
-from .remote_screen import RemoteScreen
+from tests.support.remote_screen import RemoteScreen
+from tests.support.simulated_computer import read_desk, text_crc, wait_for_desk
+
 from .test_paths import choose_path
 
 # The device made its certificate itself.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from .device import Device
-from .remote_screen import STAMP_MODULUS, RemoteScreen
+from tests.support.device import Device
+from tests.support.remote_screen import STAMP_MODULUS, RemoteScreen
 
 # What the product promises.
 FALLS_BACK_WITHIN_SECONDS = 5.0

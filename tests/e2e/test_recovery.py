@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route
 
-from .device import SERVICES, SINK, Device
-from .patience import wait_until
-from .remote_screen import RemoteScreen
+from tests.support.device import SERVICES, SINK, Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import wait_until
 
 
 def kill_and_wait_for_successor(device: Device, service: str) -> tuple[float, float]:

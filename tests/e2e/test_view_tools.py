@@ -4,8 +4,9 @@
 import av
 from playwright.sync_api import expect
 
-from .device import Device
-from .remote_screen import RemoteScreen
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+
 from .test_paths import choose_path, wait_for_jpegs
 
 # The observer sees a frame a moment before it is on the screen.

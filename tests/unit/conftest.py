@@ -177,8 +177,8 @@ def browser(app):
 
 
 @pytest.fixture
-def inside(app, door):
-    """Makes browsers with a session: inside("admin")."""
+def logged_in(app, door):
+    """Makes browsers with a session: logged_in("admin")."""
 
     def make(role="viewer"):
         if role == "admin" and not door.has_users():

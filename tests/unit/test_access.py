@@ -62,11 +62,11 @@ def test_strangers_do_not_learn_which_routes_there_are(browser, ada):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_route_is_for_its_role(app, inside, role):
+def test_each_route_is_for_its_role(app, logged_in, role):
     for method, rule, path in routes(app):
         if rule in PUBLIC or rule == "/api/logout":
             continue
-        answer = inside(role).ask(method, path, json={} if method != "GET" else None)
+        answer = logged_in(role).ask(method, path, json={} if method != "GET" else None)
         needed = NEEDED_ROLES.get((method, rule), "viewer")
         is_allowed = ROLES.index(role) >= ROLES.index(needed)
         refused = answer.status_code == 403 and "for the role" in answer.get_json()["error"]
@@ -134,23 +134,23 @@ def test_a_revoked_session_is_out_at_once(browser, ada, door):
     "origin", [None, "https://other.example", "http://kvm.example", "null", ""]
 )
 @pytest.mark.parametrize("path", ["/api/login", "/api/setup", "/api/logout", "/nothing"])
-def test_a_foreign_page_changes_nothing(inside, audited, origin, path):
-    answer = inside("admin").ask("POST", path, {}, headers={"Origin": origin})
+def test_a_foreign_page_changes_nothing(logged_in, audited, origin, path):
+    answer = logged_in("admin").ask("POST", path, {}, headers={"Origin": origin})
     assert answer.status_code == 403
     assert audited[-1][0] == "request_refused"
 
 
 @pytest.mark.parametrize("token", [None, "", "0" * 64, "\N{SNOWMAN}".encode().decode("latin-1")])
-def test_a_change_needs_the_token_of_the_session(app, inside, token):
+def test_a_change_needs_the_token_of_the_session(app, logged_in, token):
     for method, rule, path in routes(app):
         if method == "GET" or rule in PUBLIC:
             continue
-        answer = inside("admin").ask(method, path, {}, headers={"X-CSRF-Token": token})
+        answer = logged_in("admin").ask(method, path, {}, headers={"X-CSRF-Token": token})
         assert (answer.status_code, "CSRF" in answer.get_json()["error"]) == (403, True), path
 
 
-def test_the_token_of_another_session_is_none(inside):
-    one, other = inside("admin"), inside("viewer")
+def test_the_token_of_another_session_is_none(logged_in):
+    one, other = logged_in("admin"), logged_in("viewer")
     assert one.csrf != other.csrf
     assert (
         one.ask("POST", "/api/logout", {}, headers={"X-CSRF-Token": other.csrf}).status_code == 403
@@ -197,8 +197,8 @@ def test_too_many_tries_are_told_when_to_try_again(browser, ada):
     assert browser().log_in("ada").status_code == 200
 
 
-def test_a_flood_of_logins_leaves_threads_to_those_who_are_in(browser, inside, ada):
-    person = inside()
+def test_a_flood_of_logins_leaves_threads_to_those_who_are_in(browser, logged_in, ada):
+    person = logged_in()
     with contextlib.ExitStack() as flood:
         for _ in range(3):
             flood.enter_context(passwords._turns)
@@ -227,8 +227,8 @@ def test_a_flood_of_logins_leaves_threads_to_those_who_are_in(browser, inside, a
         ("POST", "/api/account/totp/off", {"password": "wrong"}, 403),
     ],
 )
-def test_a_wrong_change_changes_nothing(inside, door, method, path, json, status):
-    admin = inside("admin")
+def test_a_wrong_change_changes_nothing(logged_in, door, method, path, json, status):
+    admin = logged_in("admin")
     before = door.users(), door.sessions()
     answer = admin.ask(method, path, json)
     assert answer.status_code == status
@@ -239,8 +239,8 @@ def test_a_wrong_change_changes_nothing(inside, door, method, path, json, status
 # --- What an admin does ---
 
 
-def test_an_admin_manages_users(inside, browser, door):
-    admin = inside("admin")
+def test_an_admin_manages_users(logged_in, browser, door):
+    admin = logged_in("admin")
     new = {"name": "bob", "role": "viewer", "password": PASSWORD}
     assert admin.ask("POST", "/api/users", new).status_code == 200
     bob = browser()
@@ -255,9 +255,9 @@ def test_an_admin_manages_users(inside, browser, door):
     assert bob.log_in("bob").status_code == 401
 
 
-def test_sessions_are_listed_with_where_they_are(inside, door, ada):
+def test_sessions_are_listed_with_where_they_are(logged_in, door, ada):
     door.log_in("ada", PASSWORD, "", Visitor("2001:db8::1", "Tool/1"))
-    admin = inside("admin")
+    admin = logged_in("admin")
     (other,) = [
         row
         for row in admin.ask("GET", "/api/sessions").get_json()["sessions"]

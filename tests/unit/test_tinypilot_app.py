@@ -13,8 +13,8 @@ STATIC = Path(__file__).parents[2] / "roles/tinypilot/files/app/tinypilot/static
 
 
 @pytest.fixture
-def client(inside):
-    return inside("admin")
+def client(logged_in):
+    return logged_in("admin")
 
 
 class Page(HTMLParser):
@@ -156,8 +156,8 @@ def test_health_is_ok(client):
     ("method", "path", "status"),
     [("GET", "/nothing", 404), ("GET", "/static/js/main.js", 404), ("POST", "/", 405)],
 )
-def test_errors_are_plain_text(inside, method, path, status):
-    response = inside().ask(method, path)
+def test_errors_are_plain_text(logged_in, method, path, status):
+    response = logged_in().ask(method, path)
     assert response.status_code == status
     assert response.content_type.startswith("text/plain")
 

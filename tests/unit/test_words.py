@@ -99,10 +99,10 @@ class Seen(HTMLParser):
 
 
 @pytest.mark.parametrize("path", ["/", "/account", "/settings", "/login", "/setup"])
-def test_pages_show_nothing_that_is_not_in_a_catalogue(inside, monkeypatch, path):
+def test_pages_show_nothing_that_is_not_in_a_catalogue(logged_in, monkeypatch, path):
     everything = dict.fromkeys(words.catalogue("de"), "«»")
     monkeypatch.setattr(words, "catalogue", lambda language: everything)
-    page = inside("admin").ask("GET", path).get_data(as_text=True)
+    page = logged_in("admin").ask("GET", path).get_data(as_text=True)
     names = {"rack <3>", "ada", *LANGUAGES.values()}
     for text in Seen(page).texts:
         # Words: sizes of pictures and other numbers are the same in all languages.

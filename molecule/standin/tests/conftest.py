@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "standin"))
 
-from e2e.conftest import (
+from tests.e2e.conftest import (
+    artifacts,
     browser,
     device,
-    evidence,
     live,
     new_screen,
     pytest_runtest_makereport,
     screen,
 )
-from e2e.device import Device
+from tests.support.device import Device
 
 __all__ = [
+    "artifacts",
     "browser",
     "device",
-    "evidence",
     "live",
     "new_screen",
     "pytest_runtest_makereport",

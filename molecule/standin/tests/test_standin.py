@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from e2e.device import Device
-from e2e.patience import LONG_POLL_SECONDS, wait_until
-from e2e.remote_screen import RemoteScreen
-from e2e.viewers import run, watch
 from make_repository import commit_of
+
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.viewers import run, watch
+from tests.support.waiting import LONG_POLL_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[3]
 REPOSITORY = ROOT / "build/standin"

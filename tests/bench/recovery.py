@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 from playwright.sync_api import Browser
 
-from ..e2e.device import SERVICES, Device
-from ..e2e.remote_screen import Frame, RemoteScreen, new_screen
+from tests.support.device import SERVICES, Device
+from tests.support.remote_screen import Frame, RemoteScreen, new_screen
+
 from .figures import median, milliseconds, table
 
 TRIES = {"kill": 5, "reboot": 3}

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .device import Device, docker
-from .patience import wait_until
+from .waiting import wait_until
 
 TURN_ADDRESS = "192.0.2.1"
 PORT, TLS_PORT = 3478, 5349
@@ -61,7 +61,7 @@ class Namespace:
 
 
 @dataclass(frozen=True)
-class Outside:
+class NatLab:
     name: str
     device: Device
     nat: Namespace
@@ -93,8 +93,8 @@ class Outside:
 
 
 @contextlib.contextmanager
-def outside(device: Device) -> Iterator[Outside]:
-    name = f"{device.name}-outside"
+def nat_lab(device: Device) -> Iterator[NatLab]:
+    name = f"{device.name}-nat-lab"
     image = docker("inspect", "-f", "{{.Config.Image}}", device.name).strip()
     network = docker("inspect", "-f", "{{.HostConfig.NetworkMode}}", device.name).strip()
     docker("rm", "--force", name, check=False)
@@ -113,7 +113,7 @@ def outside(device: Device) -> Iterator[Outside]:
             holder.wait()
 
 
-def _build(device: Device, name: str, holders: list[subprocess.Popen]) -> Outside:
+def _build(device: Device, name: str, holders: list[subprocess.Popen]) -> NatLab:
     def sh(command: str) -> str:
         return docker("exec", name, "sh", "-c", command)
 
@@ -147,7 +147,7 @@ def _build(device: Device, name: str, holders: list[subprocess.Popen]) -> Outsid
             lambda port=port: f"{TURN_ADDRESS}:{port}" in carrier.run("ss -ltn"), "coturn listens"
         )
     key_hash = base64.b64encode(hashlib.sha256(key).digest()).decode()
-    return Outside(name, device, nat, viewer, key_hash)
+    return NatLab(name, device, nat, viewer, key_hash)
 
 
 def _new_namespace(holders: list[subprocess.Popen]) -> Namespace:

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
 
 from .device import Device
-from .patience import PATIENCE_SECONDS, wait_until
+from .waiting import PATIENCE_SECONDS, wait_until
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = [
@@ -150,7 +150,7 @@ class RemoteScreen:
         self.page.goto("about:blank")
 
     def wait_until(self, look: Callable, what: str, seconds: float = PATIENCE_SECONDS):
-        """Like patience.wait_until, and the browser's events are handled meanwhile."""
+        """Like waiting.wait_until, and the browser's events are handled meanwhile."""
 
         def look_again_after_navigation():
             try:

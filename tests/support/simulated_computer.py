@@ -80,7 +80,7 @@ def text_crc(text: str) -> int:
     return crc16(text.encode("utf-16-be"))
 
 
-class Computer:
+class SimulatedComputer:
     def __init__(self, device: Device):
         self._device = device
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from .patience import NeverHappened, wait_until
+from .waiting import NeverHappened, wait_until
 
 SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-input", "nginx")
 ROOT = Path(__file__).parents[2]

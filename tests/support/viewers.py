@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .patience import PATIENCE_SECONDS, NeverHappened
+from .waiting import PATIENCE_SECONDS, NeverHappened
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "files"))
 
