@@ -5,11 +5,12 @@ import json
 import os
 
 import pytest
-from tinypilot import apply, edid
-from tinypilot.settings import Settings
+from tinypilot import edid
+from tinypilot.settings import apply
+from tinypilot.settings.model import Settings
 
 from .conftest import ROLES, SERVICES
-from .test_door import run_command
+from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -106,7 +107,7 @@ def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root,
 def test_without_root_nothing_changes(logged_in, config):
     answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
     assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 WRONG = [
@@ -142,7 +143,7 @@ def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
@@ -223,7 +224,7 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
 def test_addresses_and_credentials_belong_together(logged_in, root, config, changes, sentence):
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 def test_without_its_credentials_a_turn_server_is_left_out(logged_in, root, config):
@@ -306,7 +307,7 @@ def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, s
     answer = logged_in("admin").ask("PATCH", "/api/settings", {EDID: value})
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
