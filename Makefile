@@ -50,7 +50,7 @@ lint: $(VENV)/lock dev_tools ## style and static checks
 
 unit: $(VENV)/lock dev_tools | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
 	@$(BIN)/pytest -q tests/unit
-	@node --test roles/tinypilot/tests/*.test.mjs
+	@node --test tests/page/*.test.mjs
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
