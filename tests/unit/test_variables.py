@@ -39,7 +39,7 @@ def import_plugin(path):
     return module
 
 
-check_input = import_plugin("plugins/action/check_input.py")
+validate_variables = import_plugin("plugins/action/validate_variables.py")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -142,7 +142,7 @@ PATTERNS = {
     ],
 )
 def test_a_mistake_is_answered_in_one_sentence(values, sentence):
-    assert check_input.mistakes(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == [sentence]
+    assert validate_variables.errors(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == [sentence]
 
 
 def test_what_is_right_passes():
@@ -154,4 +154,4 @@ def test_what_is_right_passes():
         "kvm_names": [],
         "other_thing": 1,
     }
-    assert check_input.mistakes(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == []
+    assert validate_variables.errors(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Documentation of the check_input action; the code is in plugins/action/check_input.py."""
+"""Documentation of the validate_variables action; the code is in plugins/action/validate_variables.py."""
 
 DOCUMENTATION = r"""
-module: check_input
+module: validate_variables
 short_description: Answer a mistake in a role's variables in one sentence
 description:
   - Compares the variables of the calling role with its C(meta/argument_specs.yml). A variable that has

@@ -55,7 +55,7 @@ def allowed(name, spec, ranges, patterns):
     return kind
 
 
-def mistakes(values, options, prefix, ranges, patterns):
+def errors(values, options, prefix, ranges, patterns):
     """Sentences, one for each mistake.
 
     values: variables of the host by name; options: the role's argument_specs; prefix: of its variables.
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         role = self._task._role
         if role is None:
-            raise AnsibleError("check_input belongs into a role's tasks.")
+            raise AnsibleError("validate_variables belongs into a role's tasks.")
         specification = Path(role._role_path, "meta", "argument_specs.yml")
         options = yaml.safe_load(specification.read_text())["argument_specs"]["main"]["options"]
         prefix = f"{role.get_name()}_"
@@ -107,7 +107,7 @@ class ActionModule(ActionBase):
             for name in task_vars
             if name.startswith(prefix)
         }
-        found = mistakes(
+        found = errors(
             values,
             options,
             prefix,
