@@ -18,4 +18,11 @@ options:
       The words complete the sentence "... must be".
     type: dict
     default: {}
+  renamed:
+    description: >-
+      New name of each variable that had another one. The old name is refused with a sentence that says the new one.
+      Either may have the prefix of another role; the table belongs into the role whose prefix the old name has, which
+      would answer with a guess otherwise.
+    type: dict
+    default: {}
 """
