@@ -59,7 +59,7 @@ fuzz: TOOLS = tests/dev_tools_fuzz.yml
 fuzz: dev_tools | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 
-test: $(VENV)/lock dev_tools ## everything: check, refusals, the whole product in a virtual Pi, browsers
+test: $(VENV)/lock dev_tools ## everything: check, invalid input, the whole product in a virtual Pi, browsers
 	@$(SUDO) $(BIN)/python tools/run_tests.py
 
 test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)

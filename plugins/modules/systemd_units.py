@@ -8,7 +8,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
-module: fresh_unit
+module: systemd_units
 short_description: Keep systemd units enabled, running, and no older than what they run from
 description:
   - Enables and starts the units of each group. Restarts all units of a group together when the unit file, a

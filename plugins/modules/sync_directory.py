@@ -10,7 +10,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
-module: install_tree
+module: sync_directory
 short_description: Make a folder on the host equal to a folder of the project
 description:
   - Copies a folder with everything below it, and removes from the host what is not in it. Unlike

@@ -33,4 +33,4 @@ __all__ = [
 
 @pytest.fixture(scope="session")
 def virtual_pi():
-    return Device("kvm-standin")
+    return Device("kvm-broken-builds")

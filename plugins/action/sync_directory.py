@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Controller's half of install_tree: reads the folder and hands it to the module."""
+"""Controller's half of sync_directory: reads the folder and hands it to the module."""
 
 from __future__ import annotations
 

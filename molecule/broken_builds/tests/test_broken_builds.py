@@ -28,7 +28,7 @@ LINK, BUILDS = "/opt/ustreamer", "/opt/ustreamer.builds"
 CACHE = "/var/cache/private/ustreamer-build"
 # What a play could have changed: builds, configuration, packages; and whether a service was touched.
 FINGERPRINT = f"""
-readlink {LINK} {BUILDS}/wanted /opt/janus /opt/janus.builds/wanted
+readlink {LINK} {BUILDS}/desired /opt/janus /opt/janus.builds/desired
 find /opt /etc /run/systemd/system -type f -exec sha256sum {{}} + | sort -k2
 dpkg-query -W | sha256sum
 systemctl show --property=MainPID,NRestarts,InvocationID ustreamer janus tinypilot nginx
@@ -116,7 +116,7 @@ def active(device):
 
 def builds(device):
     names = device.sh(f"ls {BUILDS}").split()
-    return {name for name in names if name not in ("wanted", "proven")}
+    return {name for name in names if name not in ("desired", "known_good")}
 
 
 def is_left(device, pattern):
@@ -366,11 +366,11 @@ WHY = {
 }
 
 
-def assert_returned(code, output, version, verify_patience_seconds=60):
+def assert_rolled_back(code, output, version, verify_patience_seconds=60):
     """The play says what is wrong, and what was done about it."""
     assert code != 0
     assert re.search(
-        rf"kvm-standin: {WHY[version]} (So|No picture within {verify_patience_seconds} s, so) "
+        rf"kvm-broken-builds: {WHY[version]} (So|No picture within {verify_patience_seconds} s, so) "
         rf"{re.escape(version[1:])}-bundled-\w+ was left again: the build that worked before runs and shows its "
         r"picture\.",
         output,
@@ -381,7 +381,7 @@ def assert_returned(code, output, version, verify_patience_seconds=60):
     ("version", "arguments", "patience"),
     [
         pytest.param("v5.4.2", [OF_USTREAMER], IMPATIENT, id="crashes"),
-        # Returned from once more: nobody said that it is not wanted any more.
+        # Rolled back once more: the inventory still asks for it.
         pytest.param("v5.4.2", [OF_USTREAMER], IMPATIENT, id="crashes again"),
         # The whole of it, with a real device's patience.
         pytest.param("v5.4.4", [], {}, id="never writes a frame"),
@@ -389,22 +389,22 @@ def assert_returned(code, output, version, verify_patience_seconds=60):
         pytest.param("v5.4.6", [OF_USTREAMER], IMPATIENT, id="claims no signal"),
     ],
 )
-def test_automatic_return(device: Device, live: RemoteScreen, version, arguments, patience):
+def test_automatic_rollback(device: Device, live: RemoteScreen, version, arguments, patience):
     before = active(device)
     with live.by_itself():
-        assert_returned(*play(version, *arguments, **patience), version, **patience)
+        assert_rolled_back(*play(version, *arguments, **patience), version, **patience)
         live.wait_until_live(captured_after=time.time())
     assert active(device) == before
 
 
-def test_automatic_return_after_an_interrupted_play(device: Device, live: RemoteScreen):
-    """The build hangs, and the play dies between the switch and the proof: the next one returns."""
+def test_automatic_rollback_after_an_interrupted_play(device: Device, live: RemoteScreen):
+    """The build hangs, and the play dies between the switch and the proof: the next one rolls back."""
     before = active(device)
     with live.by_itself():
         with begun("v5.4.3", OF_USTREAMER, **IMPATIENT) as switching:
             wait_for(lambda: active(device) != before, "the build is switched to", switching)
         assert active(device).startswith("5.4.3-bundled-")
-        assert_returned(*play("v5.4.3", OF_USTREAMER, **IMPATIENT), "v5.4.3", **IMPATIENT)
+        assert_rolled_back(*play("v5.4.3", OF_USTREAMER, **IMPATIENT), "v5.4.3", **IMPATIENT)
         live.wait_until_live(captured_after=time.time())
     assert active(device) == before
 
@@ -421,7 +421,7 @@ def test_nothing_is_decided_while_the_computer_is_off(device: Device, live: Remo
     device.control()
     wait_until(lambda: device.state()["source"]["online"], "uStreamer sees the signal")
     with live.by_itself():
-        assert_returned(*play("v5.4.4", OF_USTREAMER, **IMPATIENT), "v5.4.4", **IMPATIENT)
+        assert_rolled_back(*play("v5.4.4", OF_USTREAMER, **IMPATIENT), "v5.4.4", **IMPATIENT)
         live.wait_until_live(captured_after=time.time())
     assert active(device) == before
 
@@ -435,16 +435,16 @@ int main(int n, char **words) { return n < 2 || strcmp(words[1], "--version"); }
 @pytest.fixture
 def crashing_janus(device: Device):
     """A build of Janus, as if of the suite `crashing`."""
-    build, wanted = "/opt/janus.builds/crashing", "/opt/janus.builds/wanted"
-    links = device.sh(f"readlink /opt/janus {wanted}").split()
+    build, desired = "/opt/janus.builds/crashing", "/opt/janus.builds/desired"
+    links = device.sh(f"readlink /opt/janus {desired}").split()
     device.sh(
-        f"cp --archive {wanted}/ {build} && "
+        f"cp --archive {desired}/ {build} && "
         f'sed -i \'s/"suite": ".*"/"suite": "crashing"/\' {build}/built-from && '
         f"gcc -x c -o {build}/bin/janus - <<'END'\n{CRASHING}END"
     )
     yield
     assert device.sh("readlink /opt/janus").strip() == links[0]
-    device.sh(f"ln --symbolic --force --no-dereference {links[1]} {wanted} && rm -r {build}")
+    device.sh(f"ln --symbolic --force --no-dereference {links[1]} {desired} && rm -r {build}")
 
 
 @pytest.mark.usefixtures("crashing_janus")
@@ -497,8 +497,8 @@ def test_a_library_that_goes_away_heals_by_a_rebuild(device: Device, live: Remot
     assert code == 0, output
     assert "Begin to compile" not in output
     assert device.sh(f"stat --format=%Z {LINK}/built-from") == compiled
-    # And it is the one to return to, though another was proven after it was first.
-    assert device.sh(f"ls -t {BUILDS}/proven").split()[0] == active(device)
+    # And it is the one to go back to, though another became known good after it was first.
+    assert device.sh(f"ls -t {BUILDS}/known_good").split()[0] == active(device)
 
 
 def test_a_plugin_that_is_damaged_is_built_again(device: Device, cleanup):

@@ -55,14 +55,17 @@ def allowed(name, spec, ranges, patterns):
     return kind
 
 
-def mistakes(values, options, prefix, ranges, patterns):
-    """Sentences, one for each mistake.
+def errors(values, options, prefix, ranges, patterns, renamed):
+    """Sentences, one for each error.
 
-    values: variables of the host by name; options: the role's argument_specs; prefix: of its variables.
+    values: variables of the host by name; options: the role's argument_specs; prefix: of its variables; renamed: the
+    new name of each variable that had another one.
     """
     found = []
     for name in sorted(values):
-        if name.startswith(prefix) and name not in options:
+        if name in renamed:
+            found.append(f"{name} is called {renamed[name]} now: rename it in the inventory.")
+        elif name.startswith(prefix) and name not in options:
             close = difflib.get_close_matches(name, options, n=1)
             hint = f" Did you mean {close[0]}?" if close else " docs/variables.md lists all."
             found.append(f"{name}: there is no such variable.{hint}")
@@ -98,21 +101,25 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         role = self._task._role
         if role is None:
-            raise AnsibleError("check_input belongs into a role's tasks.")
+            raise AnsibleError("validate_variables belongs into a role's tasks.")
         specification = Path(role._role_path, "meta", "argument_specs.yml")
         options = yaml.safe_load(specification.read_text())["argument_specs"]["main"]["options"]
         prefix = f"{role.get_name()}_"
+        renamed = self._task.args.get("renamed", {})
         values = {
             name: self._templar.template(task_vars[name])
             for name in task_vars
-            if name.startswith(prefix)
+            if name.startswith(prefix) and name not in renamed
         }
-        found = mistakes(
+        # Not templated: what such a value is made of may have another name now as well.
+        values |= {name: task_vars[name] for name in renamed if name in task_vars}
+        found = errors(
             values,
             options,
             prefix,
             self._task.args.get("ranges", {}),
             self._task.args.get("patterns", {}),
+            renamed,
         )
         result.update(changed=False, failed=bool(found), msg=" ".join(found))
         return result
