@@ -11,22 +11,22 @@ DOCUMENTATION = r"""
 module: active_build
 short_description: Choose which of the builds on the host runs
 description:
-  - The active build is a link beside the folder in which M(native_build) puts builds. C(active) points it to the wanted
-    build, C(proven) remembers that the active one works and with which files, C(returned) goes back to the one that
-    proved itself last, and to its files, unless the active one has proved itself.
+  - The active build is a link beside the folder in which M(native_build) puts builds. C(active) points it to the
+    desired build, C(known_good) remembers that the active one works and with which files, C(rolled_back) goes back to
+    the build that was known good last, and to its files, unless the active one is known good.
   - Decided from the state of the host, so a play that was killed after the switch is completed, or undone, by the next.
 options:
   state:
     description: See above.
     type: str
-    choices: [active, proven, returned]
+    choices: [active, known_good, rolled_back]
     required: true
   link:
     description: Path of the link.
     type: path
     required: true
   files:
-    description: Files that belong to the build's way of running (configuration, unit), kept with what is proven.
+    description: Files that belong to the way the build runs (configuration, unit), kept with what is known good.
     type: list
     elements: path
     default: []
@@ -38,9 +38,9 @@ build:
   type: str
   returned: always
 instead_of:
-  description: With C(returned), name of the build that was left; empty when nothing was done.
+  description: With C(rolled_back), name of the build that was left; empty when nothing was done.
   type: str
-  returned: when state is returned
+  returned: when state is rolled_back
 """
 
 
@@ -49,7 +49,7 @@ class Builds:
         self.module = module
         self.link, self.files = module.params["link"], module.params["files"]
         self.folder = self.link + ".builds"
-        self.proofs = os.path.join(self.folder, "proven")
+        self.known_good_folder = os.path.join(self.folder, "known_good")
 
     def active(self):
         """Name of the active build; empty when there is none."""
@@ -64,61 +64,63 @@ class Builds:
             os.replace(self.link + ".new", self.link)
         return True
 
-    def proven(self):
-        """Names of proven builds that are still there, the latest first."""
-        names = os.listdir(self.proofs) if os.path.isdir(self.proofs) else []
+    def known_good(self):
+        """Names of builds that are known good and still there, the latest first."""
+        names = os.listdir(self.known_good_folder) if os.path.isdir(self.known_good_folder) else []
         names = [name for name in names if os.path.isdir(os.path.join(self.folder, name))]
-        return sorted(names, key=lambda name: -os.stat(os.path.join(self.proofs, name)).st_mtime)
+        return sorted(
+            names, key=lambda name: -os.stat(os.path.join(self.known_good_folder, name)).st_mtime
+        )
 
     def kept(self, build, path):
-        return os.path.join(self.proofs, build, path.strip("/").replace("/", "%"))
+        return os.path.join(self.known_good_folder, build, path.strip("/").replace("/", "%"))
 
     def activate(self):
         try:
-            wanted = os.readlink(os.path.join(self.folder, "wanted"))
+            desired = os.readlink(os.path.join(self.folder, "desired"))
         except OSError:
             # Check mode on a bare host
             return self.module.check_mode
-        return self.point_to(wanted)
+        return self.point_to(desired)
 
-    def remember(self):
+    def mark_known_good(self):
         """Keeps the files of the active build, and of the other builds the one that would be gone back to."""
         active = self.active()
         if not active:
             return False
         different = [path for path in self.files if not same(path, self.kept(active, path))]
-        others = [name for name in self.proven() if name != active]
-        # Also of a build that is returned to after a newer one: it is the one that ran last.
-        new = self.proven()[:1] != [active]
+        others = [name for name in self.known_good() if name != active]
+        # Also of a build that is gone back to after a newer one: it is the one that ran last.
+        new = self.known_good()[:1] != [active]
         superfluous = [
             name
             for name in os.listdir(self.folder)
-            if name not in {active, "wanted", "proven", *others[:1]} and new
+            if name not in {active, "desired", "known_good", *others[:1]} and new
         ]
         if self.module.check_mode:
             return bool(different or new)
-        os.makedirs(os.path.join(self.proofs, active), exist_ok=True)
+        os.makedirs(os.path.join(self.known_good_folder, active), exist_ok=True)
         # A copied configuration may hold a secret.
-        os.chmod(self.proofs, 0o700)
+        os.chmod(self.known_good_folder, 0o700)
         for path in different:
             replace(path, self.kept(active, path))
         if different or new:
-            os.utime(os.path.join(self.proofs, active))
+            os.utime(os.path.join(self.known_good_folder, active))
         for name in superfluous:
             shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-            shutil.rmtree(os.path.join(self.proofs, name), ignore_errors=True)
+            shutil.rmtree(os.path.join(self.known_good_folder, name), ignore_errors=True)
         return bool(different or new)
 
-    def go_back(self):
+    def roll_back(self):
         """Name of the build that was left, or nothing."""
-        active, proven = self.active(), self.proven()
-        if not proven or active in proven:
+        active, known_good = self.active(), self.known_good()
+        if not known_good or active in known_good:
             return ""
         if not self.module.check_mode:
             for path in self.files:
-                if os.path.exists(self.kept(proven[0], path)):
-                    replace(self.kept(proven[0], path), path)
-            self.point_to(proven[0])
+                if os.path.exists(self.kept(known_good[0], path)):
+                    replace(self.kept(known_good[0], path), path)
+            self.point_to(known_good[0])
         return active
 
 
@@ -141,7 +143,11 @@ def replace(source, target):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["active", "proven", "returned"], "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["active", "known_good", "rolled_back"],
+                "required": True,
+            },
             "link": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
         },
@@ -155,10 +161,10 @@ def main():
         )
     if state == "active":
         changed, left = builds.activate(), ""
-    elif state == "proven":
-        changed, left = builds.remember(), ""
+    elif state == "known_good":
+        changed, left = builds.mark_known_good(), ""
     else:
-        left = builds.go_back()
+        left = builds.roll_back()
         changed = bool(left)
     module.exit_json(changed=changed, build=builds.active(), instead_of=left)
 

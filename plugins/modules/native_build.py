@@ -14,7 +14,7 @@ DOCUMENTATION = r"""
 module: native_build
 short_description: Compile a program on the host, beside the one that runs
 description:
-  - Builds live side by side in C(LINK.builds); C(LINK.builds/wanted) points to the one that was asked for last. Which
+  - Builds live side by side in C(LINK.builds); C(LINK.builds/desired) points to the one that was asked for last. Which
     one runs is decided by M(active_build) alone, so a build that fails, or is interrupted, changes nothing.
   - A build is there when its inputs, the compiler and the names of the library packages (which change with the ABI)
     are the same, every object finds its libraries, and the program answers. What can't be known, because the compiler
@@ -247,9 +247,9 @@ class Build:
                 return build, ""
         return None, self.difference(self.wish["link"], inputs)
 
-    def want(self, build):
-        """Points `wanted` to the build. Returns whether that is new."""
-        link = os.path.join(self.builds, "wanted")
+    def set_desired(self, build):
+        """Points `desired` to the build. Returns whether that is new."""
+        link = os.path.join(self.builds, "desired")
         target = os.path.basename(build)
         if os.path.islink(link) and os.readlink(link) == target:
             return False
@@ -372,7 +372,7 @@ class Build:
         )
 
     def keep(self):
-        """Puts the finished build beside the others, as root's, and makes it the wanted one."""
+        """Puts the finished build beside the others, as root's, and makes it the desired one."""
         stage = os.path.join(self.cache, "stage")
         stamp = {
             "inputs": self.inputs(),
@@ -408,14 +408,14 @@ class Build:
         if os.path.exists(build):
             # It could not run any more. What takes its place has to prove itself anew.
             shutil.rmtree(
-                os.path.join(self.builds, "proven", os.path.basename(build)), ignore_errors=True
+                os.path.join(self.builds, "known_good", os.path.basename(build)), ignore_errors=True
             )
             os.rename(build, build + ".old")
         # A power cut must not leave the name of a build with empty files behind it.
         os.sync()
         os.rename(build + ".new", build)
         shutil.rmtree(build + ".old", ignore_errors=True)
-        self.want(build)
+        self.set_desired(build)
 
     def clear(self):
         """Removes what the script left in the cache folder."""
@@ -423,8 +423,8 @@ class Build:
             shutil.rmtree(os.path.join(self.cache, left), ignore_errors=True)
 
     def hold_libraries(self, build):
-        """Marks the packages of the libraries as wanted: apt sees no program that needs them, and would remove them
-        together with their headers."""
+        """Marks the packages of the libraries as installed by hand: apt sees no program that needs them, and would
+        remove them together with their headers."""
         paths = set()
         for name in self.wish["objects"]:
             out = self.run_as_nobody("ldd", os.path.join(build, name))[1]
@@ -442,7 +442,7 @@ def main():
     build, state = Build(module), module.params["state"]
     if state == "inspected":
         there, why = build.inspect()
-        changed = build.want(there) if there else False
+        changed = build.set_desired(there) if there else False
         module.exit_json(changed=changed, needed=not there, why=why)
     if state == "begun":
         if not module.check_mode:

@@ -29,7 +29,8 @@ PUBLIC = {
     ("GET", "/api/session"): {200},
     ("POST", "/api/login"): {400},
     ("POST", "/api/setup"): {400},
-    ("GET", "/static/door/"): {403},
+    ("GET", "/static/common/"): {403},
+    ("GET", "/static/login/"): {403},
     ("GET", "/ca.pem"): {200},
 }
 _ROUTES = """
@@ -93,7 +94,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "static/js/main.js", "static/door/door.css", "api/session", "janus/ws"]
+    "path", ["", "static/pages/main.js", "static/common/base.css", "api/session", "janus/ws"]
 )
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_a_foreign_name_is_answered_with_nothing(device: Device, path: str, scheme: str):
@@ -149,7 +150,7 @@ def test_who_may_no_longer_watch_is_out(
     assert (bob if way == "password" else ada).change(*end).status_code == 200
     screen.page.wait_for_url("**/login")
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in screen.page.context.cookies())
-    for path in ("/", "/api/source", "/static/js/main.js", "/janus/ws", "/api/jpegs"):
+    for path in ("/", "/api/source", "/static/pages/main.js", "/janus/ws", "/api/jpegs"):
         assert Client(device, cookie).ask("GET", path).status_code in (303, 401)
     # Janus was told, so that media ends for whoever pays no heed to the page.
     wait_until(lambda: "a WebSocket was ended" in device.journal(20), "the relay ends the socket")

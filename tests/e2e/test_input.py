@@ -12,7 +12,7 @@ from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import read_desk, text_crc, wait_for_desk
 from tests.support.waiting import wait_until
 
-from .test_paths import choose_path
+from .test_transport import choose_transport
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -119,8 +119,8 @@ def use_picture_menu(owner: RemoteScreen, button: str) -> None:
 
 
 def test_over_mjpeg_too(owner):
-    choose_path(owner, "MJPEG only")
-    owner.wait_for("html[data-path=mjpeg][data-state=live]")
+    choose_transport(owner, "MJPEG only")
+    owner.wait_for("html[data-transport=mjpeg][data-state=live]")
     wait_for_desk(owner, lambda desk: True, "there is a desk")
     box = owner.page.locator("#stage").bounding_box()
     scale = min(box["width"] / 1280, box["height"] / 720)

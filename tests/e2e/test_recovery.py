@@ -40,7 +40,7 @@ def test_page_waits_for_the_first_picture(screen: RemoteScreen, device: Device):
     assert screen.peer_connections == 1
 
 
-@pytest.mark.parametrize("script", ["/static/js/connection.js", "/vendor/janus.js"])
+@pytest.mark.parametrize("script", ["/static/video/connection.js", "/vendor/janus.js"])
 def test_page_whose_scripts_did_not_arrive_loads_again(screen: RemoteScreen, script: str):
     """As when the device restarts, or the network changes, while the page is being loaded."""
     refused = []

@@ -34,7 +34,7 @@ def modules_of(script: str) -> list[str]:
 @blueprint.get("/")
 def remote_screen():
     config = current_app.config["TINYPILOT"]
-    modules = modules_of("/static/js/main.js")
+    modules = modules_of("/static/pages/main.js")
     return render_template("index.html", name=config.name, user=session().user, modules=modules)
 
 

@@ -11,7 +11,7 @@ from flask import request
 CATALOGUES = Path(__file__).with_name("locale")
 # Each by the name that its readers give it.
 LANGUAGES = {"en": "English", "de": "Deutsch", "ja": "日本語"}
-# Set by static/door/language.js.
+# Set by static/login/language.js.
 COOKIE = "__Host-tinypilot-language"
 
 
@@ -35,7 +35,7 @@ def t(text: str, /, **values: object) -> str:
 
 
 def for_templates() -> dict[str, object]:
-    """`words` goes into the page for its scripts (static/door/words.js)."""
+    """`words` goes into the page for its scripts (static/common/i18n.js)."""
     return {
         "t": t,
         "language": language(),
