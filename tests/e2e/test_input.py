@@ -294,7 +294,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
             owner.page.keyboard.up("AltLeft")
             owner.wait_for("html[data-captured=false]")
         case "killed":
-            device.kill("tinypilot-input")
+            device.kill("tinypilot-hid")
     wait_for_desk(
         watcher, lambda desk: desk.modifiers == 0 and desk.keys == bytes(6), "nothing is down"
     )
@@ -345,7 +345,7 @@ def test_a_viewer_only_watches(new_person):
     press(viewer, "KeyA")
     assert viewer.page.evaluate(
         """() => new Promise((resolve) => {
-          const socket = new WebSocket(`wss://${location.host}/api/input`);
+          const socket = new WebSocket(`wss://${location.host}/api/hid`);
           socket.onopen = () => {
             socket.send(JSON.stringify({ type: 'ask' }));
             socket.send(JSON.stringify({ type: 'key', code: 'KeyA', down: true }));

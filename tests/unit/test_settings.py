@@ -7,11 +7,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tinypilot import apply, edid
-from tinypilot.settings import Settings
+from tinypilot import edid
+from tinypilot.settings import apply
+from tinypilot.settings.model import Settings
 
 from .conftest import ROLES, SERVICES
-from .test_door import run_command
+from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -124,7 +125,7 @@ def test_who_sets_something_waits_for_who_sets_something_else(applier, systemd, 
         with pytest.raises(TimeoutError):
             second.result(timeout=0.3)
         go_on.set()
-        with pytest.raises(apply.Fallen):
+        with pytest.raises(apply.UnitFailed):
             first.result(PATIENCE_SECONDS)
         second.result(PATIENCE_SECONDS)
     # The first was undone, the second was not.
@@ -142,7 +143,7 @@ def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root,
 def test_without_root_nothing_changes(logged_in, config):
     answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
     assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 WRONG = [
@@ -178,7 +179,7 @@ def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
@@ -259,7 +260,7 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
 def test_addresses_and_credentials_belong_together(logged_in, root, config, changes, sentence):
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 def test_without_its_credentials_a_turn_server_is_left_out(logged_in, root, config):
@@ -342,7 +343,7 @@ def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, s
     answer = logged_in("admin").ask("PATCH", "/api/settings", {EDID: value})
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 

@@ -16,9 +16,9 @@ from hidtools.hid import ReportDescriptor
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
 
-from tinypilot.input import reports
-from tinypilot.input.computer import CAPS_LOCK_LED
-from tinypilot.input.keys import USAGES
+from tinypilot.hid import reports
+from tinypilot.hid.keycodes import USAGES
+from tinypilot.hid.outputs import CAPS_LOCK_LED
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location(
@@ -80,7 +80,7 @@ def reports_of(queue) -> list[bytes]:
     found = []
     while report := queue.next_report():
         found.append(report)
-        queue.written()
+        queue.pop()
     return found
 
 
@@ -133,7 +133,7 @@ def mouse_values(**others: int) -> dict:
 @pytest.mark.parametrize("button", range(reports.BUTTONS))
 @pytest.mark.parametrize(
     ("function", "mouse"),
-    [(POINTER, reports.Pointer), (RELATIVE_MOUSE, reports.RelativeMouse)],
+    [(POINTER, reports.AbsoluteMouse), (RELATIVE_MOUSE, reports.RelativeMouse)],
     ids=["absolute", "relative"],
 )
 def test_each_button_of_a_mouse_comes_out(function, mouse, button):
@@ -145,10 +145,10 @@ def test_each_button_of_a_mouse_comes_out(function, mouse, button):
 
 
 def test_an_absolute_mouse_report_says_where_the_pointer_is():
-    pointer = reports.Pointer()
+    pointer = reports.AbsoluteMouse()
     pointer.move(0x1234, reports.POINTER_MAX)
     assert values(POINTER, *reports_of(pointer)) == mouse_values(X=0x1234, Y=reports.POINTER_MAX)
-    pointer.turn(-3, 127)
+    pointer.scroll(-3, 127)
     assert values(POINTER, *reports_of(pointer)) == mouse_values(
         X=0x1234, Y=reports.POINTER_MAX, Wheel=-3, **{"AC Pan": 127}
     )
@@ -158,7 +158,7 @@ def test_an_absolute_mouse_report_says_where_the_pointer_is():
 def test_a_relative_mouse_report_says_how_far_it_went():
     mouse = reports.RelativeMouse()
     mouse.move(-5, 6)
-    mouse.turn(-127, 2)
+    mouse.scroll(-127, 2)
     assert values(RELATIVE_MOUSE, *reports_of(mouse)) == mouse_values(
         X=-5, Y=6, Wheel=-127, **{"AC Pan": 2}
     )
