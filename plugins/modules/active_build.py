@@ -65,7 +65,7 @@ class ActiveBuild:
         known_good = builds.known_good()
         # Also of a build that is gone back to after a newer one: it is the one that ran last.
         new = known_good[:1] != [active]
-        if not (different or new):
+        if builds.check_mode or not (different or new):
             return bool(different or new)
         builds.mark_known_good(active)
         for path in different:
