@@ -205,6 +205,9 @@ class Systemd:
         self.commands = []  # what was asked for after an answer
         self.stopped = set()
         self.poisons = set()
+        # systemd itself restarts a service that ends: it is active each time that somebody looks.
+        self.revives = set()
+        self.looks = 0
 
     def __call__(self, *arguments):
         unit = arguments[-1]
@@ -214,7 +217,9 @@ class Systemd:
             if unit in self.stopped:
                 return "inactive"
             return "activating" if self.is_poisoned() else "active"
-        return str(100 + len(self.restarts))
+        self.looks += 1
+        revived = self.looks if any(line in self.environment() for line in self.revives) else 0
+        return str(100 + len(self.restarts) + revived)
 
     def is_poisoned(self):
         return any(poison in self.environment() for poison in self.poisons)

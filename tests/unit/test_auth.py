@@ -422,6 +422,27 @@ def test_hashes_of_devices_are_strong(monkeypatch):
     assert passwords.hash_password(PASSWORD).startswith("$scrypt$ln=15,r=8,p=3$")
 
 
+@pytest.mark.parametrize(
+    ("costs", "good"),
+    [
+        ("ln=13,r=8,p=1", False),
+        ("ln=14,r=8,p=1", True),
+        ("ln=16,r=8,p=1", True),
+        ("ln=17,r=8,p=1", False),
+        ("ln=15,r=7,p=1", False),
+        ("ln=15,r=9,p=1", False),
+        ("ln=15,r=8,p=0", False),
+        ("ln=15,r=8,p=8", True),
+        ("ln=15,r=8,p=9", False),
+    ],
+)
+def test_a_hash_from_elsewhere_may_cost_so_much(costs, good):
+    hashed = f"$scrypt${costs}$" + "A" * 22 + "$" + "A" * 43
+    assert passwords.is_hash(hashed) == good
+    if good:
+        assert not passwords.matches(PASSWORD, hashed)  # it can be computed
+
+
 # --- Two-factor ---
 
 

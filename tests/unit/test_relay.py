@@ -419,14 +419,41 @@ def test_who_leaves_costs_ustreamer_nothing(auth, token, ustreamer, tmp_path):
     asyncio.run(talk())
 
 
-def test_who_shows_what_was_not_sent_is_cut_off(auth, token, ustreamer, tmp_path):
+@pytest.mark.parametrize("sent", [0, 1, 2, 5])
+def test_who_shows_what_was_not_sent_is_cut_off(auth, token, ustreamer, tmp_path, sent):
     async def talk():
         async with (
             running(auth, tmp_path, ustreamer=ustreamer) as http,
             watch_jpegs(http, token) as page,
         ):
+            for number in range(sent):
+                ustreamer.show(b"%d" % number)
+                assert (await page.receive_bytes())[4:] == b"%d" % number
+                await page.send_str("shown")
+            with pytest.raises(asyncio.TimeoutError):
+                await page.receive(timeout=0.1)  # nobody is cut off for what was sent
             await page.send_str("shown")
-            assert (await page.receive()).type.name.startswith("CLOS")
+            # Long before the silence of uStreamer ends it.
+            assert (await page.receive(timeout=3)).type.name.startswith("CLOS")
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("size", [5, 15, 17, 1000])
+def test_a_page_that_watches_jpegs_says_no_more_than_a_word(auth, token, ustreamer, tmp_path, size):
+    async def talk():
+        async with (
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+        ):
+            ustreamer.show(b"one")
+            await page.receive_bytes()
+            await page.send_str("x" * size)
+            if size < 16:
+                ustreamer.show(b"two")
+                assert (await page.receive_bytes())[4:] == b"two"
+            else:
+                assert (await page.receive(timeout=3)).type.name.startswith("CLOS")
 
     asyncio.run(talk())
 

@@ -3,6 +3,8 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tinypilot import edid
@@ -25,6 +27,7 @@ SERVERS, SECRET, USER, PASSWORD = (
     "tinypilot_turn_password",
 )
 TURN = ["turn:turn.example:65535", "turns:[2001:db8::1]:5349?transport=tcp"]
+PATIENCE_SECONDS = 10
 NORTH_WIND = "north wind and sun"
 
 EDID = "ustreamer_edid"
@@ -94,6 +97,39 @@ def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in,
     assert systemd.environment() == [f"{BITRATE}=8000"]
     settings = admin.ask("GET", "/api/settings").get_json()["settings"]
     assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
+
+
+def test_a_service_that_systemd_restarts_again_and_again_is_not_up(logged_in, root, systemd):
+    systemd.revives = {f"{BITRATE}=9000"}
+    answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 9000})
+    assert answer.status_code == 409
+    assert systemd.environment() == []
+
+
+def test_who_sets_something_waits_for_who_sets_something_else(applier, systemd, monkeypatch):
+    """Whoever comes second must see what the first has set, and not write over it."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def restart(*arguments):
+        if "restart" in arguments and not entered.is_set():
+            entered.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+            systemd.poisons = {f"{BITRATE}=9000"}
+        return systemd(*arguments)
+
+    monkeypatch.setattr(apply, "_systemctl", restart)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(applier.change, {BITRATE: 9000})
+        assert entered.wait(PATIENCE_SECONDS)
+        second = pool.submit(applier.change, {GOP: 10})
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.3)
+        go_on.set()
+        with pytest.raises(apply.UnitFailed):
+            first.result(PATIENCE_SECONDS)
+        second.result(PATIENCE_SECONDS)
+    # The first was undone, the second was not.
+    assert systemd.environment() == [f"{GOP}=10"]
 
 
 def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root, systemd):

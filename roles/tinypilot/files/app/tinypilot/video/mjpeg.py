@@ -79,8 +79,9 @@ class MjpegViewer:
 
     async def _send(self) -> None:
         while True:
-            await self._underway.acquire()
+            # In this order: a place is taken by a frame that is sent, never by one that may come.
             await self._arrived.wait()
+            await self._underway.acquire()
             self._arrived.clear()
             captured, jpeg = self._newest
             age_us = min(max(round((time.monotonic() - captured) * 1e6), 0), LONGEST_AGE_US)
