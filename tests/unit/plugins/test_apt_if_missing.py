@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: MIT
 """apt is asked only where dpkg lacks something."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-PLUGIN = Path(__file__).parents[2] / "plugins/action/apt_if_missing.py"
-specification = importlib.util.spec_from_file_location("apt_if_missing", PLUGIN)
-apt_if_missing = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(apt_if_missing)
+from plugins.action import apt_if_missing
 
 
 class Task:
