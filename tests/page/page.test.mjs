@@ -253,13 +253,37 @@ group('recovery while signalling is up', () => {
     assert.equal(recovery.next(4000, { ...missing, mediaUp: false }), Remedy.REBUILD);
   });
 
-  test('starts over after fresh frames', () => {
+  // Tells the facts each 200 ms, as the page does, and returns the remedies with their times.
+  const tell = (recovery, from, to, facts) => {
+    const seen = [];
+    for (let now = from; now <= to; now += 200) {
+      const remedy = recovery.next(now, typeof facts === 'function' ? facts(now) : facts);
+      if (remedy) seen.push([now, remedy]);
+    }
+    return seen;
+  };
+
+  test('starts over after frames that kept coming', () => {
     const recovery = new Recovery();
-    recovery.next(0, missing);
-    recovery.next(4000, missing);
-    recovery.next(5000, { ...missing, fresh: true });
-    assert.equal(recovery.next(6000, missing), Remedy.NONE);
-    assert.equal(recovery.next(10000, missing), Remedy.WATCH);
+    assert.deepEqual(tell(recovery, 0, 4000, missing), [[4000, 'watch']]);
+    assert.deepEqual(tell(recovery, 4200, 8200, { ...missing, fresh: true }), []);
+    assert.deepEqual(tell(recovery, 8400, 12400, missing), [[12400, 'watch']]);
+  });
+
+  test('builds anew after a watch that brought only what the plugin remembers', () => {
+    const recovery = new Recovery();
+    assert.deepEqual(tell(recovery, 0, 4000, missing), [[4000, 'watch']]);
+    assert.deepEqual(tell(recovery, 4200, 8000, { ...missing, fresh: true }), []);
+    assert.deepEqual(tell(recovery, 8200, 12200, missing), [[12200, 'rebuild']]);
+  });
+
+  test('builds anew after a watch in vain, also while the source comes and goes', () => {
+    const recovery = new Recovery();
+    assert.deepEqual(tell(recovery, 0, 4000, missing), [[4000, 'watch']]);
+    const flapping = (now) => ({ ...missing, expecting: now % 3000 < 1500 });
+    assert.deepEqual(tell(recovery, 4200, 8000, flapping), [[8000, 'rebuild']]);
+    // Once: without a signal no new session helps.
+    assert.deepEqual(tell(recovery, 8200, 60000, { ...missing, expecting: false }), []);
   });
 });
 
