@@ -38,6 +38,13 @@ options:
         description: If false the group is passed over, such as that of hardware which this host does not have.
         type: bool
         default: true
+  absent:
+    description: >-
+      Paths of files that an earlier version of the role has left on the host. Units among them are stopped and
+      disabled before anything is started, because their successors may need what they hold.
+    type: list
+    elements: path
+    default: []
 """
 
 RETURN = r"""
@@ -59,6 +66,7 @@ PROPERTIES = (
     "InactiveExitTimestampMonotonic",
 )
 RUNNING = ("active", "reloading")
+UNITS = "/etc/systemd/system"
 
 
 def changed_at(path):
@@ -165,9 +173,26 @@ def refresh(module, names, files):
     return reasons
 
 
+def remove(module, paths):
+    """Sentences that say what was removed of these files; units are stopped and disabled first."""
+    paths = [path for path in paths if os.path.lexists(path)]
+    names = [os.path.basename(path) for path in paths if os.path.dirname(path) == UNITS]
+    if not module.check_mode:
+        units = Units(module, names)
+        if names:
+            units.systemctl("disable", "--now", *names)
+        for path in paths:
+            os.unlink(path)
+        if names:
+            units.systemctl("daemon-reload")
+            units.systemctl("reset-failed", *names, check=False)
+    return [f"{path} is not used any more" for path in paths]
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
+            "absent": {"type": "list", "elements": "path", "default": []},
             "groups": {
                 "type": "list",
                 "elements": "dict",
@@ -181,7 +206,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    reasons = []
+    reasons = remove(module, module.params["absent"])
     for group in module.params["groups"]:
         if group["wanted"]:
             reasons += refresh(module, group["units"], group["files"])

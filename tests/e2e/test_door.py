@@ -303,8 +303,8 @@ def test_codes_of_an_app(new_screen: Callable[..., RemoteScreen], ada: Client, d
     key = page.locator("#totp-key")
     screen.wait_until(key.inner_text, "a key is proposed")
     code = device.python(
-        "import base64, sys, time; sys.path.insert(0, '/opt/tinypilot'); from tinypilot import totp; "
-        "print(totp.code(base64.b32decode(sys.argv[1]), int(time.time()) // 30))",
+        "import base64, sys, time; sys.path.insert(0, '/opt/tinypilot'); from tinypilot.auth import second_factor; "
+        "print(second_factor.code(base64.b32decode(sys.argv[1]), int(time.time()) // 30))",
         key.inner_text().replace(" ", ""),
     ).strip()
     page.get_by_label("Code that the app shows").fill(code)

@@ -273,7 +273,7 @@ test('the layout is guessed from what the person reads', () => {
 });
 
 test('layouts are called what people call them in their language', () => {
-  const folder = new URL('../../roles/tinypilot/files/app/tinypilot/input/layouts/', import.meta.url);
+  const folder = new URL('../../roles/tinypilot/files/app/tinypilot/hid/layouts/', import.meta.url);
   const ids = readdirSync(folder).map((file) => file.replace('.json', ''));
   for (const language of ['en', 'de', 'ja']) {
     const names = ids.map((id) => layoutName(id, language));

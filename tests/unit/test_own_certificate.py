@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from tinypilot.settings import Settings
+from tinypilot.settings.model import Settings
 
 from .conftest import Clock
 from .test_acme import DAY, certificate
-from .test_door import run_command
+from .test_auth import run_command
 from .test_settings import declare
 
 SETTING = "tinypilot_certificate_and_key"
@@ -81,7 +81,7 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
 def test_a_wrong_one_changes_nothing(logged_in, root, systemd, config, value, sentence):
     answer = put(logged_in("admin"), value)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.commands == []
 
 
@@ -104,5 +104,5 @@ def test_it_goes_when_the_operator_fixes_it(logged_in, root, systemd, config):
     assert put(logged_in("admin"), OWN + pem(KEY)).status_code == 200
     declare(config, "certificate", fixed=[SETTING])
     root.reconcile()
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == ["tinypilot-certificate.service"]

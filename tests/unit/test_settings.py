@@ -3,13 +3,16 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tinypilot import apply, edid
-from tinypilot.settings import Settings
+from tinypilot import edid
+from tinypilot.settings import apply
+from tinypilot.settings.model import Settings
 
 from .conftest import ROLES, SERVICES
-from .test_door import run_command
+from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -24,6 +27,7 @@ SERVERS, SECRET, USER, PASSWORD = (
     "tinypilot_turn_password",
 )
 TURN = ["turn:turn.example:65535", "turns:[2001:db8::1]:5349?transport=tcp"]
+PATIENCE_SECONDS = 10
 NORTH_WIND = "north wind and sun"
 
 EDID = "ustreamer_edid"
@@ -95,6 +99,39 @@ def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in,
     assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
 
 
+def test_a_service_that_systemd_restarts_again_and_again_is_not_up(logged_in, root, systemd):
+    systemd.revives = {f"{BITRATE}=9000"}
+    answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 9000})
+    assert answer.status_code == 409
+    assert systemd.environment() == []
+
+
+def test_who_sets_something_waits_for_who_sets_something_else(applier, systemd, monkeypatch):
+    """Whoever comes second must see what the first has set, and not write over it."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def restart(*arguments):
+        if "restart" in arguments and not entered.is_set():
+            entered.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+            systemd.poisons = {f"{BITRATE}=9000"}
+        return systemd(*arguments)
+
+    monkeypatch.setattr(apply, "_systemctl", restart)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(applier.change, {BITRATE: 9000})
+        assert entered.wait(PATIENCE_SECONDS)
+        second = pool.submit(applier.change, {GOP: 10})
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.3)
+        go_on.set()
+        with pytest.raises(apply.UnitFailed):
+            first.result(PATIENCE_SECONDS)
+        second.result(PATIENCE_SECONDS)
+    # The first was undone, the second was not.
+    assert systemd.environment() == [f"{GOP}=10"]
+
+
 def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root, systemd):
     admin = logged_in("admin")
     admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
@@ -106,7 +143,7 @@ def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root,
 def test_without_root_nothing_changes(logged_in, config):
     answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
     assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 WRONG = [
@@ -142,7 +179,7 @@ def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
@@ -223,7 +260,7 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
 def test_addresses_and_credentials_belong_together(logged_in, root, config, changes, sentence):
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 def test_without_its_credentials_a_turn_server_is_left_out(logged_in, root, config):
@@ -306,7 +343,7 @@ def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, s
     answer = logged_in("admin").ask("PATCH", "/api/settings", {EDID: value})
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 

@@ -28,11 +28,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """`name` is shown to people; `door_file` is what the door remembers; `janus_token_file` holds the secret that
-    Janus' tokens are signed with; in `settings_declarations` is what may be set in the page, in `settings_dir`
-    what is set, and to `settings_socket` listens who applies it; `services` are the units that a person may
-    restart; a session ends so many minutes after its last use, and after its beginning; the controls may be
-    taken from whoever has not used them for so many seconds."""
+    """`name` is shown to people; `door_file` is the database of users and sessions; `janus_token_file` holds the
+    secret that Janus' tokens are signed with; in `settings_declarations` is what may be set in the page, in
+    `settings_dir` what is set, and to `settings_socket` listens who applies it; `services` are the units that a
+    person may restart; a session ends so many minutes after its last use, and after its beginning; the controls
+    may be taken from whoever has not used them for so many seconds."""
 
     name: str
     door_file: Path = Path("/var/lib/tinypilot/door.sqlite")

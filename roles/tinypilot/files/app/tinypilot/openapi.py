@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask, current_app
 
-from tinypilot.door import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
-from tinypilot.settings_api import POWER_ACTIONS, settings
+from tinypilot.auth.auth import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
+from tinypilot.routes.settings import POWER_ACTIONS, settings
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
@@ -82,7 +82,7 @@ class Operation(NamedTuple):
 
 def _operations() -> dict[str, Operation]:
     """By endpoint."""
-    described = settings().described()
+    described = settings().as_dict()
     new_settings = {
         "type": "object",
         "properties": {name: _or_null(facts["schema"]) for name, facts in described.items()},
@@ -90,57 +90,57 @@ def _operations() -> dict[str, Operation]:
         "minProperties": 1,
     }
     return {
-        "api.health": Operation(
+        "health.health": Operation(
             "Whether the web app answers", None, _object(status=TEXT, since=TIME)
         ),
-        "api.ice_servers": Operation(
+        "health.ice_servers": Operation(
             "STUN and TURN servers, as RTCPeerConnection takes them; credentials may end in an hour",
             None,
             _object(ice_servers={"type": "array", "items": ICE_SERVER}),
         ),
         "openapi.document": Operation("This document", None, {"type": "object"}),
-        "accounts.auth": Operation("Whether a session or token holds", None, None),
-        "accounts.who_am_i": Operation("Who is logged in", None, WHO),
-        "accounts.log_in": Operation(
+        "account.check_session": Operation("Whether a session or token holds", None, None),
+        "account.who_am_i": Operation("Who is logged in", None, WHO),
+        "account.log_in": Operation(
             "Log in; code is that of an app, or empty",
             _object(name=TEXT, password=SECRET, code=TEXT),
             NOTHING,
         ),
-        "accounts.set_up": Operation(
+        "account.set_up": Operation(
             "Make an admin with the one-time code of the device",
             _object(code=SECRET, name=NEW_NAME, password=SECRET),
             NOTHING,
         ),
-        "accounts.log_out": Operation("Log out", NOTHING, NOTHING),
-        "accounts.change_password": Operation(
+        "account.log_out": Operation("Log out", NOTHING, NOTHING),
+        "account.change_password": Operation(
             "Change one's password, which ends all other sessions",
             _object(old=SECRET, new=SECRET),
             NOTHING,
         ),
-        "accounts.propose_totp_key": Operation(
+        "account.propose_totp_key": Operation(
             "Propose a key for an authenticator app", NOTHING, _object(key=SECRET, address=SECRET)
         ),
-        "accounts.turn_on_totp": Operation(
+        "account.turn_on_totp": Operation(
             "Turn codes of an app on, with the proposed key",
             _object(key=SECRET, code=TEXT, password=SECRET),
             _object(recovery_codes={"type": "array", "items": SECRET}),
         ),
-        "accounts.turn_off_totp": Operation(
+        "account.turn_off_totp": Operation(
             "Turn codes of an app off", _object(password=SECRET), NOTHING
         ),
-        "accounts.users": Operation(
+        "account.users": Operation(
             "All users",
             None,
             _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL)),
         ),
-        "accounts.add_user": Operation(
+        "account.add_user": Operation(
             "Add a user", _object(name=TEXT, role=ROLE, password=SECRET), NOTHING
         ),
-        "accounts.change_role": Operation(
+        "account.change_role": Operation(
             "Change a user's role, which ends the user's sessions", _object(role=ROLE), NOTHING
         ),
-        "accounts.remove_user": Operation("Remove a user", None, NOTHING),
-        "accounts.sessions": Operation(
+        "account.remove_user": Operation("Remove a user", None, NOTHING),
+        "account.sessions": Operation(
             "All sessions",
             None,
             _object(
@@ -156,8 +156,8 @@ def _operations() -> dict[str, Operation]:
                 )
             ),
         ),
-        "accounts.revoke": Operation("End a session", None, NOTHING),
-        "accounts.tokens": Operation(
+        "account.revoke": Operation("End a session", None, NOTHING),
+        "account.tokens": Operation(
             "All tokens of programs",
             None,
             _object(
@@ -171,12 +171,12 @@ def _operations() -> dict[str, Operation]:
                 )
             ),
         ),
-        "accounts.add_token": Operation(
+        "account.add_token": Operation(
             "Make a token, which is shown only now",
             _object(name=NEW_NAME, role=ROLE),
             _object(token=SECRET),
         ),
-        "accounts.remove_token": Operation("Remove a token", None, NOTHING),
+        "account.remove_token": Operation("Remove a token", None, NOTHING),
         "settings.all_settings": Operation("All settings, and their bounds", None, SETTINGS),
         "settings.log": Operation(
             "What the services wrote to the journal, the oldest first",

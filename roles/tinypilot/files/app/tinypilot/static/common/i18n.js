@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The words of the page in its language. English is in the code; for another language the web app puts
-// its catalogue, from the English text to the translation, into the page (see words.py).
+// its catalogue, from the English text to the translation, into the page (see i18n.py).
 
 export const language = globalThis.document?.documentElement.lang || 'en';
 const words = JSON.parse(globalThis.document?.getElementById('words')?.textContent || '{}');

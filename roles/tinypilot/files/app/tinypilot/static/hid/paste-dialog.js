@@ -4,7 +4,7 @@
 import { language, t } from '../common/i18n.js';
 
 const CHECK_AFTER_MS = 200;
-// As many as input/messages.py takes. The field itself has no bound: it would cut off the rest without a word.
+// As many as hid/messages.py takes. The field itself has no bound: it would cut off the rest without a word.
 const LONGEST_TEXT = 20000;
 const STORED = 'paste-layout';
 const WORDS = {

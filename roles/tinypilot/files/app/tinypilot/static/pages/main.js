@@ -39,7 +39,7 @@ const connection = new Connection(screen, {
 });
 
 const view = new View(byId('view'), connection);
-const controls = new Controls({ url: `wss://${location.host}/api/input`, stage: byId('stage'), screen: view });
+const controls = new Controls({ url: `wss://${location.host}/api/hid`, stage: byId('stage'), screen: view });
 const transportMenu = new TransportMenu(connection);
 connection.addEventListener('change', ({ detail }) => {
   statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
