@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The way of the picture: WebRTC where it can, MJPEG where it can't, and back by itself."""
+"""Video transport: WebRTC where it can, MJPEG where it can't, and back by itself."""
 
 import time
 from collections.abc import Callable
@@ -139,7 +139,7 @@ def test_the_path_can_be_pinned_and_the_browser_remembers_it(live: RemoteScreen,
     with device.without_udp():
         live.wait_for_state("waiting")
         assert live.path == "webrtc"
-        choose_path(live, "Whichever works, WebRTC first")
+        choose_path(live, "Automatic (WebRTC first)")
         wait_for_jpegs(live, "The picture comes as MJPEG")
 
 

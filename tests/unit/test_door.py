@@ -273,7 +273,7 @@ def test_the_play_sets_its_users_and_no_others(door, ada, visitor):
 @pytest.mark.usefixtures("any_cost")
 def test_a_user_of_the_play_is_changed_by_the_play(door, admin, visitor):
     door.set_users_of_play([entry("carol")])
-    assert "carol is set by the play" in str(refused(door.remove_user, "carol", admin))
+    assert "carol is a provisioned user" in str(refused(door.remove_user, "carol", admin))
 
 
 # --- Guessing ---

@@ -87,7 +87,7 @@ def turn_on_totp():
     except ValueError:
         key = b""
     if len(key) != len(totp.new_key()):
-        raise Refused(400, "The key is not one that this device proposed.")
+        raise Refused(400, "This device did not propose this key.")
     return {"recovery_codes": door().turn_on_totp(session(), key, code, password, visitor())}
 
 

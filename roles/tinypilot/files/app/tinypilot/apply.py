@@ -179,7 +179,7 @@ def answer(applier: Applier, services: Sequence[str], line: bytes) -> tuple[dict
             return {"log": _journal(services)}, ()
         changes = dict(request["set"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return {"error": "It is no request."}, ()
+        return {"error": "Malformed request."}, ()
     try:
         afterwards = applier.change(changes)
     except (Refused, Fallen) as error:

@@ -97,10 +97,10 @@ class Door:
         if user["totp_key"]:
             if not code:
                 throttle.give_back(self.store, tries)
-                raise Refused(401, "Enter the code that your app shows now.", code_needed=True)
+                raise Refused(401, "Enter the code from your authenticator app.", code_needed=True)
             if not self._use_code(user, code):
                 self._note_refused("wrong code", visitor, user)
-                raise Refused(401, "The code is wrong, or was used already.", code_needed=True)
+                raise Refused(401, "The code is wrong or was already used.", code_needed=True)
         throttle.give_back(self.store, tries)
         keys = self._let_in(name, visitor)
         audit.note("login", f"{name} logged in", user=name, network=visitor.network)
@@ -129,14 +129,14 @@ class Door:
             self._note_refused("wrong set-up code", visitor, None)
             raise Refused(
                 401,
-                "The set-up code is wrong or no longer valid. `sudo tinypilot setup-code` on the device makes another.",
+                "The set-up code is wrong or has expired. `sudo tinypilot setup-code` on the device prints a new one.",
             )
         throttle.give_back(self.store, tries)
         hashed = passwords.hash_password(password)
         with self.store.transaction() as database:
             # Of two who use it at once one comes too late.
             if not database.execute("DELETE FROM setup_code WHERE hash = ?", (given,)).rowcount:
-                raise Refused(401, "The set-up code was used just now.")
+                raise Refused(401, "The set-up code has just been used.")
             database.execute("DELETE FROM users WHERE name = ?", (name,))
             database.execute(
                 "INSERT INTO users (name, role, password) VALUES (?, 'admin', ?)", (name, hashed)
@@ -209,7 +209,7 @@ class Door:
             minutes = -(-error.retry_after // 60)
             raise Refused(
                 429,
-                "Too many wrong tries. Try again in {minutes} min.",
+                "Too many failed attempts. Try again in {minutes} min.",
                 minutes=minutes,
                 retry_after=error.retry_after,
             ) from error
@@ -283,7 +283,7 @@ class Door:
 
     def revoke(self, number: int, by: Session) -> None:
         if not self._do("DELETE FROM sessions WHERE number = ?", number):
-            raise Refused(404, "There is no such session: it has ended already.")
+            raise Refused(404, "There is no such session. It may have ended already.")
         audit.note("session_revoked", f"{by.user} ended session {number}", by=by.user)
 
     # --- Programs ---
@@ -310,7 +310,7 @@ class Door:
         if not NAME.fullmatch(name):
             raise Refused(
                 400,
-                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+                "A name has 1 to 32 characters: a-z, 0-9 and . _ @ -, and begins with a letter or a digit.",
             )
         self._check_role(role)
         token = f"kvm_{secrets.token_urlsafe(32)}"
@@ -324,7 +324,7 @@ class Door:
                 time.time(),
             )
         except sqlite3.IntegrityError:
-            raise Refused(409, "There is a token of this name already.") from None
+            raise Refused(409, "A token with this name already exists.") from None
         audit.note(
             "token_added", f"{by.user} made the token {name} as {role}", role=role, by=by.user
         )
@@ -353,7 +353,7 @@ class Door:
         hashed = passwords.hash_password(password)
         with self.store.transaction() as database:
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
-                raise Refused(409, "There is a user {name} already.", name=name)
+                raise Refused(409, "The user {name} already exists.", name=name)
             database.execute(
                 "INSERT INTO users (name, role, password) VALUES (?, ?, ?)", (name, role, hashed)
             )
@@ -403,7 +403,7 @@ class Door:
             if not NAME.fullmatch(user["name"]) or not passwords.is_hash(user["password"]):
                 raise Refused(
                     400,
-                    "A user of the play has no valid name, or a password that is no scrypt hash.",
+                    "A provisioned user has an invalid name, or a password that is not a scrypt hash.",
                 )
             self._check_role(user["role"])
         wanted = {user["name"]: (user["role"], user["password"]) for user in users}
@@ -436,7 +436,8 @@ class Door:
         step = totp.step_of(key, code.replace(" ", ""))
         if step is None:
             raise Refused(
-                400, "The code is wrong: is the key in the app, and are the clocks of both right?"
+                400,
+                "The code is wrong. Check that the app has this key, and that both clocks are right.",
             )
         codes = [f"{_random_code(5)}-{_random_code(5)}" for _ in range(RECOVERY_CODES)]
         with self.store.transaction() as database:
@@ -470,7 +471,7 @@ class Door:
         self._take(tries, visitor, user)
         if not self._matches(password, user["password"], tries):
             self._note_refused("wrong password", visitor, user)
-            raise Refused(403, "Your present password is wrong.")
+            raise Refused(403, "The current password is wrong.")
         throttle.give_back(self.store, tries)
         return user
 
@@ -487,7 +488,7 @@ class Door:
         if not NAME.fullmatch(name):
             raise Refused(
                 400,
-                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+                "A name has 1 to 32 characters: a-z, 0-9 and . _ @ -, and begins with a letter or a digit.",
             )
         passwords.check(password, name)
 
@@ -501,14 +502,14 @@ class Door:
         if user["from_play"]:
             raise Refused(
                 409,
-                "{name} is set by the play: change tinypilot_users and run it.",
+                "{name} is a provisioned user. Change tinypilot_users in the inventory and provision the device again.",
                 name=user["name"],
             )
 
     @staticmethod
     def _check_admin_is_left(database) -> None:
         if not database.execute("SELECT 1 FROM users WHERE role = 'admin'").fetchone():
-            raise Refused(409, "One admin must be left: make another one first.")
+            raise Refused(409, "This is the last admin. Create another admin first.")
 
     def _known(self, name: str):
         user = self._user(name)

@@ -40,10 +40,10 @@ class Setting:
             if type(value) is not int or not one <= value <= other:
                 raise Refused(
                     400,
-                    "{name} must be a whole number from {lowest} to {highest}.",
+                    "{name} must be a whole number from {minimum} to {maximum}.",
                     name=name,
-                    lowest=one,
-                    highest=other,
+                    minimum=one,
+                    maximum=other,
                 )
             return
         texts = value if isinstance(self.play, list) else [value]
@@ -126,11 +126,11 @@ class Settings:
             if name not in declared:
                 raise Refused(
                     400,
-                    "There is no such setting. There are: {names}.",
+                    "There is no such setting. The settings are: {names}.",
                     names=", ".join(declared),
                 )
             if declared[name].fixed:
-                raise Refused(400, "{name} is fixed by the operator's inventory.", name=name)
+                raise Refused(400, "{name} is fixed by provisioning.", name=name)
             if value is not None:
                 declared[name].check(name, value)
 
@@ -140,7 +140,7 @@ class Settings:
         return {
             name: {
                 "value": setting.shown(in_force[name]),
-                "play": setting.shown(setting.play),
+                "default": setting.shown(setting.play),
                 "is_set": name in chosen,
                 "fixed": setting.fixed,
                 "secret": setting.secret,
