@@ -7,11 +7,9 @@ import os
 import pwd
 import shlex
 import shutil
-import stat
 import tempfile
-from contextlib import suppress
 
-from ansible.module_utils.basic import AnsibleModule
+from ..module_utils.files import QuietModule, is_owned, own, write
 
 DOCUMENTATION = r"""
 module: write_files
@@ -68,26 +66,14 @@ class Writer:
                 ids.append(None)
         return ids
 
-    def is_owned(self, path, ids, mode):
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return False
-        return [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)] == [*ids, mode]
-
-    def own(self, path, ids, mode):
-        os.chown(path, *ids, follow_symlinks=False)
-        # After chown, which clears setgid.
-        os.chmod(path, mode)
-
     def folder(self, entry):
         path, mode, ids = entry["path"], int(entry.get("mode", "0755"), 8), self.ids(entry)
-        if os.path.isdir(path) and self.is_owned(path, ids, mode):
+        if os.path.isdir(path) and is_owned(path, *ids, mode):
             return
         self.written.append(path)
         if not self.module.check_mode:
             os.makedirs(path, exist_ok=True)
-            self.own(path, ids, mode)
+            own(path, *ids, mode)
 
     def file(self, entry):
         path, mode, ids = entry["dest"], int(entry.get("mode", "0644"), 8), self.ids(entry)
@@ -97,7 +83,7 @@ class Writer:
                 before = file.read()
         except OSError:
             before = None
-        if before == content and self.is_owned(path, ids, mode):
+        if before == content and is_owned(path, *ids, mode):
             return
         self.written.append(path)
         if not entry.get("secret"):
@@ -119,14 +105,7 @@ class Writer:
                 file.write(content)
             if entry.get("validate"):
                 self.validate(entry["validate"], copy, path)
-            new = f"{path}.new"
-            with suppress(FileNotFoundError):
-                os.unlink(new)
-            # Nobody else may open it before owner and mode are right: it may hold a secret.
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                self.own(new, ids, mode)
-                file.write(content)
-            os.replace(new, path)
+            write(path, content, *ids, mode)
         finally:
             shutil.rmtree(folder)
 
@@ -138,13 +117,6 @@ class Writer:
             self.module.fail_json(
                 msg=f"{path} is not written, because its own program refuses it: {(err or out).strip()}"
             )
-
-
-class QuietModule(AnsibleModule):
-    """Ansible notes each module's parameters in the device's journal; contents may be secret, and are long."""
-
-    def _log_invocation(self):
-        pass
 
 
 def main():

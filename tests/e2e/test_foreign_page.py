@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from .device import Device
-from .patience import wait_until
-from .people import Client, log_in
-from .remote_screen import RemoteScreen
+from tests.support.clients import Client, log_in
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import wait_until
+
 from .test_front_door import SOCKETS
 
 # The device made its certificate itself.

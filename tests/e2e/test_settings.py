@@ -16,9 +16,10 @@ from statistics import median
 
 import pytest
 
-from .device import SERVICES, Device
-from .patience import wait_until
-from .remote_screen import RemoteScreen
+from tests.support.device import SERVICES, Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import wait_until
+
 from .test_door import Client
 
 ROOT = Path(__file__).parents[2]

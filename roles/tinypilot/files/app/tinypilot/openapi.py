@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask, current_app
 
-from tinypilot.door import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
-from tinypilot.settings_api import POWER_ACTIONS, settings
+from tinypilot.auth.auth import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
+from tinypilot.routes.settings import POWER_ACTIONS, settings
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
@@ -85,7 +85,7 @@ class Operation(NamedTuple):
 
 def _operations() -> dict[str, Operation]:
     """By endpoint."""
-    described = settings().described()
+    described = settings().as_dict()
     new_settings = {
         "type": "object",
         "properties": {name: _or_null(facts["schema"]) for name, facts in described.items()},
@@ -93,57 +93,57 @@ def _operations() -> dict[str, Operation]:
         "minProperties": 1,
     }
     return {
-        "api.health": Operation(
+        "health.health": Operation(
             "Whether the web app answers", None, _object(status=TEXT, since=TIME)
         ),
-        "api.ice_servers": Operation(
+        "health.ice_servers": Operation(
             "STUN and TURN servers, as RTCPeerConnection takes them; credentials may end in an hour",
             None,
             _object(ice_servers={"type": "array", "items": ICE_SERVER}),
         ),
         "openapi.document": Operation("This document", None, {"type": "object"}),
-        "accounts.auth": Operation("Whether a session or token is valid", None, None),
-        "accounts.who_am_i": Operation("Who is logged in", None, WHO),
-        "accounts.log_in": Operation(
+        "account.check_session": Operation("Whether a session or token is valid", None, None),
+        "account.who_am_i": Operation("Who is logged in", None, WHO),
+        "account.log_in": Operation(
             "Log in; code is from the authenticator app, or empty",
             _object(name=TEXT, password=SECRET, code=TEXT),
             NOTHING,
         ),
-        "accounts.set_up": Operation(
+        "account.set_up": Operation(
             "Create an admin with the device's one-time set-up code",
             _object(code=SECRET, name=NEW_NAME, password=SECRET),
             NOTHING,
         ),
-        "accounts.log_out": Operation("Log out", NOTHING, NOTHING),
-        "accounts.change_password": Operation(
+        "account.log_out": Operation("Log out", NOTHING, NOTHING),
+        "account.change_password": Operation(
             "Change the own password, which ends all other sessions of the user",
             _object(old=SECRET, new=SECRET),
             NOTHING,
         ),
-        "accounts.propose_totp_key": Operation(
+        "account.propose_totp_key": Operation(
             "Propose a key for an authenticator app", NOTHING, _object(key=SECRET, address=SECRET)
         ),
-        "accounts.turn_on_totp": Operation(
+        "account.turn_on_totp": Operation(
             "Turn two-factor authentication on, with the proposed key",
             _object(key=SECRET, code=TEXT, password=SECRET),
             _object(recovery_codes={"type": "array", "items": SECRET}),
         ),
-        "accounts.turn_off_totp": Operation(
+        "account.turn_off_totp": Operation(
             "Turn two-factor authentication off", _object(password=SECRET), NOTHING
         ),
-        "accounts.users": Operation(
+        "account.users": Operation(
             "All users",
             None,
-            _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL)),
+            _object(users=_list(name=TEXT, role=ROLE, is_provisioned=BOOL, has_totp=BOOL)),
         ),
-        "accounts.add_user": Operation(
+        "account.add_user": Operation(
             "Add a user", _object(name=TEXT, role=ROLE, password=SECRET), NOTHING
         ),
-        "accounts.change_role": Operation(
+        "account.change_role": Operation(
             "Change a user's role, which ends the user's sessions", _object(role=ROLE), NOTHING
         ),
-        "accounts.remove_user": Operation("Remove a user", None, NOTHING),
-        "accounts.sessions": Operation(
+        "account.remove_user": Operation("Remove a user", None, NOTHING),
+        "account.sessions": Operation(
             "All sessions",
             None,
             _object(
@@ -159,8 +159,8 @@ def _operations() -> dict[str, Operation]:
                 )
             ),
         ),
-        "accounts.revoke": Operation("End a session", None, NOTHING),
-        "accounts.tokens": Operation(
+        "account.revoke": Operation("End a session", None, NOTHING),
+        "account.tokens": Operation(
             "All API tokens",
             None,
             _object(
@@ -174,12 +174,12 @@ def _operations() -> dict[str, Operation]:
                 )
             ),
         ),
-        "accounts.add_token": Operation(
+        "account.add_token": Operation(
             "Create an API token, which is answered only now",
             _object(name=NEW_NAME, role=ROLE),
             _object(token=SECRET),
         ),
-        "accounts.remove_token": Operation("Remove an API token", None, NOTHING),
+        "account.remove_token": Operation("Remove an API token", None, NOTHING),
         "settings.all_settings": Operation(
             "All settings and the values that they may have", None, SETTINGS
         ),
