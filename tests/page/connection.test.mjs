@@ -1,258 +1,108 @@
 // SPDX-License-Identifier: MIT
-// The remote screen's connection, over a session that is not there.
+// When the page asks at the device, and whether it claims its session.
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
+import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { Connection } = await import(new URL('connection.js', BASE));
+const { prepareJanus } = await import(new URL('janus-session.js', BASE));
 
-// Of the JPEGs: never opens.
-globalThis.WebSocket = class extends EventTarget {
-  static OPEN = 1;
-  readyState = 0;
-  close() {}
-};
 // Which node has only in newer versions.
+globalThis.WebSocket ??= { OPEN: 1 };
 globalThis.navigator ??= { onLine: true };
 
-// A video whose frames are as old, and fresh or not, as a test says.
 class FakeScreen extends EventTarget {
-  fresh = false;
-  frameAgeMs = Infinity;
-  keyFrameDistanceMs = 0;
-  framesPerSecond = 30;
-  hadPicture = false;
-  isBlocked = false;
-  isFresh = () => this.fresh;
+  isFresh = () => false;
+  mayResume = () => false;
   keepLastPicture() {}
-  countDecoded() {}
-  show() {}
 }
 
-class FakeSession extends EventTarget {
-  static made = [];
-  did = [];
-  isAttached = false;
-  peerConnection = { connectionState: 'connected' };
-
-  constructor() {
-    super();
-    FakeSession.made.push(this);
-  }
-
-  open() {
-    this.did.push('open');
-  }
-
-  claim() {
-    this.did.push('claim');
-  }
-
-  watch() {
-    this.did.push('watch');
-  }
-
-  ping() {
-    this.did.push('ping');
-  }
-
-  leave() {
-    this.did.push('leave');
-  }
-
-  abandon() {
-    this.did.push('abandon');
-  }
-
-  emit(type, detail = {}) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
+class FakeSocket extends EventTarget {
+  readyState = 1;
+  close() {}
 }
 
-const OPTIONS = {
-  sessionOptions: {},
-  gatewayUrl: '/api/gateway',
-  sourceUrl: '/api/source',
-  iceServersUrl: '/api/ice-servers',
-  mjpegUrl: 'wss://kvm/api/jpegs',
-  mjpegCanvas: {},
-  newSession: () => new FakeSession(),
-};
-
-let now = 0;
-let asked = [];
-let answer = null;
-
-beforeEach(() => {
-  now = 100; // since the page was opened
-  asked = [];
-  answer = () => Promise.resolve({ ok: true, status: 200, json: async () => ({ ice_servers: [] }) });
-  FakeSession.made = [];
-  mock.timers.enable();
-  mock.method(performance, 'now', () => now);
-  mock.method(AbortSignal, 'timeout', () => undefined);
-  mock.method(globalThis, 'fetch', (url) => {
-    asked.push(url);
-    return answer(url);
-  });
-});
-
-afterEach(() => {
-  mock.timers.reset();
-  mock.restoreAll();
-});
-
-// Promises come to rest, which needs some rounds.
-const settle = async () => {
-  for (let round = 0; round < 20; round += 1) await Promise.resolve();
-};
-
-const pass = async (ms) => {
-  for (let passed = 0; passed < ms; passed += 50) {
-    now += 50;
-    mock.timers.tick(50);
-    await settle();
+// As much of janus.js as a connection uses; it writes down what it is asked for.
+class FakeJanus {
+  static init({ dependencies }) {
+    FakeJanus.dependencies = dependencies;
   }
-};
 
-async function linked(t, facts = {}) {
-  const screen = Object.assign(new FakeScreen(), { fresh: true, frameAgeMs: 10 }, facts);
-  const connection = new Connection(screen, OPTIONS);
-  t.after(() => connection.stop());
-  connection.start();
-  await settle();
-  const [session] = FakeSession.made;
-  session.isAttached = true;
-  session.emit('ready');
-  await pass(2000);
-  return { connection, screen, session };
+  constructor({ success }) {
+    FakeJanus.asked.push('new session');
+    this.#openSocket();
+    queueMicrotask(success);
+  }
+
+  attach({ success }) {
+    success({ send() {}, hangup() {}, webrtcStuff: { pc: null } });
+  }
+
+  reconnect({ success }) {
+    FakeJanus.asked.push('claim');
+    this.#openSocket();
+    queueMicrotask(success);
+  }
+
+  destroy() {}
+
+  #openSocket() {
+    FakeJanus.socket = FakeJanus.dependencies.newWebSocket('wss://kvm.example/janus/ws', 'janus-protocol');
+  }
 }
 
 test('a new page asks at once, however fast it was loaded', (t) => {
-  answer = () => new Promise(() => {});
-  const connection = new Connection(new FakeScreen(), OPTIONS);
+  t.mock.method(performance, 'now', () => 100); // since the page was opened
+  t.mock.method(AbortSignal, 'timeout', () => undefined);
+  const asked = [];
+  t.mock.method(globalThis, 'fetch', (url) => {
+    asked.push(url);
+    return new Promise(() => {});
+  });
+  const connection = new Connection(new FakeScreen(), {
+    sessionOptions: {},
+    gatewayUrl: '/api/gateway',
+    sourceUrl: '/api/source',
+    iceServersUrl: '/api/ice-servers',
+    mjpegUrl: 'wss://kvm/api/jpegs',
+    mjpegCanvas: {},
+  });
   t.after(() => connection.stop());
   connection.start();
   assert.deepEqual(asked, ['/api/gateway', '/api/ice-servers']);
 });
 
-group('a WebSocket that is lost', () => {
-  for (const [what, facts, claims] of [
-    ['frames come', {}, true],
-    ['no frame was decoded for a second, as after a lost packet', { fresh: false, frameAgeMs: 1100 }, true],
-    ['the last frame is older than any distance of key frames', { fresh: false, frameAgeMs: 3100 }, false],
-    ['key frames are far apart', { fresh: false, frameAgeMs: 5900, keyFrameDistanceMs: 3000 }, true],
-    ['key frames are far apart, and not so far', { fresh: false, frameAgeMs: 6100, keyFrameDistanceMs: 3000 }, false],
-    ['there never was a frame', { fresh: false, frameAgeMs: Infinity }, false],
-  ]) {
-    test(`costs ${claims ? 'no' : 'the'} session when ${what}`, async (t) => {
-      const { screen, session } = await linked(t);
-      Object.assign(screen, facts);
-      session.emit('lost');
-      await settle();
-      assert.equal(session.did.includes('claim'), claims);
-      assert.equal(session.did.includes('abandon'), !claims);
-      assert.equal(FakeSession.made.length, claims ? 1 : 2);
+for (const { picture, mayResume, asked } of [
+  { picture: 'may come back with the next key frame', mayResume: true, asked: ['new session', 'claim'] },
+  { picture: 'is gone', mayResume: false, asked: ['new session', 'new session'] },
+]) {
+  test(`a WebSocket is lost while the picture ${picture}`, async (t) => {
+    globalThis.WebSocket = Object.assign(FakeSocket, { OPEN: 1, CLOSED: 3 });
+    t.mock.method(globalThis, 'fetch', async () => ({ ok: true, json: async () => ({ ice_servers: [] }) }));
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    // A link that held for long is made anew without a pause.
+    let now = 0;
+    t.mock.method(performance, 'now', () => now);
+    FakeJanus.asked = [];
+    prepareJanus({ Janus: FakeJanus, adapter: {} });
+    const screen = new FakeScreen();
+    screen.mayResume = () => mayResume;
+    const connection = new Connection(screen, {
+      sessionOptions: { Janus: FakeJanus, url: 'wss://kvm.example/janus/ws' },
+      gatewayUrl: '/api/gateway',
+      sourceUrl: '/api/source',
+      iceServersUrl: '/api/ice-servers',
+      mjpegUrl: 'wss://kvm/api/jpegs',
+      mjpegCanvas: {},
     });
-  }
-
-  test('is followed by a new session when the claim is refused', async (t) => {
-    const { session } = await linked(t);
-    session.emit('lost');
-    await settle();
-    session.emit('refused', { reason: 'no such session' });
-    await settle();
-    assert.deepEqual(session.did, ['open', 'claim', 'abandon']);
-    assert.deepEqual(FakeSession.made[1].did, ['open']);
-  });
-
-  test('is not tried anew before the gateway answers', async (t) => {
-    const { session } = await linked(t);
-    answer = () => Promise.reject(new TypeError('no network'));
-    session.emit('lost');
-    await pass(3000);
-    assert.deepEqual(session.did, ['open']);
-    const asks = asked.length;
-    answer = () => Promise.resolve({ ok: true, status: 200, json: async () => ({}) });
-    await pass(1300);
-    assert.ok(asked.length > asks);
-    assert.ok(session.did.includes('claim'));
-  });
-
-  test('so soon after the last one is given a pause', async (t) => {
-    const connection = new Connection(Object.assign(new FakeScreen(), { fresh: true, frameAgeMs: 0 }), OPTIONS);
     t.after(() => connection.stop());
     connection.start();
-    await settle();
-    const [session] = FakeSession.made;
-    session.isAttached = true;
-    session.emit('ready');
-    await settle();
-    session.emit('lost');
-    await settle();
-    assert.deepEqual(session.did, ['open']);
-    await pass(250);
-    assert.deepEqual(session.did, ['open', 'claim']);
+    for (let turn = 0; turn < 20; turn += 1) await setImmediate();
+    assert.deepEqual(FakeJanus.asked, ['new session']);
+    now = 60000;
+    FakeJanus.socket.close();
+    for (let turn = 0; turn < 20; turn += 1) await setImmediate();
+    assert.deepEqual(FakeJanus.asked, asked);
   });
-});
-
-group('frames that stop while the WebSocket holds', () => {
-  test('are asked for again, and then by a new session', async (t) => {
-    const { screen, session } = await linked(t);
-    screen.fresh = false;
-    await pass(4400);
-    assert.deepEqual(session.did.filter((each) => each !== 'ping'), ['open', 'watch']);
-    // What the plugin remembers.
-    screen.fresh = true;
-    await pass(1500);
-    screen.fresh = false;
-    await pass(4400);
-    assert.equal(session.did.at(-1), 'abandon');
-    assert.equal(session.did.filter((each) => each === 'watch').length, 1);
-    assert.equal(FakeSession.made.length, 2);
-  });
-
-  test('make the WebSocket prove itself', async (t) => {
-    const { screen, session } = await linked(t);
-    assert.ok(!session.did.includes('ping'));
-    screen.fresh = false;
-    await pass(200);
-    assert.ok(session.did.includes('ping'));
-  });
-});
-
-group('a page that is left', () => {
-  test('tells Janus, and asks for nothing more', async (t) => {
-    const { connection, session } = await linked(t);
-    connection.stop();
-    assert.equal(session.did.at(-1), 'leave');
-    const asks = asked.length;
-    await pass(10000);
-    assert.equal(asked.length, asks);
-    assert.equal(FakeSession.made.length, 1);
-  });
-});
-
-test('a page without a session is told so', async (t) => {
-  answer = () => Promise.resolve({ ok: false, status: 401 });
-  const connection = new Connection(new FakeScreen(), OPTIONS);
-  t.after(() => connection.stop());
-  let told = 0;
-  connection.addEventListener('lockedout', () => (told += 1));
-  connection.start();
-  await settle();
-  assert.equal(told, 1);
-  assert.equal(FakeSession.made.length, 0);
-});
-
-test('a pin to MJPEG ends the session, and WebRTC needs a new one', async (t) => {
-  const { connection, session } = await linked(t);
-  connection.pin = 'mjpeg';
-  assert.equal(session.did.at(-1), 'leave');
-  assert.equal(connection.transport, 'mjpeg');
-  await settle();
-  assert.equal(FakeSession.made.length, 1);
-  connection.pin = 'webrtc';
-  await pass(1000);
-  assert.equal(FakeSession.made.length, 2);
-});
+}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Keeps the remote screen connected for as long as the page is open. It watches the WebSocket and
 // the frames, never ICE, and has three answers to a loss:
-//   the WebSocket went, a frame came lately  claim the session on a new one: the picture never stops
-//   the WebSocket went, frames stopped       a new session, at once
-//   the WebSocket holds, frames stopped      see recovery.js
+//   the WebSocket went, frames still come,  claim the session on a new one: the picture never stops
+//     or may with the next key frame
+//   the WebSocket went, frames stopped      a new session, at once
+//   the WebSocket holds, frames stopped     see recovery.js
 // While WebRTC brings nothing the picture comes as JPEGs (transport.js), and WebRTC is tried on.
 // Before a WebSocket is opened the gateway is asked by HTTP whether it is there: browsers slow
 // down pages whose WebSockets fail again and again, and a rebooting device makes them fail for long.
@@ -26,8 +27,6 @@ const FRAMES_WITHOUT_CAPTURE = { run: 1500 };
 const SHORT_LINK_MS = 1000;
 const NEW_PICTURE_MS = 3000;
 const SLOW_RATE = 2;
-// One lost packet stops the frames until the next key frame: that is no reason to give up a session.
-const CLAIM_PATIENCE = { leastMs: 3000, keyFrameDistances: 2 };
 
 export class Connection extends EventTarget {
   #options;
@@ -54,7 +53,7 @@ export class Connection extends EventTarget {
   #due = { source: 0, frames: 0 };
 
   // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl,
-  // iceServersUrl, mjpegUrl, mjpegCanvas; newSession for tests
+  // iceServersUrl, mjpegUrl, mjpegCanvas
   constructor(screen, options) {
     super();
     this.#screen = screen;
@@ -169,7 +168,7 @@ export class Connection extends EventTarget {
   // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
   async #tryOnce() {
     if (!this.#running || !this.#usesWebRtc) return;
-    if (this.#session?.isAttached && this.#isClaimable) {
+    if (this.#session?.isAttached && this.#screen.mayResume()) {
       if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
     }
     if (!this.#running || !this.#usesWebRtc) return;
@@ -177,11 +176,6 @@ export class Connection extends EventTarget {
     this.#session = this.#newSession();
     if (await this.#outcome(this.#session, () => this.#session.open())) this.#link();
     else if (this.#running) this.#dropSession();
-  }
-
-  get #isClaimable() {
-    const { leastMs, keyFrameDistances } = CLAIM_PATIENCE;
-    return this.#screen.frameAgeMs < Math.max(leastMs, keyFrameDistances * this.#screen.keyFrameDistanceMs);
   }
 
   #outcome(session, action) {
@@ -202,8 +196,7 @@ export class Connection extends EventTarget {
   }
 
   #newSession() {
-    const { sessionOptions, newSession = (options) => new JanusSession(options) } = this.#options;
-    const session = newSession({ ...sessionOptions, iceServers: this.#iceServers.known });
+    const session = new JanusSession({ ...this.#options.sessionOptions, iceServers: this.#iceServers.known });
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
     session.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
     session.addEventListener('problem', (event) => {

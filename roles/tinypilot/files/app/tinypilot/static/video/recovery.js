@@ -5,28 +5,23 @@
 const FIRST_PATIENCE_MS = 4000;
 // A way that is open again is to be found within 15 s.
 const MAX_PATIENCE_MS = 8000;
-// The plugin answers each `watch` with the frames that it remembers, also from an encoder that hangs. Frames that
-// come for longer than those are shown are new ones.
-const PROOF_MS = 4000;
+// A picture that ends sooner healed nothing. After each `watch` the plugin plays what it remembers, also where the
+// encoder hangs: that is fresh for a moment.
+const STEADY_MS = 5000;
 
 export const Remedy = Object.freeze({ NONE: null, WATCH: 'watch', REBUILD: 'rebuild' });
 
 export class Recovery {
   #since = null;
-  #tried = 0;
   #freshSince = null;
-  #watching = false; // the last remedy was WATCH, and no picture has followed
+  #tried = 0;
 
   // facts: fresh, expecting (a picture should come: the plugin offered one, or was asked and is
   // silent, and the source is not known to be offline), mediaUp (the peer connection is connected)
   next(now, { fresh, expecting, mediaUp }) {
     this.#freshSince = fresh ? (this.#freshSince ?? now) : null;
-    if (fresh && now - this.#freshSince >= PROOF_MS) {
-      this.#tried = 0;
-      this.#watching = false;
-    }
-    // A source that comes and goes must not put off for ever the new session that follows a watch in vain.
-    if (fresh || !(expecting || this.#watching)) {
+    if (fresh && now - this.#freshSince >= STEADY_MS) this.#tried = 0;
+    if (fresh || !expecting) {
       this.#since = null;
       return Remedy.NONE;
     }
@@ -35,7 +30,6 @@ export class Recovery {
     if (now - this.#since < patience) return Remedy.NONE;
     this.#since = now;
     this.#tried += 1;
-    this.#watching = this.#tried === 1 && mediaUp;
-    return this.#watching ? Remedy.WATCH : Remedy.REBUILD;
+    return this.#tried === 1 && mediaUp ? Remedy.WATCH : Remedy.REBUILD;
   }
 }

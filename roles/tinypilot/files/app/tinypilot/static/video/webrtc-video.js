@@ -8,8 +8,7 @@ export class WebRtcVideo extends EventTarget {
   #video;
   #lastPicture;
   #frames = new FrameWatch();
-  #decoded = { total: 0, at: 0 };
-  #keyFrameDistanceMs = 0;
+  #decoded = { total: 0, keyFrames: 0, at: 0 };
   #rate = 0;
   #hadPicture = false;
   #blocked = false;
@@ -61,21 +60,15 @@ export class WebRtcVideo extends EventTarget {
     return this.#frames.isFresh(performance.now(), demands);
   }
 
-  // Since the newest frame. Infinity before the first one.
-  get frameAgeMs() {
-    return this.#frames.age(performance.now());
-  }
-
-  // Measured; 0 while it is not known. After a lost packet no frame can be decoded for as long.
-  get keyFrameDistanceMs() {
-    return this.#keyFrameDistanceMs;
+  // Whether the connection may be well all the same while no frame comes.
+  mayResume() {
+    return this.#frames.mayResume(performance.now());
   }
 
   show(track) {
     this.keepLastPicture();
     this.#frames.reset();
-    this.#keyFrameDistanceMs = 0;
-    this.#decoded = { total: 0, at: 0 };
+    this.#decoded = { total: 0, keyFrames: 0, at: 0 };
     this.#rate = 0;
     this.#presented = null;
     this.#video.srcObject = new MediaStream([track]);
@@ -111,12 +104,11 @@ export class WebRtcVideo extends EventTarget {
       if (this.#decoded.at > 0 && frames >= 0) {
         const span = now - this.#decoded.at;
         this.#rate = (frames * 1000) / span;
-        if (frames > 0 && stats.keyFramesDecoded > 0) {
-          this.#keyFrameDistanceMs = (stats.framesDecoded / stats.keyFramesDecoded) * (span / frames);
-        }
         if (document.hidden || !('requestVideoFrameCallback' in this.#video)) this.#noteFrames(now, frames, span);
       }
-      this.#decoded = { total: stats.framesDecoded ?? 0, at: now };
+      const keyFrames = stats.keyFramesDecoded ?? 0;
+      this.#frames.noteKeyFrames(now, keyFrames - this.#decoded.keyFrames);
+      this.#decoded = { total: stats.framesDecoded ?? 0, keyFrames, at: now };
     }
   }
 
