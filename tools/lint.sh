@@ -15,6 +15,8 @@ ansible-lint -q --nocolor
 say ruff "Python"
 ruff check --quiet .
 ruff format --check --quiet .
+say biome "JavaScript and CSS"
+biome ci --colors=off --error-on-warnings --log-level=error >/dev/null
 say shellcheck "shell"
 files '*.sh' .ci/run | xargs shellcheck
 say clang-format "C"

@@ -52,14 +52,20 @@ test('a key that the computer would not know is left to the browser', (t) => {
   ]);
 });
 
-for (const [platform, presses] of [['MacIntel', 2], ['Win32', 1]]) {
+for (const [platform, presses] of [
+  ['MacIntel', 2],
+  ['Win32', 1],
+]) {
   test(`Caps Lock that is switched on and off is pressed as often as it must on ${platform}`, (t) => {
     const { happen, said, socket } = makePage(t, { platform });
     happen('keydown', { code: 'CapsLock' });
     assert.equal(socket.held, platform === 'Win32');
     happen('keyup', { code: 'CapsLock' });
     const all = Array(presses).fill([true, false]).flat();
-    assert.deepEqual(said.map(({ down }) => down), all);
+    assert.deepEqual(
+      said.map(({ down }) => down),
+      all,
+    );
   });
 }
 
@@ -84,7 +90,12 @@ test('buttons that are pressed together come and go one by one', (t) => {
   happen('pointerup', { ...at, buttons: 0 });
   assert.equal(socket.held, false);
   happen('pointermove', { ...at, buttons: 1 });
-  assert.deepEqual(clicksIn(said), [[0, true], [1, true], [0, false], [1, false]]);
+  assert.deepEqual(clicksIn(said), [
+    [0, true],
+    [1, true],
+    [0, false],
+    [1, false],
+  ]);
 });
 
 test('a button that was let go with the focus is pressed again by a press alone', (t) => {
@@ -94,7 +105,10 @@ test('a button that was let go with the focus is pressed again by a press alone'
   happen('pointermove', { ...at, buttons: 1 });
   happen('pointerup', { ...at, buttons: 0 });
   happen('pointerdown', { ...at, buttons: 1 });
-  assert.deepEqual(clicksIn(said), [[0, true], [0, true]]);
+  assert.deepEqual(clicksIn(said), [
+    [0, true],
+    [0, true],
+  ]);
 });
 
 test('the click that asks for the controls is none on the computer', (t) => {

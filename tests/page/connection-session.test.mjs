@@ -186,7 +186,10 @@ group('frames that stop while the WebSocket holds', () => {
     const { screen, session } = await linked(t);
     screen.fresh = false;
     await pass(4400);
-    assert.deepEqual(session.did.filter((each) => each !== 'ping'), ['open', 'watch']);
+    assert.deepEqual(
+      session.did.filter((each) => each !== 'ping'),
+      ['open', 'watch'],
+    );
     // What the plugin remembers comes for a moment.
     screen.fresh = true;
     await pass(1500);

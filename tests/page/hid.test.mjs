@@ -91,13 +91,23 @@ test('the chord gives the keyboard back while Caps Lock of a Mac is on, and not 
 
 test('bars at the sides or above and below belong to nothing', () => {
   assert.deepEqual(pictureIn({ left: 10, top: 20, width: 2000, height: 720 }, 1280, 720), {
-    left: 370, top: 20, scale: 1, width: 1280, height: 720,
+    left: 370,
+    top: 20,
+    scale: 1,
+    width: 1280,
+    height: 720,
   });
   assert.equal(pictureIn({ left: 0, top: 0, width: 640, height: 1000 }, 1280, 720).top, 320);
 });
 
 test('each pixel of the picture is met, at any zoom and resolution', () => {
-  for (const [width, height] of [[640, 480], [1024, 768], [1280, 720], [1920, 1080], [3840, 2160]]) {
+  for (const [width, height] of [
+    [640, 480],
+    [1024, 768],
+    [1280, 720],
+    [1920, 1080],
+    [3840, 2160],
+  ]) {
     for (const scale of [0.33, 0.5, 1, 1.25, 2.5]) {
       const box = { left: 7.5, top: 31.25, width: width * scale + 100, height: height * scale };
       for (const pixel of [0, 1, Math.floor(width / 3), width - 2, width - 1]) {
@@ -111,7 +121,10 @@ test('each pixel of the picture is met, at any zoom and resolution', () => {
 
 test('places outside are those at the edge, and stay in range', () => {
   const box = { left: 0, top: 0, width: 1280, height: 720 };
-  for (const point of [{ x: -50, y: -1 }, { x: 5000, y: 9000 }]) {
+  for (const point of [
+    { x: -50, y: -1 },
+    { x: 5000, y: 9000 },
+  ]) {
     const { x, y } = positionOf(point, box, 1280, 720);
     assert.ok(x >= 0 && x <= 32767 && y >= 0 && y <= 32767);
   }
@@ -223,7 +236,10 @@ test('who has the controls is said in words', () => {
   const state = { owner: 1, idle: false, usb: 'connected', people };
   assert.equal(describeControls(null, 1).control, 'offline');
   assert.equal(describeControls(state, 1).control, 'mine');
-  assert.deepEqual(describeControls(state, 1).asking.map(({ name }) => name), ['bob']);
+  assert.deepEqual(
+    describeControls(state, 1).asking.map(({ name }) => name),
+    ['bob'],
+  );
   assert.equal(describeControls(state, 2).control, 'theirs');
   assert.equal(describeControls(state, 2).text, 'You asked ann for the controls');
   assert.deepEqual(describeControls(state, 2).asking, []);

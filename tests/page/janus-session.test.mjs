@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One session with a Janus that is not there: what both plugins, this project's and uStreamer's own, make of a request.
 import assert from 'node:assert/strict';
-import { beforeEach, afterEach, describe as group, mock, test } from 'node:test';
+import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { JanusSession } = await import(new URL('janus-session.js', BASE));
@@ -101,7 +101,10 @@ group('a plugin that has no picture yet (503)', () => {
     onmessage(STARTED, OFFER);
     assert.deepEqual(handle.requests, ['watch', 'stop']);
     assert.equal(janus.destroyed, 1);
-    assert.deepEqual(said.map(([name]) => name), ['problem', 'ended']);
+    assert.deepEqual(
+      said.map(([name]) => name),
+      ['problem', 'ended'],
+    );
   });
 });
 
@@ -116,9 +119,10 @@ group("uStreamer's own plugin", () => {
     mock.timers.tick(60000);
     assert.deepEqual(handle.requests, ['watch', 'start']);
     assert.equal(handle.sent[1].jsep, ANSWER);
-    assert.deepEqual(handle.answered.map(({ jsep, tracks }) => ({ jsep, tracks })), [
-      { jsep: OFFER, tracks: [{ type: 'video', capture: false, recv: true }] },
-    ]);
+    assert.deepEqual(
+      handle.answered.map(({ jsep, tracks }) => ({ jsep, tracks })),
+      [{ jsep: OFFER, tracks: [{ type: 'video', capture: false, recv: true }] }],
+    );
     assert.equal(handle.receivers[0].jitterBufferTarget, 0);
     assert.deepEqual(said, [['answered', {}]]);
   });
@@ -138,7 +142,11 @@ group("uStreamer's own plugin", () => {
     onremotetrack(track, 'v', true); // janus.js tells each track twice: created, unmuted
     assert.deepEqual(handle.requests, ['watch', 'start', 'watch', 'start']);
     assert.equal(janus.attached.length, 1);
-    assert.deepEqual(said, [['answered', {}], ['answered', {}], ['track', { track }]]);
+    assert.deepEqual(said, [
+      ['answered', {}],
+      ['answered', {}],
+      ['track', { track }],
+    ]);
   });
 
   for (const [version, message] of [
@@ -180,5 +188,9 @@ test('a track is told again after Janus hung up', () => {
   onremotetrack(track, 'v', true);
   oncleanup();
   onremotetrack(track, 'v', true);
-  assert.deepEqual(said, [['track', { track }], ['hungup', {}], ['track', { track }]]);
+  assert.deepEqual(said, [
+    ['track', { track }],
+    ['hungup', {}],
+    ['track', { track }],
+  ]);
 });

@@ -93,10 +93,7 @@ group('the signal, from the capture service', () => {
   }
 
   test('is unknown when nobody answers, or not with JSON', async () => {
-    const fails = [
-      () => Promise.reject(new TypeError('no network')),
-      () => Promise.resolve(new Response('<html>')),
-    ];
+    const fails = [() => Promise.reject(new TypeError('no network')), () => Promise.resolve(new Response('<html>'))];
     for (const fetch of fails) assert.equal(await askSource('/', { fetch }), Source.UNKNOWN);
   });
 
@@ -263,7 +260,10 @@ group('recovery while signalling is up', () => {
 
   test('does nothing while frames come, or none can be expected', () => {
     const recovery = new Recovery();
-    for (const facts of [{ ...missing, fresh: true }, { ...missing, expecting: false }]) {
+    for (const facts of [
+      { ...missing, fresh: true },
+      { ...missing, expecting: false },
+    ]) {
       assert.equal(recovery.next(0, facts), Remedy.NONE);
       assert.equal(recovery.next(60000, facts), Remedy.NONE);
     }
@@ -311,7 +311,10 @@ group('recovery while signalling is up', () => {
       if (remedy) seen.push([now, remedy]);
     }
     // Once: without a signal no new session helps.
-    assert.deepEqual(seen, [[4000, 'watch'], [8000, 'rebuild']]);
+    assert.deepEqual(seen, [
+      [4000, 'watch'],
+      [8000, 'rebuild'],
+    ]);
   });
 
   test('is not fooled by what the plugin remembers', () => {
@@ -331,7 +334,10 @@ group('recovery while signalling is up', () => {
 group('backoff', () => {
   test('grows to its cap and starts over', () => {
     const backoff = new Backoff({ first: 100, factor: 2, cap: 500, random: () => 0.5 });
-    assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.next()), [100, 200, 400, 500, 500]);
+    assert.deepEqual(
+      [1, 2, 3, 4, 5].map(() => backoff.next()),
+      [100, 200, 400, 500, 500],
+    );
     backoff.reset();
     assert.equal(backoff.next(), 100);
   });
@@ -351,7 +357,8 @@ group('settings that were typed', () => {
   });
 
   for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
-    test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
+    test(`${text} is none`, () =>
+      assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
 
   const sent = (typed) => {
     const { tinypilot_ice_servers: servers, ...credentials } = JSON.parse(JSON.stringify(readIce(typed)));

@@ -194,7 +194,8 @@ group('statistics', () => {
   test('say what is not known', () => {
     const lines = Object.fromEntries(describeStats({ transport: 'webrtc', width: 0 }));
     assert.equal(lines.Transport, 'WebRTC');
-    for (const name of ['Size', 'Bitrate', 'From capture to screen', 'Round trip']) assert.equal(lines[name], 'unknown');
+    for (const name of ['Size', 'Bitrate', 'From capture to screen', 'Round trip'])
+      assert.equal(lines[name], 'unknown');
   });
 
   test('have units', () => {

@@ -2,6 +2,7 @@
 // Put into the page before its own scripts. It watches from the side and changes nothing: which states
 // the page showed, which peer connections it made, and what the frames in its video say about themselves.
 (() => {
+  // biome-ignore lint/suspicious/noRedundantUseStrict: a classic script
   'use strict';
 
   // The code in the emulated computer's picture, see roles/emulated_hardware: 120 cells, one bit each.
@@ -89,7 +90,7 @@
   });
 
   function watch(video) {
-    video.requestVideoFrameCallback((now, metadata) => {
+    video.requestVideoFrameCallback((_now, metadata) => {
       watch(video);
       if (!observer.readsFrames) return;
       const at = wallMs();

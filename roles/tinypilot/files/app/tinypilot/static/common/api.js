@@ -23,7 +23,9 @@ export async function callApi(method, path, body) {
   const response = await fetch(path, request).catch(() => {
     throw new ApiError(t('The device does not answer. Is it switched on, and are you in its network?'));
   });
-  const answer = await response.json().catch(() => ({ error: t('The device is not ready yet. Try again in a moment.') }));
+  const answer = await response
+    .json()
+    .catch(() => ({ error: t('The device is not ready yet. Try again in a moment.') }));
   if (!response.ok) throw Object.assign(new ApiError(answer.error), { answer, status: response.status });
   return answer;
 }

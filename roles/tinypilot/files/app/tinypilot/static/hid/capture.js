@@ -2,8 +2,8 @@
 // Keyboard, mouse and fingers over the picture, as long as this page has the controls.
 // Keys are captured while the picture has the focus; everything is released when it loses it.
 
-import { HeldKeys } from './held-keys.js';
 import { positionOf } from '../video/picture-map.js';
+import { HeldKeys } from './held-keys.js';
 import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
 import { WheelSteps } from './wheel-steps.js';
 

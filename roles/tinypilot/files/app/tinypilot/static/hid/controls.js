@@ -173,7 +173,12 @@ export class Controls {
     ask.hidden = control === 'watching' || control === 'offline';
     write(ask, ASK[control] ?? '');
     for (const part of document.querySelectorAll('[data-needs-control]')) part.disabled = control !== 'mine';
-    for (const [bit, id] of [[1, 'led-num'], [2, 'led-caps'], [4, 'led-scroll']]) byId(id).hidden = !(state?.leds & bit);
+    for (const [bit, id] of [
+      [1, 'led-num'],
+      [2, 'led-caps'],
+      [4, 'led-scroll'],
+    ])
+      byId(id).hidden = !(state?.leds & bit);
     this.#showAsking(asking);
     this.#capture.enabled = control === 'mine';
   }
@@ -187,7 +192,10 @@ export class Controls {
     for (const person of asking) {
       const item = document.createElement('li');
       item.append(t('{name} asks for the controls', { name: nameOf(person) }), ' ');
-      for (const [yes, label] of [[true, t('Give')], [false, t('Keep')]]) {
+      for (const [yes, label] of [
+        [true, t('Give')],
+        [false, t('Keep')],
+      ]) {
         const button = document.createElement('button');
         button.type = 'button';
         button.textContent = label;

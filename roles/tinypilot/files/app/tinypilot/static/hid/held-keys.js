@@ -63,7 +63,10 @@ export class HeldKeys {
 
   #tap(code) {
     this.#chord = false;
-    return [{ code, down: true }, { code, down: false }];
+    return [
+      { code, down: true },
+      { code, down: false },
+    ];
   }
 
   #forget(code) {

@@ -6,6 +6,7 @@ import { t } from '../common/i18n.js';
 import { isModifier } from './held-keys.js';
 
 // Codes, with the signs that a US keyboard has on the key unless the code itself or LEGENDS say them.
+// biome-ignore format: a row of keys is a line
 const ROWS = [
   ['Escape', 'F1', 'F2', 'F3', 'F4', 'F5', 'F6', 'F7', 'F8', 'F9', 'F10', 'F11', 'F12', 'PrintScreen', 'ScrollLock', 'Pause'],
   ['Backquote ` ~', 'Digit1 1 !', 'Digit2 2 @', 'Digit3 3 #', 'Digit4 4 $', 'Digit5 5 %', 'Digit6 6 ^', 'Digit7 7 &', 'Digit8 8 *', 'Digit9 9 (', 'Digit0 0 )', 'Minus - _', 'Equal = +', 'Backspace ⌫', 'Insert', 'Home', 'PageUp'],
@@ -15,18 +16,43 @@ const ROWS = [
   ['ControlLeft', 'MetaLeft', 'AltLeft', 'Space', 'AltRight', 'MetaRight', 'ContextMenu', 'ControlRight', 'ArrowLeft ←', 'ArrowDown ↓', 'ArrowRight →'],
 ];
 const LEGENDS = {
-  Escape: 'Esc', PrintScreen: t('Print'), ScrollLock: t('Scroll'), Pause: 'Pause',
-  Insert: t('Ins'), Delete: t('Del'), Home: t('Home'), End: t('End'), PageUp: t('PgUp'), PageDown: t('PgDn'),
-  CapsLock: t('Caps'), Enter: t('Enter'), Space: t('Space'), ContextMenu: t('Menu'),
-  ShiftLeft: t('Shift'), ShiftRight: t('Shift'), ControlLeft: t('Ctrl'), ControlRight: t('Ctrl'),
-  AltLeft: 'Alt', AltRight: 'AltGr', MetaLeft: 'Meta', MetaRight: 'Meta',
+  Escape: 'Esc',
+  PrintScreen: t('Print'),
+  ScrollLock: t('Scroll'),
+  Pause: 'Pause',
+  Insert: t('Ins'),
+  Delete: t('Del'),
+  Home: t('Home'),
+  End: t('End'),
+  PageUp: t('PgUp'),
+  PageDown: t('PgDn'),
+  CapsLock: t('Caps'),
+  Enter: t('Enter'),
+  Space: t('Space'),
+  ContextMenu: t('Menu'),
+  ShiftLeft: t('Shift'),
+  ShiftRight: t('Shift'),
+  ControlLeft: t('Ctrl'),
+  ControlRight: t('Ctrl'),
+  AltLeft: 'Alt',
+  AltRight: 'AltGr',
+  MetaLeft: 'Meta',
+  MetaRight: 'Meta',
 };
 // Read aloud instead of the sign on the key.
 const NAMES = {
-  Backspace: t('Backspace'), ArrowUp: t('Up'), ArrowDown: t('Down'), ArrowLeft: t('Left'), ArrowRight: t('Right'),
-  ShiftLeft: t('Left Shift'), ShiftRight: t('Right Shift'),
-  ControlLeft: t('Left Ctrl'), ControlRight: t('Right Ctrl'),
-  MetaLeft: t('Left Meta'), MetaRight: t('Right Meta'), IntlBackslash: t('Key left of Z'),
+  Backspace: t('Backspace'),
+  ArrowUp: t('Up'),
+  ArrowDown: t('Down'),
+  ArrowLeft: t('Left'),
+  ArrowRight: t('Right'),
+  ShiftLeft: t('Left Shift'),
+  ShiftRight: t('Right Shift'),
+  ControlLeft: t('Left Ctrl'),
+  ControlRight: t('Right Ctrl'),
+  MetaLeft: t('Left Meta'),
+  MetaRight: t('Right Meta'),
+  IntlBackslash: t('Key left of Z'),
 };
 
 const signsOf = new Map(ROWS.flat().map((entry) => [entry.split(' ')[0], entry.split(' ').slice(1)]));

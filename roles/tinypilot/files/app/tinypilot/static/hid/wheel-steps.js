@@ -12,7 +12,10 @@ export class WheelSteps {
 
   // Down and right are positive for browsers; up and right are for USB.
   notches({ deltaX, deltaY, deltaMode = 0 }) {
-    return { wheel: -this.#steps('y', deltaY * UNITS[deltaMode]) || 0, pan: this.#steps('x', deltaX * UNITS[deltaMode]) };
+    return {
+      wheel: -this.#steps('y', deltaY * UNITS[deltaMode]) || 0,
+      pan: this.#steps('x', deltaX * UNITS[deltaMode]),
+    };
   }
 
   #steps(axis, pixels) {

@@ -6,6 +6,7 @@ const YEAR_SECONDS = 365 * 24 * 3600;
 for (const button of document.querySelectorAll('[data-language]')) {
   button.addEventListener('click', () => {
     const { language } = button.dataset;
+    // biome-ignore lint/suspicious/noDocumentCookie: not all browsers have the Cookie Store API
     document.cookie = `__Host-tinypilot-language=${language}; Path=/; Max-Age=${YEAR_SECONDS}; Secure; SameSite=Lax`;
     location.reload();
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The account page: password, codes of an app, and for admins users and sessions.
 
-import { callApi, fetchSession, checkRepeated, onSubmit, ApiError } from '../common/api.js';
+import { ApiError, callApi, checkRepeated, fetchSession, onSubmit } from '../common/api.js';
 import { language, t } from '../common/i18n.js';
 
 const byId = (id) => document.getElementById(id);
@@ -68,7 +68,10 @@ function describeSession({ number, user, role, network, agent, created, own }) {
 async function refresh() {
   if (!byId('users')) return;
   await attempt(async () => {
-    const [{ users }, { sessions }] = await Promise.all([callApi('GET', '/api/users'), callApi('GET', '/api/sessions')]);
+    const [{ users }, { sessions }] = await Promise.all([
+      callApi('GET', '/api/users'),
+      callApi('GET', '/api/sessions'),
+    ]);
     byId('users').replaceChildren(...users.map(describeUser));
     byId('sessions').replaceChildren(...sessions.map(describeSession));
   });

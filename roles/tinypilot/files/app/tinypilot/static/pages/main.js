@@ -2,14 +2,14 @@
 // Wires the page together. janus.js and its adapter are classic scripts: they come as globals.
 
 import { language, t } from '../common/i18n.js';
-import { Connection } from '../video/connection.js';
 import { Controls } from '../hid/controls.js';
+import { Connection } from '../video/connection.js';
 import { prepareJanus } from '../video/janus-session.js';
-import { dismissMenus } from './menus.js';
-import { TransportMenu } from '../video/transport-menu.js';
 import { PictureMenu } from '../video/picture-menu.js';
+import { TransportMenu } from '../video/transport-menu.js';
 import { View } from '../video/view.js';
 import { WebRtcVideo } from '../video/webrtc-video.js';
+import { dismissMenus } from './menus.js';
 import { StatusBar } from './status-bar.js';
 
 const byId = (id) => document.getElementById(id);

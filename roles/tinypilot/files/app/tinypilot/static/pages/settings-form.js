@@ -37,7 +37,7 @@ export function readCertificate({ whose, chain, key }) {
   // Not even that if the operator has fixed it: the device says so.
   if (whose !== 'own') return { changes: { tinypilot_certificate_and_key: null } };
   if (!chain || !key) return { missing: true };
-  const blocks = [chain, key].map((text) => text.match(PEM_BLOCK) ?? [text]).flat();
+  const blocks = [chain, key].flatMap((text) => text.match(PEM_BLOCK) ?? [text]);
   return { changes: { tinypilot_certificate_and_key: `${blocks.join('\n')}\n` } };
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page of the device's settings, for admins.
 
-import { callApi, fetchSession, onSubmit, ApiError } from '../common/api.js';
+import { ApiError, callApi, fetchSession, onSubmit } from '../common/api.js';
 import { t } from '../common/i18n.js';
 import { readCertificate, readEdid, readIce, readNumbers } from './settings-form.js';
 
@@ -48,7 +48,8 @@ async function applyEdid(form, { choice, file }) {
 const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: name.trim().toLowerCase() || null });
 
 async function applyCertificate(form, { whose, chain, key }) {
-  if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES) throw new ApiError(t('The file is too large for a certificate.'));
+  if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES)
+    throw new ApiError(t('The file is too large for a certificate.'));
   const read = readCertificate({ whose, chain: await chain.text(), key: await key.text() });
   if (read.missing) throw new ApiError(t('Choose two files: the certificate and its private key.'));
   const settings = await change(form, read.changes);
@@ -102,7 +103,10 @@ async function addToken(form, typed) {
 // --- Power ---
 
 const POWER = {
-  restart: [t('Restart the services? The video is interrupted for a few seconds.'), t('Restarting. This page reloads when the services are back.')],
+  restart: [
+    t('Restart the services? The video is interrupted for a few seconds.'),
+    t('Restarting. This page reloads when the services are back.'),
+  ],
   reboot: [t('Reboot the device?'), t('Rebooting. This page reloads when the device is back.')],
   poweroff: [
     t('Switch the device off? Only its power supply can switch it on again.'),
@@ -110,7 +114,11 @@ const POWER = {
   ],
 };
 
-const runningSince = () => callApi('GET', '/api/health').then(({ since }) => since, () => null);
+const runningSince = () =>
+  callApi('GET', '/api/health').then(
+    ({ since }) => since,
+    () => null,
+  );
 
 async function power(action) {
   const [question, doing] = POWER[action];

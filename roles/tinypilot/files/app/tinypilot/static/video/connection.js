@@ -13,10 +13,10 @@ import { Backoff } from '../common/backoff.js';
 import { IceServers } from './ice-servers.js';
 import { JanusSession } from './janus-session.js';
 import { MjpegVideo } from './mjpeg-video.js';
-import { Transport, TransportChoice } from './transport.js';
 import { Recovery, Remedy } from './recovery.js';
 import { describe } from './screen-state.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
+import { Transport, TransportChoice } from './transport.js';
 
 const TICK_MS = 200;
 const ASK_SOURCE_MS = { steady: 2000, fast: 500 };

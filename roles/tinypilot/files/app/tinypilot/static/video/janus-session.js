@@ -166,7 +166,7 @@ export class JanusSession extends EventTarget {
       error: (reason) => this.#refuse(reason),
       onmessage: (message, jsep) => this.#onMessage(message, jsep),
       // Called twice for one track (created, unmuted): a second srcObject would abort play().
-      onremotetrack: (track, mid, added) => {
+      onremotetrack: (track, _mid, added) => {
         if (!added || track.kind !== 'video' || track === this.#track) return;
         this.#track = track;
         this.#emit('track', { track });

@@ -7,7 +7,11 @@ const KEEP_URL_MS = 60000;
 
 // rack-3-2026-11-22-19-30-05.png
 export function fileName(device, moment, extension) {
-  const name = device.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '') || 'kvm';
+  const name =
+    device
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}]+/gu, '-')
+      .replace(/^-|-$/g, '') || 'kvm';
   const two = (value) => String(value).padStart(2, '0');
   const day = [moment.getFullYear(), two(moment.getMonth() + 1), two(moment.getDate())];
   const time = [two(moment.getHours()), two(moment.getMinutes()), two(moment.getSeconds())];

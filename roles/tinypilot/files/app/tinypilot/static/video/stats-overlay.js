@@ -2,7 +2,7 @@
 // The statistics over the picture: to read, and to copy.
 
 import { t } from '../common/i18n.js';
-import { describeStats, DeviceClock, StreamRates } from './stats.js';
+import { DeviceClock, describeStats, StreamRates } from './stats.js';
 
 const EACH_MS = 1000;
 
@@ -58,9 +58,7 @@ export class StatsOverlay {
   async #refresh() {
     const lines = describeStats(await this.#figures());
     this.#text = lines.map(([name, value]) => `${name}: ${value}`).join('\n');
-    this.#list.replaceChildren(
-      ...lines.flatMap(([name, value]) => [element('dt', name), element('dd', value)]),
-    );
+    this.#list.replaceChildren(...lines.flatMap(([name, value]) => [element('dt', name), element('dd', value)]));
   }
 
   async #copy() {

@@ -81,8 +81,14 @@ const sentences = () => ({
   [Reason.PINNED]: t('The picture comes as MJPEG, as you chose.'),
   [Reason.NO_WEBRTC]: t('The picture comes as MJPEG: this browser has no WebRTC, or it is switched off.'),
   [Reason.NO_GATEWAY]: t('The picture comes as MJPEG: the WebRTC service of the device does not answer, or refuses.'),
-  [Reason.NO_OFFER]: t('The picture comes as MJPEG: the device has no H.264 picture. Its encoder may be missing or stuck.'),
-  [Reason.NO_CONNECTION]: t('The picture comes as MJPEG: no UDP packet gets through between this browser and the device.'),
+  [Reason.NO_OFFER]: t(
+    'The picture comes as MJPEG: the device has no H.264 picture. Its encoder may be missing or stuck.',
+  ),
+  [Reason.NO_CONNECTION]: t(
+    'The picture comes as MJPEG: no UDP packet gets through between this browser and the device.',
+  ),
   [Reason.NO_FRAMES]: t('The picture comes as MJPEG: WebRTC is connected, and no picture arrives over it.'),
-  [Reason.BLOCKED]: t('The picture comes as MJPEG: the browser does not start a video by itself. Click the page for WebRTC.'),
+  [Reason.BLOCKED]: t(
+    'The picture comes as MJPEG: the browser does not start a video by itself. Click the page for WebRTC.',
+  ),
 });
