@@ -35,7 +35,7 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
     stage.dispatchEvent(event);
     return event;
   };
-  return { capture, happen, said, socket };
+  return { capture, happen, page, said, socket };
 }
 
 test('a key that the computer would not know is left to the browser', (t) => {
@@ -120,3 +120,28 @@ test('the click that asks for the controls is none on the computer', (t) => {
   happen('pointerup', { ...at, buttons: 0 });
   assert.deepEqual(clicksIn(said), []);
 });
+
+for (const [what, happens] of [
+  ['the page is left', ({ page }) => page.dispatchEvent(new Event('pagehide'))],
+  ['the browser takes the pointer away', ({ happen }) => happen('pointercancel', at)],
+  ['the picture loses the focus', ({ happen }) => happen('blur', {})],
+  ['the window loses the focus', ({ page }) => page.dispatchEvent(new Event('blur'))],
+  [
+    'the page is hidden',
+    ({ page }) => Object.assign(page, { hidden: true }).dispatchEvent(new Event('visibilitychange')),
+  ],
+  ['the pointer is locked', ({ page }) => page.dispatchEvent(new Event('pointerlockchange'))],
+]) {
+  test(`everything is released when ${what}`, (t) => {
+    const made = makePage(t);
+    made.happen('keydown', { code: 'KeyA' });
+    made.happen('pointerdown', { ...at, buttons: 1 });
+    assert.equal(made.socket.held, true);
+    happens(made);
+    assert.deepEqual(made.said.at(-1), { type: 'release' });
+    assert.equal(made.socket.held, false);
+    // Once.
+    happens(made);
+    assert.equal(made.said.filter(({ type }) => type === 'release').length, 1);
+  });
+}

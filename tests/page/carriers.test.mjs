@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+// What carries the decisions out: sockets, menus, recordings, with stand-ins for the browser's own.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/', import.meta.url);
+
+class FakeWebSocket extends EventTarget {
+  static OPEN = 1;
+  static CLOSED = 3;
+  static made = [];
+  readyState = 0;
+  sent = [];
+
+  constructor(url) {
+    super();
+    this.url = url;
+    FakeWebSocket.made.push(this);
+  }
+
+  send(text) {
+    this.sent.push(text);
+  }
+
+  close() {
+    this.readyState = FakeWebSocket.CLOSED;
+  }
+
+  open() {
+    this.readyState = FakeWebSocket.OPEN;
+    this.dispatchEvent(new Event('open'));
+  }
+
+  hear(data) {
+    this.dispatchEvent(new MessageEvent('message', { data }));
+  }
+}
+globalThis.WebSocket = FakeWebSocket;
+
+beforeEach(() => {
+  FakeWebSocket.made = [];
+  mock.timers.enable();
+});
+afterEach(() => {
+  mock.timers.reset();
+  mock.restoreAll();
+});
+
+const { WatchedSocket } = await import(new URL('video/watched-socket.js', BASE));
+const { InputSocket } = await import(new URL('hid/input-socket.js', BASE));
+const { MjpegVideo } = await import(new URL('video/mjpeg-video.js', BASE));
+const { dismissMenus } = await import(new URL('pages/menus.js', BASE));
+const { Recording } = await import(new URL('video/recording.js', BASE));
+
+group('a watched socket', () => {
+  const watched = () => {
+    const socket = new WatchedSocket('wss://kvm.example/', 'janus-protocol', { openWithin: 3000, answerWithin: 2500 });
+    const said = [];
+    for (const name of ['open', 'message', 'error', 'close']) socket.addEventListener(name, () => said.push(name));
+    socket.addEventListener('lost', ({ detail }) => said.push(`lost: ${detail}`));
+    return { socket, said, real: FakeWebSocket.made[0] };
+  };
+  const LOST = ['error', 'close', 'lost: silent'];
+
+  test('is lost when it does not open in time', () => {
+    const { said, socket } = watched();
+    mock.timers.tick(2999);
+    assert.deepEqual(said, []);
+    mock.timers.tick(1);
+    assert.deepEqual(said, LOST);
+    assert.equal(socket.readyState, FakeWebSocket.CLOSED);
+  });
+
+  test('is lost by silence after something was sent, and not by silence alone', () => {
+    const { said, socket, real } = watched();
+    real.open();
+    mock.timers.tick(60000);
+    assert.deepEqual(said.splice(0), ['open']);
+    socket.send('one');
+    mock.timers.tick(2000);
+    socket.send('two'); // which gives no new patience
+    mock.timers.tick(499);
+    assert.deepEqual(said, []);
+    mock.timers.tick(1);
+    assert.deepEqual(said, LOST);
+    assert.deepEqual(real.sent, ['one', 'two']);
+    assert.equal(real.readyState, FakeWebSocket.CLOSED);
+  });
+
+  test('is kept by any answer', () => {
+    const { said, socket, real } = watched();
+    real.open();
+    socket.send('one');
+    mock.timers.tick(2000);
+    real.hear('answer');
+    mock.timers.tick(60000);
+    assert.deepEqual(said, ['open', 'message']);
+  });
+
+  test('says nothing after it was lost, once', () => {
+    const { said, socket, real } = watched();
+    real.open();
+    socket.close();
+    socket.close();
+    real.hear('late');
+    real.dispatchEvent(new Event('close'));
+    socket.send('late');
+    mock.timers.tick(60000);
+    assert.deepEqual(said, ['open', 'error', 'close', 'lost: closed']);
+    assert.deepEqual(real.sent, []);
+  });
+});
+
+group('the socket of keyboard and mouse', () => {
+  const started = () => {
+    const socket = new InputSocket('wss://kvm.example/');
+    socket.start();
+    const [real] = FakeWebSocket.made;
+    real.open();
+    return { socket, real };
+  };
+
+  test('says each half second that it lives, while something is held', () => {
+    const { socket, real } = started();
+    mock.timers.tick(5000);
+    assert.deepEqual(real.sent, []);
+    socket.held = true;
+    mock.timers.tick(1500);
+    assert.deepEqual(real.sent, Array(3).fill('{"type":"alive"}'));
+    socket.held = false;
+    mock.timers.tick(5000);
+    assert.equal(real.sent.length, 3);
+  });
+
+  test('loses what is said while it is not open', () => {
+    const socket = new InputSocket('wss://kvm.example/');
+    socket.say('key', { code: 'KeyA', down: true });
+    socket.start();
+    socket.say('key', { code: 'KeyA', down: true });
+    const [real] = FakeWebSocket.made;
+    real.open();
+    assert.deepEqual(real.sent, []);
+    socket.say('key', { code: 'KeyA', down: true });
+    assert.deepEqual(real.sent, ['{"type":"key","code":"KeyA","down":true}']);
+  });
+
+  test('comes back by itself, and at once when it is told to', () => {
+    const { socket, real } = started();
+    let losses = 0;
+    socket.addEventListener('lost', () => {
+      losses += 1;
+    });
+    real.dispatchEvent(new Event('close'));
+    assert.deepEqual([losses, FakeWebSocket.made.length], [1, 1]);
+    mock.timers.tick(200);
+    assert.equal(FakeWebSocket.made.length, 2);
+    FakeWebSocket.made[1].dispatchEvent(new Event('close'));
+    socket.retryNow();
+    assert.equal(FakeWebSocket.made.length, 3);
+    socket.retryNow();
+    mock.timers.tick(5000);
+    assert.equal(FakeWebSocket.made.length, 3);
+  });
+
+  test('stays away once the page is left', () => {
+    const { socket, real } = started();
+    socket.stop();
+    real.dispatchEvent(new Event('close'));
+    socket.retryNow();
+    mock.timers.tick(60000);
+    assert.equal(FakeWebSocket.made.length, 1);
+  });
+
+  test('hands on each message by its type', () => {
+    const { socket, real } = started();
+    const heard = [];
+    socket.addEventListener('state', ({ detail }) => heard.push(detail));
+    real.hear('{"type":"state","leds":2}');
+    assert.deepEqual(heard, [{ type: 'state', leds: 2 }]);
+  });
+});
+
+group('the picture as JPEGs', () => {
+  let now = 0;
+  const settle = async () => {
+    for (let round = 0; round < 20; round += 1) await Promise.resolve();
+  };
+  const frame = (ageMs) => {
+    const data = new ArrayBuffer(104);
+    new DataView(data).setUint32(0, ageMs * 1000);
+    return data;
+  };
+
+  const started = async () => {
+    now = 1000;
+    mock.method(performance, 'now', () => now);
+    globalThis.createImageBitmap = async () => ({ width: 640, height: 360, close() {} });
+    const canvas = { hidden: true, width: 16, height: 9, getContext: () => ({ drawImage() {} }) };
+    const video = new MjpegVideo({ url: 'wss://kvm.example/', canvas, deviceAnswers: async () => true });
+    const pictures = [];
+    video.addEventListener('picture', () => pictures.push(now));
+    video.start();
+    await settle();
+    const [real] = FakeWebSocket.made;
+    real.open();
+    const receive = async (ageMs, count) => {
+      for (let each = 0; each < count; each += 1) {
+        now += 40;
+        real.hear(frame(ageMs));
+        await settle();
+      }
+    };
+    return { video, canvas, real, receive, pictures };
+  };
+
+  test('is shown, told to the device, and fresh', async () => {
+    const { video, canvas, real, receive, pictures } = await started();
+    await receive(30, 4);
+    assert.deepEqual(real.sent, Array(4).fill('shown'));
+    assert.deepEqual([canvas.hidden, video.width, video.height], [false, 640, 360]);
+    assert.deepEqual([video.isFresh(), pictures.length, video.latencyMs], [true, 1, 30]);
+    now += 1100;
+    assert.equal(video.isFresh(), false);
+    video.stop();
+  });
+
+  test('is not fresh when its frames are old', async () => {
+    const { video, real, receive } = await started();
+    await receive(2000, 8);
+    assert.equal(video.isFresh(), false);
+    assert.equal(real.sent.length, 8);
+    await receive(1999, 8);
+    assert.equal(video.isFresh(), true);
+    video.stop();
+  });
+
+  test('comes over a new socket after five seconds of silence', async () => {
+    const { video, real } = await started();
+    mock.timers.tick(4999);
+    await settle();
+    assert.equal(real.readyState, FakeWebSocket.OPEN);
+    mock.timers.tick(1);
+    await settle();
+    assert.equal(real.readyState, FakeWebSocket.CLOSED);
+    mock.timers.tick(200);
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 2);
+    video.stop();
+  });
+});
+
+group('a menu', () => {
+  const opened = (t) => {
+    const page = new EventTarget();
+    globalThis.document = page;
+    t.after(() => delete globalThis.document);
+    const inside = {};
+    const summary = { focused: 0, focus: () => summary.focused++ };
+    const menu = Object.assign(new EventTarget(), {
+      open: true,
+      contains: (element) => element === inside,
+      querySelector: () => summary,
+    });
+    dismissMenus([menu]);
+    const happen = (target, type, fields) => {
+      const event = new Event(type, { cancelable: true });
+      for (const [name, value] of Object.entries(fields)) Object.defineProperty(event, name, { value });
+      target.dispatchEvent(event);
+    };
+    return { page, menu, inside, summary, happen };
+  };
+
+  test('is closed by Escape, and its button has the focus then', (t) => {
+    const { menu, summary, happen } = opened(t);
+    happen(menu, 'keydown', { key: 'a' });
+    happen(menu, 'keydown', { key: 'Escape', defaultPrevented: true });
+    assert.equal(menu.open, true);
+    happen(menu, 'keydown', { key: 'Escape' });
+    assert.deepEqual([menu.open, summary.focused], [false, 1]);
+    happen(menu, 'keydown', { key: 'Escape' });
+    assert.equal(summary.focused, 1);
+  });
+
+  test('is closed by a click elsewhere', (t) => {
+    const { page, menu, inside, happen } = opened(t);
+    happen(page, 'pointerdown', { target: inside });
+    assert.equal(menu.open, true);
+    happen(page, 'pointerdown', { target: {} });
+    assert.equal(menu.open, false);
+  });
+
+  test('is closed by a focus elsewhere, and not by one that goes nowhere', (t) => {
+    const { menu, inside, happen } = opened(t);
+    happen(menu, 'focusout', { relatedTarget: inside });
+    happen(menu, 'focusout', { relatedTarget: null });
+    assert.equal(menu.open, true);
+    happen(menu, 'focusout', { relatedTarget: {} });
+    assert.equal(menu.open, false);
+  });
+});
+
+group('a recording', () => {
+  class FakeRecorder extends EventTarget {
+    static supported = (type) => type.startsWith('video/webm');
+    static isTypeSupported = (type) => FakeRecorder.supported(type);
+    state = 'inactive';
+    stops = 0;
+
+    constructor(stream, { mimeType }) {
+      super();
+      Object.assign(this, { stream, mimeType });
+      FakeRecorder.last = this;
+    }
+
+    start(pieceMs) {
+      this.state = 'recording';
+      this.pieceMs = pieceMs;
+    }
+
+    stop() {
+      this.state = 'inactive';
+      this.stops += 1;
+      this.dispatchEvent(new Event('stop'));
+    }
+
+    give(text) {
+      this.dispatchEvent(Object.assign(new Event('dataavailable'), { data: new Blob([text]) }));
+    }
+  }
+  globalThis.MediaRecorder = FakeRecorder;
+
+  test('has what came until it was stopped', async () => {
+    const recording = new Recording('stream');
+    let ends = 0;
+    recording.addEventListener('end', () => {
+      ends += 1;
+    });
+    const recorder = FakeRecorder.last;
+    assert.deepEqual(
+      [recorder.stream, recorder.pieceMs, recorder.mimeType],
+      ['stream', 1000, 'video/webm;codecs=h264'],
+    );
+    for (const piece of ['a', '', 'b']) recorder.give(piece);
+    recording.stop();
+    recording.stop();
+    assert.deepEqual([ends, recorder.stops], [1, 1]);
+    assert.equal(await recording.blob.text(), 'ab');
+    assert.deepEqual([recording.blob.type, recording.extension], ['video/webm;codecs=h264', 'webm']);
+  });
+
+  test('of nothing is none', () => {
+    const recording = new Recording('stream');
+    FakeRecorder.last.give('');
+    assert.equal(recording.blob, null);
+  });
+
+  test('is called by what is in it', () => {
+    mock.method(FakeRecorder, 'supported', () => true);
+    assert.equal(new Recording('stream').extension, 'mp4');
+  });
+});
