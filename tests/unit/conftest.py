@@ -3,16 +3,12 @@
 
 import json
 import socket
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import yaml
 from jinja2 import Template
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
-
 from tinypilot import apply, audit, passwords
 from tinypilot.app import create_app
 from tinypilot.config import Config

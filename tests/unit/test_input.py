@@ -7,15 +7,10 @@ import errno
 import json
 import os
 import socket
-import sys
-from pathlib import Path
 
 import pytest
 from aiohttp import WSMsgType
 from aiohttp.test_utils import TestClient, TestServer
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
-
 from tinypilot.input import gadget, messages, server
 from tinypilot.input.control import Control
 from tinypilot.input.gadget import Device, Port

@@ -3,11 +3,7 @@
 
 import os
 import stat
-import sys
-from pathlib import Path
 from types import SimpleNamespace
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugins/modules"))
 
 from write_files import Writer
 
