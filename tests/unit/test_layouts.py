@@ -5,14 +5,14 @@ import ctypes
 import json
 
 import pytest
-from tinypilot.input import keys, layouts
+from tinypilot.hid import keycodes, layouts
 
 from tools import make_layouts
 
 ALL = layouts.load_all()
 SHIFT_KEY, ALTGR_KEY = 42, 100  # the kernel's numbers
 COMPOSED = 2
-POSITION_OF_USAGE = {keys.USAGES[code]: at for code, at in make_layouts.POSITIONS.items()}
+POSITION_OF_USAGE = {keycodes.USAGES[code]: at for code, at in make_layouts.POSITIONS.items()}
 
 
 class Desktop:
@@ -41,7 +41,7 @@ class Desktop:
         for stroke in strokes:
             held = [
                 key
-                for key, bit in ((SHIFT_KEY, keys.SHIFT), (ALTGR_KEY, keys.ALTGR))
+                for key, bit in ((SHIFT_KEY, keycodes.SHIFT), (ALTGR_KEY, keycodes.ALTGR))
                 if stroke.modifiers & bit
             ]
             for key in held:
