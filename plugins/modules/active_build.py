@@ -3,9 +3,11 @@
 """Choose which of the builds on the host runs, remember the one that proved itself, and go back to it."""
 
 import os
-import shutil
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.builds import BuildsFolder
+from ..module_utils.files import copy, is_same
 
 DOCUMENTATION = r"""
 module: active_build
@@ -44,100 +46,47 @@ instead_of:
 """
 
 
-class Builds:
-    def __init__(self, module):
-        self.module = module
-        self.link, self.files = module.params["link"], module.params["files"]
-        self.folder = self.link + ".builds"
-        self.known_good_folder = os.path.join(self.folder, "known_good")
-
-    def active(self):
-        """Name of the active build; empty when there is none."""
-        return os.path.basename(os.readlink(self.link)) if os.path.islink(self.link) else ""
-
-    def point_to(self, build):
-        target = os.path.join(os.path.basename(self.folder), build)
-        if os.path.islink(self.link) and os.readlink(self.link) == target:
-            return False
-        if not self.module.check_mode:
-            os.symlink(target, self.link + ".new")
-            os.replace(self.link + ".new", self.link)
-        return True
-
-    def known_good(self):
-        """Names of builds that are known good and still there, the latest first."""
-        names = os.listdir(self.known_good_folder) if os.path.isdir(self.known_good_folder) else []
-        names = [name for name in names if os.path.isdir(os.path.join(self.folder, name))]
-        return sorted(
-            names, key=lambda name: -os.stat(os.path.join(self.known_good_folder, name)).st_mtime
-        )
-
-    def kept(self, build, path):
-        return os.path.join(self.known_good_folder, build, path.strip("/").replace("/", "%"))
+class ActiveBuild:
+    def __init__(self, builds, files):
+        self.builds, self.files = builds, files
 
     def activate(self):
-        try:
-            desired = os.readlink(os.path.join(self.folder, "desired"))
-        except OSError:
-            # Check mode on a bare host
-            return self.module.check_mode
-        return self.point_to(desired)
+        """Whether another build runs now."""
+        desired = self.builds.desired()
+        # None is there in check mode on a bare host, or with the names that an earlier version gave.
+        return self.builds.activate(desired) if desired else self.builds.check_mode
 
     def mark_known_good(self):
         """Keeps the files of the active build, and of the other builds the one that would be gone back to."""
-        active = self.active()
+        builds, active = self.builds, self.builds.active()
         if not active:
             return False
-        different = [path for path in self.files if not same(path, self.kept(active, path))]
-        others = [name for name in self.known_good() if name != active]
+        different = [path for path in self.files if not is_same(path, builds.kept(active, path))]
+        known_good = builds.known_good()
         # Also of a build that is gone back to after a newer one: it is the one that ran last.
-        new = self.known_good()[:1] != [active]
-        superfluous = [
-            name
-            for name in os.listdir(self.folder)
-            if name not in {active, "desired", "known_good", *others[:1]} and new
-        ]
-        if self.module.check_mode:
+        new = known_good[:1] != [active]
+        if builds.check_mode or not (different or new):
             return bool(different or new)
-        os.makedirs(os.path.join(self.known_good_folder, active), exist_ok=True)
-        # A copied configuration may hold a secret.
-        os.chmod(self.known_good_folder, 0o700)
+        builds.mark_known_good(active)
         for path in different:
-            replace(path, self.kept(active, path))
-        if different or new:
-            os.utime(os.path.join(self.known_good_folder, active))
-        for name in superfluous:
-            shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-            shutil.rmtree(os.path.join(self.known_good_folder, name), ignore_errors=True)
-        return bool(different or new)
+            copy(path, builds.kept(active, path))
+        if new:
+            before = [name for name in known_good if name != active][:1]
+            for name in set(builds.names()) - {active, *before}:
+                builds.remove(name)
+        return True
 
-    def roll_back(self):
+    def go_back(self):
         """Name of the build that was left, or nothing."""
-        active, known_good = self.active(), self.known_good()
+        builds, active, known_good = self.builds, self.builds.active(), self.builds.known_good()
         if not known_good or active in known_good:
             return ""
-        if not self.module.check_mode:
+        if not builds.check_mode:
             for path in self.files:
-                if os.path.exists(self.kept(known_good[0], path)):
-                    replace(self.kept(known_good[0], path), path)
-            self.point_to(known_good[0])
+                if os.path.exists(builds.kept(known_good[0], path)):
+                    copy(builds.kept(known_good[0], path), path)
+            builds.activate(known_good[0])
         return active
-
-
-def same(one, other):
-    try:
-        with open(one, "rb") as first, open(other, "rb") as second:
-            return first.read() == second.read()
-    except OSError:
-        return False
-
-
-def replace(source, target):
-    """Copies with owner and mode, and puts the copy in place by renaming."""
-    status = os.stat(source)
-    shutil.copy2(source, target + ".new")
-    os.chown(target + ".new", status.st_uid, status.st_gid)
-    os.replace(target + ".new", target)
 
 
 def main():
@@ -154,18 +103,21 @@ def main():
         supports_check_mode=True,
     )
     os.umask(0o022)
-    builds, state = Builds(module), module.params["state"]
-    if os.path.isdir(builds.link) and not os.path.islink(builds.link):
+    link, state = module.params["link"], module.params["state"]
+    if os.path.isdir(link) and not os.path.islink(link):
         module.fail_json(
-            msg=f"{builds.link} is a folder, not a link to a build: move it away, then run the play again."
+            msg=f"{link} is a folder, not a link to a build: move it away, then run the play again."
         )
+    builds, left = BuildsFolder(link, module.check_mode), ""
+    build = ActiveBuild(builds, module.params["files"])
+    changed = builds.take_over()
     if state == "active":
-        changed, left = builds.activate(), ""
+        changed = build.activate() or changed
     elif state == "known_good":
-        changed, left = builds.mark_known_good(), ""
+        changed = build.mark_known_good() or changed
     else:
-        left = builds.roll_back()
-        changed = bool(left)
+        left = build.go_back()
+        changed = bool(left) or changed
     module.exit_json(changed=changed, build=builds.active(), instead_of=left)
 
 

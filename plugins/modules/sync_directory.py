@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 
-from ansible.module_utils.basic import AnsibleModule
+from ..module_utils.files import QuietModule, is_owned, write
 
 DOCUMENTATION = r"""
 module: sync_directory
@@ -57,32 +57,12 @@ def checksum(tree):
     return digest.hexdigest()
 
 
-def is_same(path, content, mode):
+def is_in_place(path, content, mode):
     try:
-        status = os.lstat(path)
         with open(path, "rb") as file:
-            return (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, 0, mode) and (
-                file.read() == content
-            )
+            return is_owned(path, 0, 0, mode) and file.read() == content
     except OSError:
         return False
-
-
-def write(path, content, mode):
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    temporary = f"{path}.new"
-    with open(temporary, "wb") as file:
-        file.write(content)
-        os.fchmod(file.fileno(), mode)
-        os.fchown(file.fileno(), 0, 0)
-    os.replace(temporary, path)
-
-
-class QuietModule(AnsibleModule):
-    """Ansible notes each module's parameters in the device's journal; contents may be secret, and are long."""
-
-    def _log_invocation(self):
-        pass
 
 
 def main():
@@ -102,10 +82,11 @@ def main():
     for name, entry in sorted(tree.items()):
         path, content = os.path.join(dest, name), base64.b64decode(entry["content"])
         mode = int(entry["mode"], 8)
-        if not is_same(path, content, mode):
+        if not is_in_place(path, content, mode):
             different.append(name)
             if not module.check_mode:
-                write(path, content, mode)
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+                write(path, content, 0, 0, mode)
 
     wanted = {os.path.join(dest, name) for name in tree}
     wanted_folders = {os.path.dirname(path) for path in wanted}

@@ -38,7 +38,7 @@ import json, sys
 sys.path.insert(0, "/opt/tinypilot")
 from tinypilot.app import create_app
 from tinypilot.config import Config
-rules = create_app(Config(name="", door_file="/tmp/routes.sqlite")).url_map.iter_rules()
+rules = create_app(Config(name="", auth_file="/tmp/routes.sqlite")).url_map.iter_rules()
 print(json.dumps([[m, r.rule] for r in rules for m in r.methods - {"HEAD", "OPTIONS"}]))
 """
 

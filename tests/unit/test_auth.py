@@ -63,7 +63,7 @@ def test_a_wrong_name_or_password_does_not_use_up_the_code(auth, client_info):
 
 def test_the_code_is_not_kept(auth, config):
     code = auth.new_setup_code()
-    kept = b"".join(path.read_bytes() for path in config.door_file.parent.iterdir())
+    kept = b"".join(path.read_bytes() for path in config.auth_file.parent.iterdir())
     assert code.encode() not in kept
 
 
@@ -102,7 +102,7 @@ def test_an_unknown_token_is_nobody(auth, token):
 
 
 def test_tokens_and_passwords_are_kept_as_hashes(auth, ada, config):
-    kept = b"".join(path.read_bytes() for path in config.door_file.parent.iterdir())
+    kept = b"".join(path.read_bytes() for path in config.auth_file.parent.iterdir())
     for secret in (ada.session, ada.browser, PASSWORD):
         assert secret.encode() not in kept
 
@@ -214,7 +214,7 @@ def test_one_admin_is_left(auth, admin, bob):
     assert auth.users()[0] == {
         "name": "ada",
         "role": "admin",
-        "from_play": False,
+        "is_provisioned": False,
         "has_totp": False,
     }
 

@@ -9,6 +9,7 @@ import struct
 import pytest
 from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
 from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.store import make_database
 from tinypilot.video import relay as relay_module
 from tinypilot.video.relay import PROTOCOL, Relay, read_secret, sign
 
@@ -141,6 +142,7 @@ def ustreamer():
 @pytest.fixture
 def auth(config):
     """With the real clock: the relay waits by it."""
+    make_database(config.auth_file)
     return Auth.from_config(config)
 
 

@@ -131,7 +131,7 @@ def _operations() -> dict[str, Operation]:
         "account.users": Operation(
             "All users",
             None,
-            _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL)),
+            _object(users=_list(name=TEXT, role=ROLE, is_provisioned=BOOL, has_totp=BOOL)),
         ),
         "account.add_user": Operation(
             "Add a user", _object(name=TEXT, role=ROLE, password=SECRET), NOTHING

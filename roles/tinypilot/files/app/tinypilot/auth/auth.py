@@ -77,7 +77,7 @@ class Auth:
 
     @classmethod
     def from_config(cls, config: Config) -> "Auth":
-        return cls(config.door_file, 60 * config.idle_minutes, 60 * config.absolute_minutes)
+        return cls(config.auth_file, 60 * config.idle_minutes, 60 * config.absolute_minutes)
 
     # --- Coming in ---
 
@@ -154,7 +154,9 @@ class Auth:
         now = time.time()
         with self.store.transaction() as database:
             database.execute("DELETE FROM sessions WHERE expires <= ?", (now,))
-            self._insert_session(database, token, None, role, now, now + seconds, "device", "play")
+            self._insert_session(
+                database, token, None, role, now, now + seconds, "device", "provisioning"
+            )
         audit.note("session", f"a session as {role} was made on the device", role=role)
         return token
 
@@ -166,7 +168,8 @@ class Auth:
                 "DELETE FROM sessions WHERE expires <= ? OR seen <= ?", (now, now - self._idle)
             )
             database.execute(
-                "DELETE FROM browsers WHERE expires <= ? OR hash = ?", (now, _hash(client.browser))
+                "DELETE FROM remembered_browsers WHERE expires <= ? OR hash = ?",
+                (now, _hash(client.browser)),
             )
             self._insert_session(
                 database,
@@ -179,7 +182,7 @@ class Auth:
                 client.agent,
             )
             database.execute(
-                "INSERT INTO browsers VALUES (?, ?, ?)",
+                "INSERT INTO remembered_browsers VALUES (?, ?, ?)",
                 (_hash(tokens.browser), name, now + REMEMBERED_BROWSER_SECONDS),
             )
         return tokens
@@ -194,7 +197,7 @@ class Auth:
 
     def _attempts(self, name: str, user, client: ClientInfo) -> dict[str, int]:
         known = user and self._one(
-            "SELECT 1 FROM browsers WHERE hash = ? AND user = ? AND expires > ?",
+            "SELECT 1 FROM remembered_browsers WHERE hash = ? AND user = ? AND expires > ?",
             _hash(client.browser),
             name,
             time.time(),
@@ -343,10 +346,14 @@ class Auth:
 
     def users(self) -> list[dict]:
         rows = self.store.database.execute(
-            "SELECT name, role, from_play, totp_key IS NOT NULL AS has_totp FROM users ORDER BY name"
+            "SELECT name, role, is_provisioned, totp_key IS NOT NULL AS has_totp FROM users ORDER BY name"
         )
         return [
-            {**row, "from_play": bool(row["from_play"]), "has_totp": bool(row["has_totp"])}
+            {
+                **row,
+                "is_provisioned": bool(row["is_provisioned"]),
+                "has_totp": bool(row["has_totp"]),
+            }
             for row in map(dict, rows)
         ]
 
@@ -394,7 +401,7 @@ class Auth:
         hashed = passwords.hash_password(new)
         with self.store.transaction() as database:
             database.execute("UPDATE users SET password = ? WHERE name = ?", (hashed, user["name"]))
-            for table in ("sessions", "browsers"):
+            for table in ("sessions", "remembered_browsers"):
                 database.execute(f"DELETE FROM {table} WHERE user = ?", (user["name"],))
         name = user["name"]
         audit.note(
@@ -414,9 +421,11 @@ class Auth:
             self._check_role(user["role"])
         wanted = {user["name"]: (user["role"], user["password"]) for user in users}
         with self.store.transaction() as database:
-            rows = database.execute("SELECT name, role, password, from_play FROM users").fetchall()
+            rows = database.execute(
+                "SELECT name, role, password, is_provisioned FROM users"
+            ).fetchall()
             there = {
-                row["name"]: (row["role"], row["password"]) for row in rows if row["from_play"]
+                row["name"]: (row["role"], row["password"]) for row in rows if row["is_provisioned"]
             }
             if there == wanted:
                 return False
@@ -426,10 +435,10 @@ class Auth:
                 database.execute("DELETE FROM users WHERE name = ?", (name,))
                 if name in wanted:
                     database.execute(
-                        "INSERT INTO users (name, role, password, from_play) VALUES (?, ?, ?, 1)",
+                        "INSERT INTO users (name, role, password, is_provisioned) VALUES (?, ?, ?, 1)",
                         (name, *wanted[name]),
                     )
-        audit.note("users_of_play", "the play set its users")
+        audit.note("provisioned_users", "provisioning set its users")
         return True
 
     # --- Two-factor ---
@@ -504,7 +513,7 @@ class Auth:
 
     @staticmethod
     def _check_own(user) -> None:
-        if user["from_play"]:
+        if user["is_provisioned"]:
             raise ApiError(
                 409,
                 "{name} is set by the play: change tinypilot_users and run it.",

@@ -33,9 +33,9 @@ function button(text, label, action) {
   return made;
 }
 
-function describeUser({ name, role, from_play: fromPlay, has_totp: hasTotp }) {
+function describeUser({ name, role, is_provisioned: isProvisioned, has_totp: hasTotp }) {
   const what = element('span', { className: 'what' }, hasTotp ? t('{name}, with codes', { name }) : name);
-  if (fromPlay) return element('li', {}, what, t('{role}, set by the play', { role }));
+  if (isProvisioned) return element('li', {}, what, t('{role}, set by the play', { role }));
   const select = element('select', { ariaLabel: t('Role of {name}', { name }) });
   select.append(...ROLES.map((each) => element('option', { value: each, textContent: each, selected: each === role })));
   select.addEventListener('change', () =>
