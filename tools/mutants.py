@@ -363,6 +363,7 @@ def try_all(
         mutant = running.pop(process)
         if status == 0:
             survived.append(mutant.key)
+            report(f"  not noticed: {mutant.key}")
         tried = len(mutants) - len(waiting) - len(running)
         if tried % 20 == 0 or tried == len(mutants):
             report(f"  {tried} of {len(mutants)} mutants, {len(survived)} not noticed")
