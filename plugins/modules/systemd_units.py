@@ -3,6 +3,7 @@
 """Keep systemd units enabled, running, and no older than what they run from."""
 
 import os
+import shutil
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -40,8 +41,8 @@ options:
         default: true
   absent:
     description: >-
-      Paths of files that an earlier version of the role has left on the host. Units among them are stopped and
-      disabled before anything is started, because their successors may need what they hold.
+      Paths of files and folders that an earlier version of the role has left on the host. Units among them are
+      stopped and disabled before anything is started, because their successors may need what they hold.
     type: list
     elements: path
     default: []
@@ -176,13 +177,17 @@ def refresh(module, names, files):
 def remove(module, paths):
     """Sentences that say what was removed of these files; units are stopped and disabled first."""
     paths = [path for path in paths if os.path.lexists(path)]
-    names = [os.path.basename(path) for path in paths if os.path.dirname(path) == UNITS]
+    in_folder = [path for path in paths if os.path.dirname(path) == UNITS]
+    names = [os.path.basename(path) for path in in_folder if not os.path.isdir(path)]
     if not module.check_mode:
         units = Units(module, names)
         if names:
             units.systemctl("disable", "--now", *names)
         for path in paths:
-            os.unlink(path)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
         if names:
             units.systemctl("daemon-reload")
             units.systemctl("reset-failed", *names, check=False)

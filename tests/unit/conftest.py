@@ -12,11 +12,13 @@ import yaml
 from jinja2 import Template
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
+sys.path.insert(0, str(Path(__file__).with_name("stand_ins")))
 
 from tinypilot import audit
 from tinypilot.app import create_app
 from tinypilot.auth import passwords
 from tinypilot.auth.auth import SESSION_COOKIE, Auth, ClientInfo
+from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
@@ -72,7 +74,7 @@ def config(tmp_path):
         (declarations / f"{name}.json").write_text(json.dumps(declared))
     return Config(
         name="rack <3>",
-        door_file=state / "door.sqlite",
+        auth_file=state / "auth.sqlite3",
         settings_declarations=declarations,
         settings_dir=tmp_path,
         settings_socket=tmp_path / "apply.sock",
@@ -120,6 +122,7 @@ def declared_by_tinypilot():
 
 @pytest.fixture
 def auth(config, clock):
+    make_database(config.auth_file)
     return Auth.from_config(config)
 
 

@@ -29,14 +29,17 @@ class Module:
 
 @pytest.fixture
 def left(tmp_path, monkeypatch):
-    """A service, its socket, and a file that is no unit."""
+    """A service with its drop-ins, its socket, and a file that is no unit."""
     units = tmp_path / "system"
     units.mkdir()
     monkeypatch.setattr(systemd_units, "UNITS", str(units))
     files = [units / "old.socket", units / "old.service", tmp_path / "old.sock"]
     for file in files:
         file.touch()
-    return files
+    drop_ins = units / "old.service.d"
+    drop_ins.mkdir()
+    (drop_ins / "more.conf").touch()
+    return [*files, drop_ins]
 
 
 def test_units_are_stopped_and_disabled_while_their_files_are_there(left):
@@ -61,7 +64,7 @@ def test_where_nothing_is_left_nothing_is_done(left):
 
 def test_check_mode_tells_and_removes_nothing(left):
     module = Module(left, check_mode=True)
-    assert len(systemd_units.remove(module, [*map(str, left)])) == 3
+    assert len(systemd_units.remove(module, [*map(str, left)])) == 4
     assert module.commands == []
     assert all(file.exists() for file in left)
 

@@ -289,7 +289,7 @@ def test_the_certificate_is_looked_after(host):
         ("/etc/kvm-signalling/token.jcfg", "root", "kvm-signalling", 0o640),
         ("/etc/tinypilot/tls/server.pem", "root", "www-data", 0o640),
         ("/var/lib/tinypilot", "tinypilot", "tinypilot", 0o700),
-        ("/var/lib/tinypilot/door.sqlite", "tinypilot", "tinypilot", 0o600),
+        ("/var/lib/tinypilot/auth.sqlite3", "tinypilot", "tinypilot", 0o600),
         ("/opt/janus/bin/janus", "root", "root", 0o755),
     ],
 )

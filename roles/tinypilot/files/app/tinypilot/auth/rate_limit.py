@@ -37,23 +37,25 @@ def consume(store: Store, attempts: dict[str, int]) -> None:
     """Takes an attempt from each bucket ({key: its size}), or from none and raises TooManyAttempts."""
     now = time.time()
     with store.transaction() as database:
-        database.execute("DELETE FROM throttle WHERE free_at <= ?", (now,))
+        database.execute("DELETE FROM rate_limits WHERE free_at <= ?", (now,))
         taken = []
         for key, size in attempts.items():
-            row = database.execute("SELECT free_at FROM throttle WHERE key = ?", (key,)).fetchone()
+            row = database.execute(
+                "SELECT free_at FROM rate_limits WHERE key = ?", (key,)
+            ).fetchone()
             # Not further ahead than an empty bucket: the clock of a Pi may be set back.
             free_at = min(row["free_at"], now + size * REFILL_SECONDS) if row else now
             wait = free_at + REFILL_SECONDS - (now + size * REFILL_SECONDS)
             if wait > 0:
                 raise TooManyAttempts(int(wait) + 1)
             taken.append((key, free_at + REFILL_SECONDS))
-        database.executemany("INSERT OR REPLACE INTO throttle VALUES (?, ?)", taken)
+        database.executemany("INSERT OR REPLACE INTO rate_limits VALUES (?, ?)", taken)
 
 
 def refund(store: Store, attempts: dict[str, int]) -> None:
     """The try was none: the right password."""
     with store.transaction() as database:
         database.executemany(
-            "UPDATE throttle SET free_at = free_at - ? WHERE key = ?",
+            "UPDATE rate_limits SET free_at = free_at - ? WHERE key = ?",
             [(REFILL_SECONDS, key) for key in attempts],
         )
