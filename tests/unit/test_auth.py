@@ -199,6 +199,19 @@ def test_a_changed_password_ends_all_sessions_but_gives_a_new_one(auth, bob, cli
     assert auth.session_for(tokens.session).user == "bob"
 
 
+def test_a_changed_password_forgets_the_users_browsers_alone(auth, ada, bob, client_info):
+    owner = client_info("192.0.2.2", browser=bob.browser)
+    tokens = auth.change_password(
+        auth.session_for(bob.session), PASSWORD, "another password", owner
+    )
+    # Whoever has a copy of what a browser had before is a stranger now: the network has used up its attempts.
+    guess(auth, client_info("203.0.113.1"), "bob", attempts=21)
+    assert guess(auth, client_info("203.0.113.1", browser=bob.browser), "bob") == [429]
+    assert guess(auth, client_info("203.0.113.1", browser=tokens.browser), "bob") == [401]
+    guess(auth, client_info("203.0.113.2"), attempts=21)
+    assert guess(auth, client_info("203.0.113.2", browser=ada.browser)) == [401]
+
+
 def test_the_password_is_changed_by_who_knows_it_alone(auth, bob, client_info):
     session = auth.session_for(bob.session)
     refusal = refused(
@@ -221,6 +234,11 @@ def test_one_admin_is_left(auth, admin, bob):
 
 def test_nobody_is_added_twice(auth, admin, bob):
     assert refused(auth.add_user, "Bob", "admin", PASSWORD, admin).status == 409
+
+
+def test_a_browser_may_call_itself_anything_and_little_of_it_is_kept(auth, ada, client_info):
+    auth.log_in("ada", PASSWORD, "", client_info("192.0.2.1", agent="x" * 10_000))
+    assert {row["agent"] for row in auth.sessions()} == {"", "x" * 256}
 
 
 def test_an_unknown_role_is_refused(auth, admin, bob):
@@ -468,6 +486,14 @@ def test_with_codes_on_the_password_alone_is_not_enough(auth, key, clock, client
 def test_that_a_code_is_needed_is_told_only_to_who_knows_the_password(auth, key, client_info):
     refusal = refused(auth.log_in, "ada", "wrong password", "", client_info("192.0.2.1"))
     assert not refusal.code_needed
+
+
+def test_asking_for_the_code_takes_no_attempt(auth, key, client_info):
+    """The page asks for it after the password, with a login that has none."""
+    owner = client_info("192.0.2.1")
+    for _ in range(30):
+        assert refused(auth.log_in, "ada", PASSWORD, "", owner).code_needed
+    auth.log_in("ada", PASSWORD, key[1][0], owner)
 
 
 def test_a_recovery_code_works_once(auth, key, client_info):

@@ -153,6 +153,8 @@ WRONG = [
     ({BITRATE: 20001}, "a whole number from 25 to 20000"),
     ({BITRATE: 5000.5}, "a whole number"),
     ({BITRATE: True}, "a whole number"),
+    # True is 1 to Python.
+    ({GOP: True}, f"{GOP} must be a whole number from 0 to 60"),
     ({BITRATE: "5000"}, "a whole number"),
     ({BITRATE: [5000]}, "a whole number"),
     ({BITRATE: 10**400}, "a whole number"),
