@@ -34,6 +34,11 @@ options:
     type: list
     elements: dict
     default: []
+  accounts:
+    description: >-
+      Users and groups of the role, as the text of a file in C(/etc/sysusers.d). It is written first, and
+      C(systemd-sysusers) makes what is missing, also where the file is as it was.
+    type: dict
 """
 
 RETURN = r"""
@@ -43,6 +48,9 @@ written:
   elements: str
   returned: always
 """
+
+# What systemd-sysusers writes.
+ACCOUNT_FILES = ("/etc/group", "/etc/passwd")
 
 
 class Writer:
@@ -109,6 +117,23 @@ class Writer:
         finally:
             shutil.rmtree(folder)
 
+    def accounts(self, entry):
+        before = [text_of(path) for path in ACCOUNT_FILES]
+        self.folder({"path": os.path.dirname(entry["dest"])})
+        self.file(entry)
+        dry = self.module.check_mode
+        code, out, err = self.module.run_command(
+            ["systemd-sysusers", *(["--dry-run", "-"] if dry else [entry["dest"]])],
+            data=entry["content"] if dry else None,
+        )
+        if code:
+            self.module.fail_json(
+                msg=f"systemd-sysusers refuses {entry['dest']}: {(err or out).strip()}"
+            )
+        # It says nothing of members that it adds, so the files tell.
+        if "Would write" in out + err or before != [text_of(path) for path in ACCOUNT_FILES]:
+            self.written.extend(ACCOUNT_FILES)
+
     def validate(self, command, copy, path):
         code, out, err = self.module.run_command(
             [word.replace("%s", copy) for word in shlex.split(command)]
@@ -119,17 +144,25 @@ class Writer:
             )
 
 
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
 def main():
     module = QuietModule(
         argument_spec={
             "folders": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": []},
+            "accounts": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     # Of folders above those that are named here.
     os.umask(0o022)
     writer = Writer(module)
+    if module.params["accounts"]:
+        writer.accounts(module.params["accounts"])
     for entry in module.params["folders"]:
         writer.folder(entry)
     for entry in module.params["files"]:

@@ -446,16 +446,6 @@ def test_a_hash_from_elsewhere_may_cost_so_much(costs, good):
 # --- Two-factor ---
 
 
-def test_codes_are_those_of_the_rfc():
-    """RFC 6238, appendix B, the last six digits."""
-    key = b"12345678901234567890"
-    assert [second_factor.code(key, at // 30) for at in (59, 1111111109, 20000000000)] == [
-        "287082",
-        "081804",
-        "353130",
-    ]
-
-
 @pytest.fixture
 def key(auth, ada, admin, clock, client_info):
     """Of ada, who has turned codes on; with her recovery codes."""

@@ -18,12 +18,12 @@ class FakeModule:
         self.answers = answers or {}
         self.commands = []
 
-    def run_command(self, command):
+    def run_command(self, command, data=None):
         self.commands.append(command)
         for words, answer in self.answers.items():
             if " ".join(map(str, command)).startswith(words):
                 return answer
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, input=data, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def fail_json(self, msg, **more):

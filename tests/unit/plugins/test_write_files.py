@@ -90,3 +90,47 @@ def test_an_owner_who_is_not_there_is_named(make_module, failure):
         write_files.Writer(make_module()).ids(entry)
     # The first run on a bare host makes the user later.
     assert write_files.Writer(make_module(check_mode=True)).ids(entry) == [None, 0]
+
+
+@pytest.fixture
+def accounts(tmp_path, monkeypatch, make_writer):
+    """Writes the accounts of a role where systemd-sysusers does and says this; returns the writer."""
+    (tmp_path / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    monkeypatch.setattr(write_files, "ACCOUNT_FILES", (str(tmp_path / "passwd"),))
+    entry = {"dest": str(tmp_path / "sysusers.d/janus.conf"), "content": "u janus -\n"}
+
+    def write(does="true", **options):
+        program = tmp_path / "systemd-sysusers"
+        program.write_text(f"#!/bin/sh\n{does.format(passwd=tmp_path / 'passwd')}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        writer = make_writer(**options)
+        writer.accounts(entry)
+        return writer
+
+    return write
+
+
+def test_accounts_that_are_there_change_nothing(accounts, tmp_path):
+    accounts()
+    assert accounts().written == []
+    assert (tmp_path / "sysusers.d/janus.conf").read_text() == "u janus -\n"
+
+
+def test_an_account_that_somebody_removed_is_made_again(accounts, tmp_path):
+    accounts()
+    assert accounts("grep -q janus $1 && echo janus >>{passwd}").written == [
+        str(tmp_path / "passwd")
+    ]
+
+
+def test_accounts_that_would_be_made_are_a_change_in_check_mode(accounts, tmp_path):
+    accounts()
+    answer = 'test "$1 $2" = "--dry-run -" && grep -q janus && echo "Would write /etc/passwd" >&2'
+    assert accounts(answer, check_mode=True).written == [str(tmp_path / "passwd")]
+    assert "janus" not in (tmp_path / "passwd").read_text()
+
+
+def test_accounts_that_are_refused_are_an_error(accounts, failure):
+    with pytest.raises(failure, match=r"systemd-sysusers refuses .*janus\.conf: Invalid name"):
+        accounts("echo Invalid name >&2; exit 1")
