@@ -278,7 +278,7 @@ group('backoff', () => {
 });
 
 group('settings that were typed', () => {
-  const bounds = { bitrate: { lowest: 25, highest: 20000 }, gop: { lowest: 0, highest: 60 } };
+  const bounds = { bitrate: { minimum: 25, maximum: 20000 }, gop: { minimum: 0, maximum: 60 } };
 
   test('are numbers, and nothing typed means as the operator has it', () => {
     assert.deepEqual(readNumbers({ bitrate: ' 8000 ', gop: '' }, bounds), { changes: { bitrate: 8000, gop: null } });

@@ -293,7 +293,7 @@ def test_the_play_sets_its_users_and_no_others(auth, ada, client_info):
 @pytest.mark.usefixtures("any_cost")
 def test_a_user_of_the_play_is_changed_by_the_play(auth, admin, client_info):
     auth.set_provisioned_users([entry("carol")])
-    assert "carol is set by the play" in str(refused(auth.remove_user, "carol", admin))
+    assert "carol is a provisioned user" in str(refused(auth.remove_user, "carol", admin))
 
 
 # --- Guessing ---

@@ -311,4 +311,4 @@ def _note_hand_over(how: str, before: Person | None, after: Person | None) -> No
 
 def _called(person: Person | None) -> str:
     """Empty for nobody."""
-    return person.name or "the play" if person else ""
+    return person.name or "provisioning" if person else ""
