@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).with_name("stand_ins")))
 from tinypilot import audit
 from tinypilot.app import create_app
 from tinypilot.auth import passwords
-from tinypilot.auth.auth import SESSION_COOKIE, Auth, ClientInfo
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE, ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.settings import apply
@@ -186,10 +187,10 @@ def logged_in(app, auth):
     """Makes browsers with a session: logged_in("admin")."""
 
     def make(role="viewer"):
-        if role == "admin" and not auth.has_users():
+        if role == "admin" and not auth.users.exist():
             tokens = auth.set_up(auth.new_setup_code(), "ada", PASSWORD, ClientInfo("192.0.2.1"))
             return Browser(app, "192.0.2.1").has(tokens.session)
-        return Browser(app, "192.0.2.1").has(auth.new_provisioning_session(role, 3600))
+        return Browser(app, "192.0.2.1").has(auth.sessions.create_for_provisioning(role, 3600))
 
     return make
 

@@ -7,7 +7,9 @@ import json
 import pytest
 from tinypilot import __main__ as command
 from tinypilot.auth import passwords, rate_limit, second_factor
-from tinypilot.auth.auth import SESSION_COOKIE, ApiError, Auth
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE
+from tinypilot.errors import ApiError
 
 from .conftest import PASSWORD
 
@@ -29,12 +31,12 @@ def test_the_set_up_code_makes_the_first_admin_once(auth, client_info):
     assert auth.session_for(tokens.session).user == "ada"
     assert auth.session_for(tokens.session).may("admin")
     assert refused(auth.set_up, code, "eve", PASSWORD, client_info("192.0.2.1")).status == 401
-    assert [user["name"] for user in auth.users()] == ["ada"]
+    assert [user["name"] for user in auth.users.all()] == ["ada"]
 
 
 def test_without_a_code_nobody_is_set_up(auth, client_info):
     assert refused(auth.set_up, "", "eve", PASSWORD, client_info("192.0.2.1")).status == 401
-    assert not auth.has_users()
+    assert not auth.users.exist()
 
 
 def test_a_new_code_replaces_the_one_before(auth, client_info):
@@ -118,7 +120,7 @@ def test_a_session_that_is_used_ends_after_its_absolute_lifetime(auth, ada, cloc
 def test_a_session_that_is_not_used_ends_earlier(auth, ada, clock, config):
     clock.pass_by(60 * config.idle_minutes)
     assert auth.session_for(ada.session) is None
-    assert auth.sessions() == []
+    assert auth.sessions.all() == []
 
 
 def test_sessions_survive_a_restart(auth, ada, config):
@@ -129,21 +131,21 @@ def test_another_process_sees_at_once_that_a_session_was_ended(auth, ada, config
     other = Auth.from_config(config)
     before = other.store.revision
     assert other.store.revision == before
-    auth.log_out(auth.session_for(ada.session))
+    auth.sessions.log_out(auth.session_for(ada.session))
     assert other.store.revision != before
     assert other.session_for(ada.session) is None
 
 
 def test_a_disk_that_takes_nothing_locks_nobody_out(auth, ada, admin, clock):
-    program = auth.add_token("probe", "viewer", admin)
+    program = auth.tokens.add("probe", "viewer", admin)
     auth.store.database.execute("PRAGMA query_only = 1")
     clock.pass_by(120)
     assert auth.session_for(ada.session).user == "ada"
-    assert auth.api_token_session(program).user
+    assert auth.tokens.session_for(program).user
 
 
 def test_a_session_of_the_play_ends_by_itself(auth, clock):
-    token = auth.new_provisioning_session("viewer", 120)
+    token = auth.sessions.create_for_provisioning("viewer", 120)
     assert auth.session_for(token).user is None
     assert not auth.session_for(token).may("operator")
     clock.pass_by(120)
@@ -152,13 +154,13 @@ def test_a_session_of_the_play_ends_by_itself(auth, clock):
 
 def test_a_session_can_be_listed_and_revoked(auth, ada, client_info):
     other = auth.log_in("ada", PASSWORD, "", client_info("198.51.100.1", agent="Tool/1"))
-    listed = auth.sessions()
+    listed = auth.sessions.all()
     assert {row["agent"] for row in listed} == {"", "Tool/1"}
     (number,) = [row["number"] for row in listed if row["agent"] == "Tool/1"]
-    auth.revoke(number, auth.session_for(ada.session))
+    auth.sessions.revoke(number, auth.session_for(ada.session))
     assert auth.session_for(other.session) is None
     assert auth.session_for(ada.session)
-    assert refused(auth.revoke, number, auth.session_for(ada.session)).status == 404
+    assert refused(auth.sessions.revoke, number, auth.session_for(ada.session)).status == 404
 
 
 # --- Users ---
@@ -171,7 +173,7 @@ def admin(auth, ada):
 
 @pytest.fixture
 def bob(auth, admin, client_info):
-    auth.add_user("bob", "operator", PASSWORD, admin)
+    auth.users.add("bob", "operator", PASSWORD, admin)
     return auth.log_in("bob", PASSWORD, "", client_info("192.0.2.2"))
 
 
@@ -181,13 +183,13 @@ def test_roles_include_those_below(auth, bob):
 
 
 def test_a_changed_role_ends_the_sessions(auth, admin, bob, ada):
-    auth.change_role("bob", "viewer", admin)
+    auth.users.change_role("bob", "viewer", admin)
     assert auth.session_for(bob.session) is None
     assert auth.session_for(ada.session)
 
 
 def test_a_removed_user_is_out(auth, admin, bob):
-    auth.remove_user("bob", admin)
+    auth.users.remove("bob", admin)
     assert auth.session_for(bob.session) is None
 
 
@@ -224,9 +226,9 @@ def test_the_password_is_changed_by_who_knows_it_alone(auth, bob, client_info):
 
 
 def test_one_admin_is_left(auth, admin, bob):
-    assert refused(auth.remove_user, "ada", admin).status == 409
-    assert refused(auth.change_role, "ada", "viewer", admin).status == 409
-    assert auth.users()[0] == {
+    assert refused(auth.users.remove, "ada", admin).status == 409
+    assert refused(auth.users.change_role, "ada", "viewer", admin).status == 409
+    assert auth.users.all()[0] == {
         "name": "ada",
         "role": "admin",
         "is_provisioned": False,
@@ -235,17 +237,17 @@ def test_one_admin_is_left(auth, admin, bob):
 
 
 def test_nobody_is_added_twice(auth, admin, bob):
-    assert refused(auth.add_user, "Bob", "admin", PASSWORD, admin).status == 409
+    assert refused(auth.users.add, "Bob", "admin", PASSWORD, admin).status == 409
 
 
 def test_a_browser_may_call_itself_anything_and_little_of_it_is_kept(auth, ada, client_info):
     auth.log_in("ada", PASSWORD, "", client_info("192.0.2.1", agent="x" * 10_000))
-    assert {row["agent"] for row in auth.sessions()} == {"", "x" * 256}
+    assert {row["agent"] for row in auth.sessions.all()} == {"", "x" * 256}
 
 
 def test_an_unknown_role_is_refused(auth, admin, bob):
-    assert refused(auth.change_role, "bob", "root", admin).status == 400
-    assert refused(auth.add_user, "carol", "root", PASSWORD, admin).status == 400
+    assert refused(auth.users.change_role, "bob", "root", admin).status == 400
+    assert refused(auth.users.add, "carol", "root", PASSWORD, admin).status == 400
 
 
 # --- Users of the play ---
@@ -272,28 +274,28 @@ def any_cost(monkeypatch):
     ],
 )
 def test_the_play_can_not_set_nonsense(auth, any_cost, wrong):
-    assert refused(auth.set_provisioned_users, [{**entry("carol"), **wrong}]).status == 400
-    assert not auth.has_users()
+    assert refused(auth.users.set_provisioned, [{**entry("carol"), **wrong}]).status == 400
+    assert not auth.users.exist()
 
 
 @pytest.mark.usefixtures("any_cost")
 def test_the_play_sets_its_users_and_no_others(auth, ada, client_info):
     users = [entry("carol"), entry("dave")]
-    assert auth.set_provisioned_users(users)
-    assert not auth.set_provisioned_users(users)
+    assert auth.users.set_provisioned(users)
+    assert not auth.users.set_provisioned(users)
     carol = auth.log_in("carol", PASSWORD, "", client_info("192.0.2.3"))
     dave = auth.log_in("dave", PASSWORD, "", client_info("192.0.2.3"))
-    assert auth.set_provisioned_users([users[0], entry("dave", "operator")])
+    assert auth.users.set_provisioned([users[0], entry("dave", "operator")])
     assert auth.session_for(carol.session)
     assert auth.session_for(dave.session) is None
-    assert auth.set_provisioned_users([])
-    assert [user["name"] for user in auth.users()] == ["ada"]
+    assert auth.users.set_provisioned([])
+    assert [user["name"] for user in auth.users.all()] == ["ada"]
 
 
 @pytest.mark.usefixtures("any_cost")
 def test_a_user_of_the_play_is_changed_by_the_play(auth, admin, client_info):
-    auth.set_provisioned_users([entry("carol")])
-    assert "carol is a provisioned user" in str(refused(auth.remove_user, "carol", admin))
+    auth.users.set_provisioned([entry("carol")])
+    assert "carol is a provisioned user" in str(refused(auth.users.remove, "carol", admin))
 
 
 # --- Guessing ---
@@ -521,7 +523,7 @@ def test_codes_are_turned_on_by_who_has_the_key_in_the_app(auth, admin, client_i
         client_info("192.0.2.1"),
     )
     assert refusal.status == 400
-    assert not auth.users()[0]["has_totp"]
+    assert not auth.users.all()[0]["has_totp"]
 
 
 def test_codes_are_turned_off_with_the_password(auth, key, admin, client_info):

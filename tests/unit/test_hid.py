@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
 
-from tinypilot.auth.auth import Session
+from tinypilot.auth.sessions import Session
 from tinypilot.hid import device as device_module
 from tinypilot.hid import messages, server
 from tinypilot.hid.device import HidDevice, UsbState
