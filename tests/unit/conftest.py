@@ -139,6 +139,23 @@ def ada(auth):
     return auth.set_up(auth.new_setup_code(), "ada", PASSWORD, ClientInfo("192.0.2.1"))
 
 
+@pytest.fixture
+def admin(auth, ada):
+    return auth.session_for(ada.session)
+
+
+@pytest.fixture
+def bob(auth, admin, client_info):
+    auth.users.add("bob", "operator", PASSWORD, admin)
+    return auth.log_in("bob", PASSWORD, "", client_info("192.0.2.2"))
+
+
+@pytest.fixture
+def any_cost(monkeypatch):
+    """The hashes of these tests are cheap."""
+    monkeypatch.setattr(passwords, "LOWEST_LOG_N", 1)
+
+
 class Browser:
     """A client of the web app as a browser is one: it keeps cookies, and names the page's origin."""
 

@@ -11,8 +11,8 @@ from tinypilot import edid
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
 
+from .auth_helpers import run_command
 from .conftest import ROLES, SERVICES
-from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
