@@ -86,14 +86,13 @@ def declared_by_ustreamer(folder):
         "ustreamer": {
             **video,
             "environment_file": str(folder / "ustreamer.env"),
-            "play": {name: defaults[name] for name in video["play"]},
-            "ranges": variables["__ustreamer_ranges"],
+            "defaults": {name: defaults[name] for name in video["defaults"]},
+            "fixed": [],
         },
         "edid": {
             **edid,
             "environment_file": str(folder / "edid.env"),
-            "play": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
-            "patterns": variables["__ustreamer_patterns"],
+            "defaults": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
         },
     }
 
@@ -102,15 +101,13 @@ def declared_by_tinypilot():
     variables = yaml.safe_load((ROLES / "tinypilot/vars/main.yml").read_text())
     defaults = yaml.safe_load((ROLES / "tinypilot/defaults/main.yml").read_text())
     declared = variables["__tinypilot_settings"]
+    urls = declared["settings"]["tinypilot_ice_servers"]["schema"]["items"]
+    urls["pattern"] = Template(urls["pattern"]).render(variables)
     return {
         "tinypilot": {
             **declared,
             "fixed": [],
-            "play": {name: defaults[name] for name in declared["play"]},
-            "patterns": {
-                name: [Template(pattern).render(variables), words]
-                for name, (pattern, words) in variables["__tinypilot_patterns"].items()
-            },
+            "defaults": {name: defaults[name] for name in declared["defaults"]},
         },
         "certificate": {**variables["__tinypilot_certificate_settings"], "fixed": []},
     }

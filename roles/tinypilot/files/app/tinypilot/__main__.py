@@ -6,7 +6,7 @@ tinypilot setup-code --unless-users              the same, and nothing if there 
 tinypilot session --role viewer --minutes 2      print the cookie of a short session
 tinypilot hash < FILE                            print the hash of the password in FILE, for tinypilot_users
 tinypilot provisioned-users < FILE               set the users of the play, a JSON list
-tinypilot settings                               print what is set in the page and differs from the play
+tinypilot settings                               print the settings that override their defaults
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main() -> None:
         settings = Settings.from_config(config)
         effective = settings.effective()
         for name, setting in settings.declared().items():
-            here, there = effective[name], setting.play
+            here, there = effective[name], setting.default
             if here != there:
                 if setting.secret:
                     here, there = here and "another secret", there and "the secret"

@@ -71,5 +71,5 @@ def settings_page():
     return render_template(
         "settings.html",
         name=current_app.config["TINYPILOT"].name,
-        settings=settings().as_dict(),
+        groups=settings().groups(),
     )
