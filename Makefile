@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 bench bench-side-by-side workbench lock docs
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 bench bench-side-by-side dev_tools lock docs
 
 PYTHON ?= python3
 VENV   := .venv
@@ -43,41 +43,41 @@ verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 
 check: lint unit ## lint and unit tests: the quick part of `make test`
 
-check lint unit fuzz: ENGINE = -e '{"workbench_engine": false}'
+check lint unit fuzz: ENGINE = -e '{"dev_tools_engine": false}'
 
-lint: $(VENV)/lock workbench ## style and static checks
+lint: $(VENV)/lock dev_tools ## style and static checks
 	@tools/lint.sh
 
-unit: $(VENV)/lock workbench | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
+unit: $(VENV)/lock dev_tools | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
 	@$(BIN)/pytest -q tests/unit
-	@node --test roles/tinypilot/tests/*.test.mjs
+	@node --test tests/page/*.test.mjs
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
 
-fuzz: TOOLS = tests/workbench_fuzz.yml
-fuzz: workbench | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
+fuzz: TOOLS = tests/dev_tools_fuzz.yml
+fuzz: dev_tools | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 
-test: $(VENV)/lock workbench ## everything: check, refusals, the whole product in a virtual Pi, browsers
+test: $(VENV)/lock dev_tools ## everything: check, invalid input, the whole product in a virtual Pi, browsers
 	@$(SUDO) $(BIN)/python tools/run_tests.py
 
-test-upstream: $(VENV)/lock workbench ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
+test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
 
-bench: $(VENV)/lock workbench ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
+bench: $(VENV)/lock dev_tools ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
 	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi
 
-bench-side-by-side: $(VENV)/lock workbench ## measure this project's plugin beside upstream's, into docs/performance.md
+bench-side-by-side: $(VENV)/lock dev_tools ## measure this project's plugin beside upstream's, into docs/performance.md
 	@$(SUDO) $(BIN)/python -m tests.bench --side-by-side
 
 # What the tests need beyond the appliance: programs and header files, with the packages they come from.
-TOOLS = tests/workbench.yml
-workbench: $(VENV)/lock | $(BUILD)
-	@$(PLAY) playbooks/workbench.yml -e @$(TOOLS) $(ENGINE)
+TOOLS = tests/dev_tools.yml
+dev_tools: $(VENV)/lock | $(BUILD)
+	@$(PLAY) playbooks/dev_tools.yml -e @$(TOOLS) $(ENGINE)
 
 docs: $(VENV)/lock ## generate docs/variables.md
 	@$(BIN)/python tools/make_variables_doc.py > docs/variables.md

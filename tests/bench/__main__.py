@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 
-from ..e2e.device import Device
-from ..e2e.remote_screen import launch_browser
+from tests.support.device import Device
+from tests.support.remote_screen import launch_browser
+
 from . import (
-    comeback,
     document,
     first_picture,
     keys,
@@ -21,6 +21,7 @@ from . import (
     machine,
     provisioning,
     rate,
+    recovery,
     side_by_side,
 )
 
@@ -29,7 +30,7 @@ PARTS = {
     "keys": keys.measure,
     "rate": rate.measure,
     "first-picture": first_picture.measure,
-    "comeback": comeback.measure,
+    "recovery": recovery.measure,
     "load": load.measure,
 }
 

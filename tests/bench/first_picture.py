@@ -8,9 +8,10 @@ import time
 
 from playwright.sync_api import Browser
 
-from ..e2e.device import Device
-from ..e2e.patience import LONG_POLL_SECONDS, wait_until
-from ..e2e.remote_screen import RemoteScreen, new_screen
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen, new_screen
+from tests.support.waiting import LONG_POLL_SECONDS, wait_until
+
 from .figures import milliseconds, percentile, table
 
 TRIES, TRIES_AFTER_REST = 20, 5

@@ -7,9 +7,16 @@ import itertools
 
 from playwright.sync_api import Browser
 
-from ..e2e.desk import READ_CELLS, Computer, Desk, read_desk, wait_for_desk
-from ..e2e.device import Device
-from ..e2e.remote_screen import RemoteScreen, new_screen
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen, new_screen
+from tests.support.simulated_computer import (
+    READ_CELLS,
+    Desk,
+    SimulatedComputer,
+    read_desk,
+    wait_for_desk,
+)
+
 from .figures import milliseconds, percentile, table
 
 PRESSES = 300
@@ -67,7 +74,7 @@ def press(screen: RemoteScreen) -> dict[str, list]:
 
 
 def measure(browser: Browser, device: Device) -> str:
-    computer = Computer(device)
+    computer = SimulatedComputer(device)
     computer.restore()
     device.control(content="computer")
     screen = new_screen(browser, device, role="operator")

@@ -7,8 +7,9 @@ import time
 
 from playwright.sync_api import Browser
 
-from ..e2e.device import Device
-from ..e2e.remote_screen import Frame, RemoteScreen, new_screen
+from tests.support.device import Device
+from tests.support.remote_screen import Frame, RemoteScreen, new_screen
+
 from .figures import median, milliseconds, percentile, table
 
 MODES = {"640x480@30": (640, 480), "1280x720@30": (1280, 720), "1920x1080@30": (1920, 1080)}

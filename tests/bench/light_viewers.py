@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack
 from aiortc import rtcrtpreceiver
 from aiortc.codecs.base import Decoder
 
-from ..e2e.viewers import Viewer
+from tests.support.viewers import Viewer
 
 SETTLE_SECONDS = 2
 

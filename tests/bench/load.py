@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Browser
 
-from ..e2e.device import SERVICES, Device
-from ..e2e.patience import wait_until
+from tests.support.device import SERVICES, Device
+from tests.support.waiting import wait_until
+
 from .figures import table
 
 VIEWERS = (0, 1, 8, 16)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser
 
-from ..e2e.device import Device
-from ..e2e.remote_screen import new_screen
-from ..e2e.viewers import look, run
+from tests.support.device import Device
+from tests.support.remote_screen import new_screen
+from tests.support.viewers import look, run
+
 from .figures import table
 
 SECONDS = 60

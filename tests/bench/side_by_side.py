@@ -11,10 +11,11 @@ import time
 
 from playwright.sync_api import Browser
 
-from ..e2e.device import SINK, Device
-from ..e2e.patience import PATIENCE_SECONDS, NeverHappened
-from ..e2e.remote_screen import new_screen
-from . import comeback, first_picture, latency, load
+from tests.support.device import SINK, Device
+from tests.support.remote_screen import new_screen
+from tests.support.waiting import PATIENCE_SECONDS, NeverHappened
+
+from . import first_picture, latency, load, recovery
 from .figures import median, milliseconds, percentile, table
 from .provisioning import ROOT, play
 
@@ -86,7 +87,7 @@ def recoveries(browser: Browser, device: Device) -> list[str]:
         screen = new_screen(browser, device)
         screen.open().wait_until_live()
         try:
-            gaps = [comeback.gap_during(screen, device, happen) for _ in range(COMEBACKS)]
+            gaps = [recovery.gap_during(screen, device, happen) for _ in range(COMEBACKS)]
             cells.append(milliseconds(median(gaps)))
         except NeverHappened:
             # A plugin that keeps to a sink which is no more shows nothing until Janus is restarted.

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from . import remote_screen
-from .desk import Computer, read_desk
-from .device import Device
-from .people import PASSWORD, Client, log_in, without_users
-from .remote_screen import RemoteScreen, launch_browser
+from tests.support import remote_screen
+from tests.support.clients import PASSWORD, Client, log_in, without_users
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen, launch_browser
+from tests.support.simulated_computer import SimulatedComputer, read_desk
 
 BUILD = Path(__file__).parents[2] / "build"
 JOURNAL_SECONDS = 60
@@ -52,18 +52,18 @@ def virtual_pi(pytestconfig: pytest.Config) -> Device:
 
 
 @pytest.fixture
-def evidence(request: pytest.FixtureRequest) -> Path:
+def artifacts(request: pytest.FixtureRequest) -> Path:
     """The folder for what a failed test leaves behind."""
     return BUILD / "failures" / re.sub(r"\W+", "-", request.node.name).strip("-")
 
 
 @pytest.fixture
-def device(request: pytest.FixtureRequest, virtual_pi: Device, evidence: Path) -> Iterator[Device]:
+def device(request: pytest.FixtureRequest, virtual_pi: Device, artifacts: Path) -> Iterator[Device]:
     """The virtual Pi; whatever the test does to it is undone, and that it came back is checked."""
     yield virtual_pi
     if request.node.stash.get(failed, False):
-        evidence.mkdir(parents=True, exist_ok=True)
-        (evidence / "journal.txt").write_text(virtual_pi.journal(JOURNAL_SECONDS))
+        artifacts.mkdir(parents=True, exist_ok=True)
+        (artifacts / "journal.txt").write_text(virtual_pi.journal(JOURNAL_SECONDS))
     virtual_pi.restore()
 
 
@@ -75,12 +75,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_screen(
-    request: pytest.FixtureRequest, browser: Browser, device: Device, evidence: Path
+    request: pytest.FixtureRequest, browser: Browser, device: Device, artifacts: Path
 ) -> Iterator[Callable[..., RemoteScreen]]:
     """Makes pages, see remote_screen.new_screen()."""
     # They are closed before their users go: Chromium may never close one that is just being sent to the login.
-    if "nobody" in request.fixturenames:
-        request.getfixturevalue("nobody")
+    if "no_users" in request.fixturenames:
+        request.getfixturevalue("no_users")
     screens: list[RemoteScreen] = []
 
     def make(**options) -> RemoteScreen:
@@ -90,11 +90,11 @@ def new_screen(
     yield make
     for number, screen in enumerate(screens):
         if request.node.stash.get(failed, False) and not screen.page.is_closed():
-            keep_evidence(screen, evidence, number)
+            keep_artifacts(screen, artifacts, number)
         screen.page.context.close()
 
 
-def keep_evidence(screen: RemoteScreen, folder: Path, number: int) -> None:
+def keep_artifacts(screen: RemoteScreen, folder: Path, number: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     screen.page.screenshot(path=folder / f"page-{number}.png")
     (folder / f"page-{number}.txt").write_text("\n".join(screen.console) + "\n")
@@ -116,26 +116,26 @@ def live(screen: RemoteScreen) -> RemoteScreen:
 
 
 @pytest.fixture
-def nobody(device: Device) -> Iterator[Device]:
+def no_users(device: Device) -> Iterator[Device]:
     """The device before its first user."""
     with without_users(device):
         yield device
 
 
 @pytest.fixture
-def ada(nobody: Device) -> Client:
+def ada(no_users: Device) -> Client:
     """The first user, an admin, logged in."""
-    client = Client(nobody)
-    code = nobody.sh("tinypilot setup-code").strip()
+    client = Client(no_users)
+    code = no_users.sh("tinypilot setup-code").strip()
     answer = client.ask("POST", "/api/setup", {"code": code, "name": "ada", "password": PASSWORD})
     assert answer.status_code == 200
     return client
 
 
 @pytest.fixture
-def computer(device: Device) -> Iterator[Computer]:
+def computer(device: Device) -> Iterator[SimulatedComputer]:
     """The attached computer, on whose desk nothing is; its screen is the picture."""
-    computer = Computer(device)
+    computer = SimulatedComputer(device)
     computer.restore()
     device.control(content="computer")
     yield computer

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .accessibility import (
+from tests.support.accessibility import (
     FINGER_PX,
     LOOKS,
     assert_accessible,
@@ -15,11 +15,11 @@ from .accessibility import (
     tab_to,
     violations,
 )
-from .desk import Computer, wait_for_desk
-from .device import SINK, Device
-from .patience import wait_until
-from .people import Client, add_user, log_in
-from .remote_screen import RemoteScreen
+from tests.support.clients import Client, add_user, log_in
+from tests.support.device import SINK, Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.simulated_computer import SimulatedComputer, wait_for_desk
+from tests.support.waiting import wait_until
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -111,16 +111,18 @@ def test_the_account_of_each_role(
 
 
 def test_the_remote_screen_in_each_state(
-    new_screen: Callable[..., RemoteScreen], computer: Computer, device: Device
+    new_screen: Callable[..., RemoteScreen], computer: SimulatedComputer, device: Device
 ):
     screen = new_screen(role="operator")
     page = screen.page
 
     # Its script does nothing: so it stays as it begins.
-    page.route("**/static/js/main.js", lambda route: route.fulfill(content_type="text/javascript"))
+    page.route(
+        "**/static/pages/main.js", lambda route: route.fulfill(content_type="text/javascript")
+    )
     screen.open().wait_for_state("connecting")
     assert_accessible(screen, "connecting")
-    page.unroute("**/static/js/main.js")
+    page.unroute("**/static/pages/main.js")
 
     device.sh(f"systemctl stop ustreamer.service && rm -f {SINK}")
     screen.open().wait_for_state("waiting")
@@ -167,7 +169,7 @@ def test_the_remote_screen_in_each_state(
     assert_accessible(screen, "unreachable")
 
 
-def test_everything_is_done_by_keyboard_alone(new_person, computer: Computer):
+def test_everything_is_done_by_keyboard_alone(new_person, computer: SimulatedComputer):
     screen = new_person()
     page = screen.page
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from .device import Device, DeviceError, docker
-from .patience import wait_until
-from .remote_screen import RemoteScreen
+from tests.support.device import Device, DeviceError, docker
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import wait_until
+
 from .test_settings import ROOT, greet, run_play
 
 VERIFY = ROOT / "playbooks/verify.yml"

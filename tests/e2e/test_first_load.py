@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.clients import Client, log_in
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+
 from .conftest import BUILD
-from .device import Device
-from .people import Client, log_in
-from .remote_screen import RemoteScreen
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from .device import Device
-from .patience import wait_until
-from .people import Client, log_in
-from .remote_screen import RemoteScreen
+from tests.support.clients import Client, log_in
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import wait_until
+
 from .test_front_door import SOCKETS
 
 # The device made its certificate itself.
@@ -69,7 +70,7 @@ def foreign_page() -> Iterator[str]:
 def refused_changes(device: Device, since: float) -> int:
     """How often a foreign page asked for a change, as the audit log has it."""
     return device.sh(f"journalctl --no-pager -o cat -t tinypilot-audit --since=@{since:.0f}").count(
-        "Refused: a foreign page asked for a change."
+        "Refused: the request comes from another site."
     )
 
 

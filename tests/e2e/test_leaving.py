@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from .device import Device
-from .patience import LONG_POLL_SECONDS, wait_until
-from .remote_screen import RemoteScreen
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import LONG_POLL_SECONDS, wait_until
 
 # A watched 720p picture in motion takes more than ten times as much.
 SILENCE_BYTES_PER_SECOND = 30_000

@@ -5,11 +5,18 @@ import asyncio
 
 import av
 
-from .device import Device
-from .patience import wait_until
-from .remote_screen import RemoteScreen
-from .viewers import Frame as ViewerFrame
-from .viewers import Viewer, read_code, run, undamaged_frames, watch, with_one_fmtp_each
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.viewers import Frame as ViewerFrame
+from tests.support.viewers import (
+    Viewer,
+    read_code,
+    run,
+    undamaged_frames,
+    watch,
+    with_one_fmtp_each,
+)
+from tests.support.waiting import wait_until
 
 VIEWERS = 8
 FRAMES = 45

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from .device import Device
-from .remote_screen import RemoteScreen
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
 
 
 def test_page_follows_the_resolution(live: RemoteScreen, device: Device):

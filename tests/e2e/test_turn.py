@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from .device import Device
-from .outside import SECRET, Outside, outside
-from .remote_screen import CHROMIUM_FLAGS, RemoteScreen
-from .remote_screen import new_screen as new_screen_in
+from tests.support.device import Device
+from tests.support.nat_lab import SECRET, NatLab, nat_lab
+from tests.support.remote_screen import CHROMIUM_FLAGS, RemoteScreen
+from tests.support.remote_screen import new_screen as new_screen_in
 
 # How the newest peer connection's packets come: the local candidate of the pair in use.
 _CANDIDATE = """async () => {
@@ -23,14 +23,14 @@ _CANDIDATE = """async () => {
 
 
 @pytest.fixture(scope="module")
-def far_away(virtual_pi: Device) -> Iterator[Outside]:
-    with outside(virtual_pi) as place:
+def far_away(virtual_pi: Device) -> Iterator[NatLab]:
+    with nat_lab(virtual_pi) as place:
         yield place
 
 
 @pytest.fixture(scope="module")
 def far_browser(
-    browser: Browser, far_away: Outside, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, far_away: NatLab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """Chromium as the viewer. It trusts the TURN server's key, and that of no other."""
     program = far_away.browser_program(tmp_path_factory.mktemp("far"))
@@ -52,13 +52,13 @@ def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Ca
 
     def tell(urls: list[str], secret: str) -> None:
         page.goto(f"{device.url}settings")
-        ways.select_option("TURN, with a shared secret")
-        page.get_by_label("Addresses, one in each line").fill("\n".join(urls))
+        ways.select_option("TURN with a shared secret")
+        page.get_by_label("Addresses, one per line").fill("\n".join(urls))
         page.get_by_label("Secret").fill(secret)
         apply()
 
     yield tell
-    ways.select_option("As the operator has it")
+    ways.select_option("Default from provisioning")
     apply()
 
 
@@ -68,7 +68,7 @@ def open_from_far(far_browser: Browser, device: Device) -> RemoteScreen:
 
 @pytest.mark.parametrize("form", ["udp", "tcp", "tls"])
 def test_the_picture_comes_through_turn(
-    far_browser: Browser, far_away: Outside, device: Device, told: Callable[..., None], form: str
+    far_browser: Browser, far_away: NatLab, device: Device, told: Callable[..., None], form: str
 ):
     # A STUN server that nobody reaches stops nothing.
     told(["stun:192.0.2.77:3478", *far_away.urls(form)], SECRET)
@@ -76,7 +76,7 @@ def test_the_picture_comes_through_turn(
     screen = open_from_far(far_browser, device)
     try:
         screen.wait_until_live()
-        screen.wait_until(lambda: screen.path == "webrtc", "the picture comes by WebRTC")
+        screen.wait_until(lambda: screen.transport == "webrtc", "the picture comes by WebRTC")
         decoded = screen.frames_decoded()
         assert all(frame.is_good for frame in screen.collect(30))
         assert screen.frames_decoded() > decoded
@@ -88,13 +88,13 @@ def test_the_picture_comes_through_turn(
 
 
 def test_without_turn_that_viewer_sees_mjpeg(
-    far_browser: Browser, far_away: Outside, device: Device
+    far_browser: Browser, far_away: NatLab, device: Device
 ):
     far_away.let_pass(udp_to_turn=True)
     screen = open_from_far(far_browser, device)
     try:
         screen.wait_until(screen.jpeg_code, "a JPEG is shown")
-        assert screen.path == "mjpeg"
+        assert screen.transport == "mjpeg"
         # The page goes on trying, and no frame was ever decoded.
         connections = screen.peer_connections
         screen.wait_until(lambda: screen.peer_connections > connections, "WebRTC is tried again")
@@ -104,7 +104,7 @@ def test_without_turn_that_viewer_sees_mjpeg(
 
 
 def test_the_turn_server_takes_nobody_without_the_secret(
-    far_browser: Browser, far_away: Outside, device: Device, told: Callable[..., None]
+    far_browser: Browser, far_away: NatLab, device: Device, told: Callable[..., None]
 ):
     """So the picture above came by credentials that the device made."""
     told(far_away.urls("udp"), "another secret than that")

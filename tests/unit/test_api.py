@@ -7,7 +7,7 @@ import re
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from tinypilot.door import ROLES
+from tinypilot.auth.auth import ROLES
 
 from .conftest import HOST
 
@@ -30,11 +30,11 @@ class Program:
 
 
 @pytest.fixture
-def program(app, inside):
+def program(app, logged_in):
     """Makes programs with a token of this role."""
 
     def make(role="admin", name="nightly"):
-        answer = inside("admin").ask("POST", "/api/tokens", {"name": name, "role": role})
+        answer = logged_in("admin").ask("POST", "/api/tokens", {"name": name, "role": role})
         assert answer.status_code == 200
         return Program(app, answer.get_json()["token"])
 
@@ -60,8 +60,8 @@ def test_an_unknown_token_is_nobody(app, token):
     assert Program(app, token).ask("GET", "/api/users").status_code == 401
 
 
-def test_a_session_beside_a_wrong_token_counts_for_nothing(inside):
-    answer = inside("admin").ask("GET", "/api/users", headers={"Authorization": "Bearer wrong"})
+def test_a_session_beside_a_wrong_token_counts_for_nothing(logged_in):
+    answer = logged_in("admin").ask("GET", "/api/users", headers={"Authorization": "Bearer wrong"})
     assert answer.status_code == 401
 
 
@@ -73,17 +73,17 @@ def test_a_token_is_no_session(program, app):
     assert answer.status_code == 401
 
 
-def test_a_token_is_shown_once_and_kept_as_a_hash(program, inside, config):
+def test_a_token_is_shown_once_and_kept_as_a_hash(program, logged_in, config):
     token = program().headers["Authorization"].removeprefix("Bearer ")
-    kept = b"".join(path.read_bytes() for path in config.door_file.parent.glob("door*"))
+    kept = b"".join(path.read_bytes() for path in config.auth_file.parent.glob("auth*"))
     assert token.encode() not in kept
-    (listed,) = inside("admin").ask("GET", "/api/tokens").get_json()["tokens"]
+    (listed,) = logged_in("admin").ask("GET", "/api/tokens").get_json()["tokens"]
     assert (listed["name"], listed["role"], listed["made_by"]) == ("nightly", "admin", "ada")
     assert token not in json.dumps(listed)
 
 
-def test_a_removed_token_is_out_at_once(program, inside):
-    nightly, admin = program(), inside("admin")
+def test_a_removed_token_is_out_at_once(program, logged_in):
+    nightly, admin = program(), logged_in("admin")
     (listed,) = admin.ask("GET", "/api/tokens").get_json()["tokens"]
     assert listed["seen"] is None
     assert nightly.ask("GET", "/api/auth").status_code == 204
@@ -103,9 +103,9 @@ def test_a_removed_token_is_out_at_once(program, inside):
         ({"name": "other", "role": "root"}, 400),
     ],
 )
-def test_a_wrong_token_is_refused_in_a_sentence(program, inside, token, status):
+def test_a_wrong_token_is_refused_in_a_sentence(program, logged_in, token, status):
     program()
-    answer = inside("admin").ask("POST", "/api/tokens", token)
+    answer = logged_in("admin").ask("POST", "/api/tokens", token)
     assert (answer.status_code, answer.get_json()["error"][-1]) == (status, ".")
 
 

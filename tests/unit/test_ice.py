@@ -6,14 +6,14 @@ import hmac
 import json
 
 import pytest
-from tinypilot.ice import IceServers
+from tinypilot.video.ice import IceServers
 
 STUN = "stun:stun.example:3478"
 TURN = ["turn:turn.example:3478", "turns:turn.example:5349?transport=tcp"]
 
 
 @pytest.fixture
-def ask(config, inside):
+def ask(config, logged_in):
     """Asks the route as somebody with a session would, of a device whose play has these values."""
 
     def ask(**values):
@@ -21,7 +21,7 @@ def ask(config, inside):
         declared = json.loads(file.read_text())
         declared["play"].update({f"tinypilot_{name}": value for name, value in values.items()})
         file.write_text(json.dumps(declared))
-        answer = inside().ask("GET", "/api/ice-servers")
+        answer = logged_in().ask("GET", "/api/ice-servers")
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"] == "no-store"
         return answer.get_json()["ice_servers"]
@@ -33,9 +33,9 @@ def test_on_a_lan_there_are_none(ask):
     assert ask() == []
 
 
-def test_where_nothing_is_said_there_are_none(inside, config):
+def test_where_nothing_is_said_there_are_none(logged_in, config):
     (config.settings_declarations / "tinypilot.json").unlink()
-    assert inside().ask("GET", "/api/ice-servers").get_json() == {"ice_servers": []}
+    assert logged_in().ask("GET", "/api/ice-servers").get_json() == {"ice_servers": []}
 
 
 def test_they_are_for_whoever_has_a_session_alone(browser):

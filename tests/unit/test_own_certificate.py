@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from tinypilot.settings import Settings
+from tinypilot.settings.model import Settings
 
 from .conftest import Clock
 from .test_acme import DAY, certificate
-from .test_door import run_command
+from .test_auth import run_command
 from .test_settings import declare
 
 SETTING = "tinypilot_certificate_and_key"
@@ -40,9 +40,9 @@ def put(browser, value):
 
 
 def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
-    monkeypatch, capsys, inside, root, systemd, config, audited
+    monkeypatch, capsys, logged_in, root, systemd, config, audited
 ):
-    admin = inside("admin")
+    admin = logged_in("admin")
     for value in (OWN + pem(KEY), pem(KEY) + OWN, OWN + valid(OTHER) + pem(KEY)):
         answer = put(admin, value)
         assert answer.status_code == 200, answer.text
@@ -60,7 +60,9 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
     [
         pytest.param(OWN, "can't be read", id="no-key"),
         pytest.param(pem(KEY), "can't be read", id="no-certificate"),
-        pytest.param(valid(OTHER) + OWN + pem(KEY), "of another certificate.", id="another-first"),
+        pytest.param(
+            valid(OTHER) + OWN + pem(KEY), "belongs to another certificate.", id="another-first"
+        ),
         pytest.param(OWN[:200] + OWN[210:] + pem(KEY), "can't be read", id="harmed"),
         pytest.param(OWN + pem(KEY).replace("PRIVATE", "PUBLIC"), "in PEM form", id="public-key"),
         pytest.param(
@@ -78,31 +80,31 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
         pytest.param(OWN + "\u00a0" + pem(KEY), "in PEM form", id="another-space"),
     ],
 )
-def test_a_wrong_one_changes_nothing(inside, root, systemd, config, value, sentence):
-    answer = put(inside("admin"), value)
+def test_a_wrong_one_changes_nothing(logged_in, root, systemd, config, value, sentence):
+    answer = put(logged_in("admin"), value)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.commands == []
 
 
-def test_a_key_that_nginx_would_not_start_with_is_refused(inside, root):
+def test_a_key_that_nginx_would_not_start_with_is_refused(logged_in, root):
     weak = rsa.generate_private_key(65537, 1024)
-    answer = put(inside("admin"), valid(weak) + pem(weak))
+    answer = put(logged_in("admin"), valid(weak) + pem(weak))
     assert (answer.status_code, "key too small" in answer.get_json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(
     "curve", [pytest.param(each, id=each.name) for each in (ec.SECP521R1(), ec.SECP256K1())]
 )
-def test_a_key_that_browsers_do_not_offer_is_refused(inside, root, curve):
+def test_a_key_that_browsers_do_not_offer_is_refused(logged_in, root, curve):
     key = ec.generate_private_key(curve)
-    answer = put(inside("admin"), valid(key) + pem(key))
-    assert (answer.status_code, "of this kind" in answer.get_json()["error"]) == (400, True)
+    answer = put(logged_in("admin"), valid(key) + pem(key))
+    assert (answer.status_code, "this kind of key" in answer.get_json()["error"]) == (400, True)
 
 
-def test_it_goes_when_the_operator_fixes_it(inside, root, systemd, config):
-    assert put(inside("admin"), OWN + pem(KEY)).status_code == 200
+def test_it_goes_when_the_operator_fixes_it(logged_in, root, systemd, config):
+    assert put(logged_in("admin"), OWN + pem(KEY)).status_code == 200
     declare(config, "certificate", fixed=[SETTING])
     root.reconcile()
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == ["tinypilot-certificate.service"]

@@ -3,13 +3,16 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tinypilot import apply, edid
-from tinypilot.settings import Settings
+from tinypilot import edid
+from tinypilot.settings import apply
+from tinypilot.settings.model import Settings
 
 from .conftest import ROLES, SERVICES
-from .test_door import run_command
+from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -24,6 +27,7 @@ SERVERS, SECRET, USER, PASSWORD = (
     "tinypilot_turn_password",
 )
 TURN = ["turn:turn.example:65535", "turns:[2001:db8::1]:5349?transport=tcp"]
+PATIENCE_SECONDS = 10
 NORTH_WIND = "north wind and sun"
 
 EDID = "ustreamer_edid"
@@ -44,11 +48,11 @@ def declare(config, role, **values):
 # --- As programs see it ---
 
 
-def test_settings_say_what_the_play_has_and_within_which_bounds(inside):
-    settings = inside("admin").ask("GET", "/api/settings").get_json()["settings"]
+def test_settings_say_what_the_play_has_and_within_which_bounds(logged_in):
+    settings = logged_in("admin").ask("GET", "/api/settings").get_json()["settings"]
     assert settings[BITRATE] == {
         "value": 5000,
-        "play": 5000,
+        "default": 5000,
         "is_set": False,
         "fixed": False,
         "secret": False,
@@ -57,8 +61,8 @@ def test_settings_say_what_the_play_has_and_within_which_bounds(inside):
     }
 
 
-def test_what_is_set_is_applied_by_root_and_kept(inside, root, systemd, config, audited):
-    admin = inside("admin")
+def test_what_is_set_is_applied_by_root_and_kept(logged_in, root, systemd, config, audited):
+    admin = logged_in("admin")
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000, RATE: 15})
     assert answer.status_code == 200
     assert answer.get_json()["settings"][BITRATE]["value"] == 8000
@@ -71,42 +75,75 @@ def test_what_is_set_is_applied_by_root_and_kept(inside, root, systemd, config, 
     assert systemd.environment() == [f"{RATE}=15"]
 
 
-def test_what_is_set_already_restarts_nothing(inside, root, systemd):
+def test_what_is_set_already_restarts_nothing(logged_in, root, systemd):
     for _ in range(2):
-        assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+        assert logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
     assert systemd.restarts == ["ustreamer.service"]
 
 
-def test_what_somebody_stopped_stays_so(inside, root, systemd):
+def test_what_somebody_stopped_stays_so(logged_in, root, systemd):
     systemd.stopped = {"ustreamer.service"}
-    assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+    assert logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
     assert systemd.restarts == []
 
 
-def test_a_service_that_does_not_come_back_gets_the_previous_settings(inside, root, systemd):
-    admin = inside("admin")
+def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in, root, systemd):
+    admin = logged_in("admin")
     admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
     systemd.poisons = {f"{BITRATE}=9000"}
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000, GOP: 10})
     assert answer.status_code == 409
-    assert "the previous ones are in force again." in answer.get_json()["error"]
+    assert "The previous settings were restored." in answer.get_json()["error"]
     assert systemd.environment() == [f"{BITRATE}=8000"]
     settings = admin.ask("GET", "/api/settings").get_json()["settings"]
     assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
 
 
-def test_if_the_previous_settings_do_not_help_either_it_says_so(inside, root, systemd):
-    admin = inside("admin")
+def test_a_service_that_systemd_restarts_again_and_again_is_not_up(logged_in, root, systemd):
+    systemd.revives = {f"{BITRATE}=9000"}
+    answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 9000})
+    assert answer.status_code == 409
+    assert systemd.environment() == []
+
+
+def test_who_sets_something_waits_for_who_sets_something_else(applier, systemd, monkeypatch):
+    """Whoever comes second must see what the first has set, and not write over it."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def restart(*arguments):
+        if "restart" in arguments and not entered.is_set():
+            entered.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+            systemd.poisons = {f"{BITRATE}=9000"}
+        return systemd(*arguments)
+
+    monkeypatch.setattr(apply, "_systemctl", restart)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(applier.change, {BITRATE: 9000})
+        assert entered.wait(PATIENCE_SECONDS)
+        second = pool.submit(applier.change, {GOP: 10})
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.3)
+        go_on.set()
+        with pytest.raises(apply.UnitFailed):
+            first.result(PATIENCE_SECONDS)
+        second.result(PATIENCE_SECONDS)
+    # The first was undone, the second was not.
+    assert systemd.environment() == [f"{GOP}=10"]
+
+
+def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root, systemd):
+    admin = logged_in("admin")
     admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
     systemd.poisons = {f"{BITRATE}=8000", f"{BITRATE}=9000"}
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000})
     assert "neither with these settings nor with the previous ones" in answer.get_json()["error"]
 
 
-def test_without_root_nothing_changes(inside, config):
-    answer = inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
+def test_without_root_nothing_changes(logged_in, config):
+    answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
     assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 WRONG = [
@@ -137,17 +174,17 @@ WRONG = [
 
 @pytest.mark.parametrize(("changes", "sentence"), WRONG)
 def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
-    inside, root, systemd, config, changes, sentence
+    logged_in, root, systemd, config, changes, sentence
 ):
-    answer = inside("admin").ask("PATCH", "/api/settings", changes)
+    answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
 def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
-    inside, root, systemd, config
+    logged_in, root, systemd, config
 ):
     declared = {
         "unit": "tinypilot-host-name.service",
@@ -158,7 +195,7 @@ def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
     }
     (config.settings_declarations / "host-name.json").write_text(json.dumps(declared))
     for _ in range(2):
-        answer = inside("admin").ask("PATCH", "/api/settings", {"tinypilot_host_name": "rack"})
+        answer = logged_in("admin").ask("PATCH", "/api/settings", {"tinypilot_host_name": "rack"})
         assert answer.status_code == 200
     assert systemd.commands == [["restart", "tinypilot.service"], ()]
 
@@ -170,8 +207,8 @@ def ice_servers(browser):
     return browser.ask("GET", "/api/ice-servers").get_json()["ice_servers"]
 
 
-def test_turn_is_in_the_next_answer_and_nothing_is_restarted(inside, root, systemd):
-    admin, viewer = inside("admin"), inside()
+def test_turn_is_in_the_next_answer_and_nothing_is_restarted(logged_in, root, systemd):
+    admin, viewer = logged_in("admin"), logged_in()
     changes = {SERVERS: ["stun:stun.example", *TURN], SECRET: NORTH_WIND}
     assert admin.ask("PATCH", "/api/settings", changes).status_code == 200
     stun, turn = ice_servers(viewer)
@@ -186,22 +223,22 @@ def test_turn_is_in_the_next_answer_and_nothing_is_restarted(inside, root, syste
     assert not any(systemd.commands)
 
 
-def test_secrets_are_told_to_nobody(inside, root, config, audited, monkeypatch, capsys):
+def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatch, capsys):
     sesame = "open, sesame, as in the play"
     declare(config, "tinypilot", play={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})
-    admin = inside("admin")
+    admin = logged_in("admin")
     refused = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND})
-    assert (refused.status_code, "both are set" in refused.get_json()["error"]) == (400, True)
+    assert (refused.status_code, "not both." in refused.get_json()["error"]) == (400, True)
     taken = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND, PASSWORD: ""})
     settings = taken.get_json()["settings"]
     facts = {name: settings[name] for name in (SECRET, PASSWORD)}
-    assert [(each["secret"], each["value"], each["play"]) for each in facts.values()] == [
+    assert [(each["secret"], each["value"], each["default"]) for each in facts.values()] == [
         (True, True, False),
         (True, False, True),
     ]
     paths = ("/settings", "/api/settings", "/api/openapi.json", "/api/ice-servers")
     pages = [admin.ask("GET", path).get_data(as_text=True) for path in paths]
-    assert '<p class="quiet" id="turn-secret-hint">One is set.' in pages[0]
+    assert '<p class="quiet" id="turn-secret-hint">A value is set.' in pages[0]
     told = run_command(monkeypatch, capsys, config, "", "settings")
     assert f"{SECRET} is another secret, not empty\n" in told
     assert f"{PASSWORD} is empty, not the secret" in told
@@ -215,26 +252,26 @@ def test_secrets_are_told_to_nobody(inside, root, config, audited, monkeypatch, 
     [
         ({SERVERS: TURN}, f"The TURN server {TURN[0]} needs a secret"),
         ({SERVERS: TURN, USER: "kvm"}, "needs a secret, or a user name and a password."),
-        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either a secret or a user name"),
-        ({SECRET: NORTH_WIND}, "and no TURN server"),
-        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "and no TURN server"),
+        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either the shared secret"),
+        ({SECRET: NORTH_WIND}, "but no TURN server"),
+        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "but no TURN server"),
     ],
 )
-def test_addresses_and_credentials_belong_together(inside, root, config, changes, sentence):
-    answer = inside("admin").ask("PATCH", "/api/settings", changes)
+def test_addresses_and_credentials_belong_together(logged_in, root, config, changes, sentence):
+    answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
-def test_without_its_credentials_a_turn_server_is_left_out(inside, root, config):
+def test_without_its_credentials_a_turn_server_is_left_out(logged_in, root, config):
     """As when the play has fixed them since."""
     changes = {SERVERS: ["stun:stun.example", *TURN], SECRET: NORTH_WIND}
-    assert inside("admin").ask("PATCH", "/api/settings", changes).status_code == 200
+    assert logged_in("admin").ask("PATCH", "/api/settings", changes).status_code == 200
     fix(config, SECRET)
     root.reconcile()
-    assert ice_servers(inside()) == [{"urls": ["stun:stun.example"]}]
+    assert ice_servers(logged_in()) == [{"urls": ["stun:stun.example"]}]
     # And no other setting is held up by it.
-    assert inside("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
+    assert logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000}).status_code == 200
 
 
 # --- Power ---
@@ -248,21 +285,21 @@ def test_without_its_credentials_a_turn_server_is_left_out(inside, root, config)
         ("poweroff", ["poweroff"]),
     ],
 )
-def test_power(inside, root, systemd, audited, action, command):
-    assert inside("admin").ask("POST", "/api/power", {"action": action}).status_code == 200
+def test_power(logged_in, root, systemd, audited, action, command):
+    assert logged_in("admin").ask("POST", "/api/power", {"action": action}).status_code == 200
     assert systemd.commands == [command]
     assert audited[-1][0] == "power"
 
 
 @pytest.mark.parametrize("action", ["", "halt", "reboot; reboot"])
-def test_another_action_is_refused_in_a_sentence(inside, root, systemd, action):
-    answer = inside("admin").ask("POST", "/api/power", {"action": action})
+def test_another_action_is_refused_in_a_sentence(logged_in, root, systemd, action):
+    answer = logged_in("admin").ask("POST", "/api/power", {"action": action})
     assert (answer.status_code, "must be one of" in answer.get_json()["error"]) == (400, True)
     assert systemd.commands == []
 
 
-def test_the_log_is_a_file_for_admins(inside, root, audited):
-    answer = inside("admin").ask("GET", "/api/log")
+def test_the_log_is_a_file_for_admins(logged_in, root, audited):
+    answer = logged_in("admin").ask("GET", "/api/log")
     assert (answer.status_code, answer.text) == (200, "janus.service came up\n")
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "attachment" in answer.headers["Content-Disposition"]
@@ -277,9 +314,9 @@ def test_each_edid_that_is_offered_is_good(file):
     edid.check(file.read_text())
 
 
-def test_an_edid_is_for_the_unit_that_writes_it(inside, root, systemd, config):
+def test_an_edid_is_for_the_unit_that_writes_it(logged_in, root, systemd, config):
     good = "".join(EDIDS[0].read_text().split())
-    assert inside("admin").ask("PATCH", "/api/settings", {EDID: good}).status_code == 200
+    assert logged_in("admin").ask("PATCH", "/api/settings", {EDID: good}).status_code == 200
     assert systemd.restarts == ["kvm-edid.service"]
     assert (config.settings_dir / "edid.env").read_text() == f"{EDID}={good}\n"
 
@@ -302,11 +339,11 @@ def broken(digits):
         ("00ffffffffffff00" + "00" * 20_000, "one to four blocks"),
     ],
 )
-def test_a_wrong_edid_changes_nothing(inside, root, systemd, config, value, sentence):
-    answer = inside("admin").ask("PATCH", "/api/settings", {EDID: value})
+def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, sentence):
+    answer = logged_in("admin").ask("PATCH", "/api/settings", {EDID: value})
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
@@ -337,7 +374,7 @@ def test_root_checks_again(applier, systemd, changes):
     ],
 )
 def test_root_answers_nonsense_with_a_sentence(applier, line):
-    assert apply.answer(applier, SERVICES, line) == ({"error": "It is no request."}, ())
+    assert apply.answer(applier, SERVICES, line) == ({"error": "Malformed request."}, ())
 
 
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
@@ -355,20 +392,20 @@ def test_before_anything_is_set_there_is_nothing_to_reconcile(applier, systemd):
     assert systemd.restarts == []
 
 
-def test_what_the_operator_fixes_is_as_the_play_has_it(inside, root, systemd, config):
-    admin = inside("admin")
+def test_what_the_operator_fixes_is_as_the_play_has_it(logged_in, root, systemd, config):
+    admin = logged_in("admin")
     admin.ask("PATCH", "/api/settings", {BITRATE: 8000, GOP: 10})
     fix(config, BITRATE)
     root.reconcile()
     assert systemd.environment() == [f"{GOP}=10"]
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
-    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (
+    assert (answer.status_code, "is fixed by provisioning" in answer.get_json()["error"]) == (
         400,
         True,
     )
     assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
     page = admin.ask("GET", "/settings").get_data(as_text=True)
-    assert "Fixed by the operator." in page
+    assert "Fixed by provisioning." in page
 
 
 def test_settings_are_for_root_and_the_web_app_alone(applier, config):

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What tests and benchmarks share: the virtual Pi, browsers, viewers, clients, and ways to wait."""

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""The virtual Pi: its container, its services and the emulated computer on its video input."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from .waiting import NeverHappened, wait_until
+
+SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-hid", "nginx")
+ROOT = Path(__file__).parents[2]
+SINK = PurePosixPath("/dev/shm/kvm::h264")
+CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
+
+# Programs for the device. Each costs as much as starting one does, so what is looked at together is one.
+_ASK = """
+import base64, json, os, socket, subprocess, sys
+
+def ask(path):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect("/run/ustreamer/http.sock")
+    s.sendall(f"GET /{path} HTTP/1.0\\r\\n\\r\\n".encode())
+    answer = b""
+    while part := s.recv(65536):
+        answer += part
+    return answer.split(b"\\r\\n\\r\\n", 1)[1]
+"""
+_ASK_USTREAMER = f"{_ASK}\nprint(base64.b64encode(ask(sys.argv[1])).decode())"
+_IS_READY = f"""{_ASK}
+sink, *services = sys.argv[1:]
+states = subprocess.run(["systemctl", "is-active", *services], stdout=subprocess.PIPE, text=True).stdout
+source = json.loads(ask("state"))["result"]["source"]
+if set(states.split()) == {{"active"}} and source["online"] and source["captured_fps"] and os.path.exists(sink):
+    print("ready")
+"""
+
+
+class DeviceError(Exception):
+    """A command on the device failed."""
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """Runs the docker client and returns its output; DeviceError has what it complained about."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True)
+    if check and done.returncode:
+        raise DeviceError(f"{arguments}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _links(state: str) -> str:
+    return f"for link in /sys/class/net/eth*; do ip link set ${{link##*/}} {state}; done"
+
+
+@dataclass(frozen=True)
+class Device:
+    """name: the container's."""
+
+    name: str
+
+    # --- Where it is ---
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address."""
+        return self._network["IPAddress"]
+
+    @cached_property
+    def _network(self) -> dict:
+        """It stays over a restart: the network is the device's own."""
+        networks = docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", self.name)
+        return next(iter(json.loads(networks).values()))
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.address}/"
+
+    @property
+    def socket_url(self) -> str:
+        """Janus' WebSocket, as viewers reach it."""
+        return f"wss://{self.address}/janus/ws"
+
+    def cookie(self, role: str = "viewer", minutes: int = 60) -> str:
+        """A new session, as NAME=TOKEN; made as the play makes one for its own viewer."""
+        return self.sh(f"tinypilot session --role {role} --minutes {minutes}").strip()
+
+    def browser_cookie(self, role: str = "viewer") -> dict:
+        """The same for BrowserContext.add_cookies()."""
+        name, _, value = self.cookie(role).partition("=")
+        return {
+            "name": name,
+            "value": value,
+            "url": self.url,
+            "secure": True,
+            "httpOnly": True,
+            "sameSite": "Strict",
+        }
+
+    # --- What runs on it ---
+
+    def sh(self, command: str, check: bool = True) -> str:
+        """Runs `command` as root in the device's shell and returns its output."""
+        return docker("exec", self.name, "sh", "-c", command, check=check)
+
+    def python(self, program: str, *arguments: str, check: bool = True) -> str:
+        """Runs a Python program as root on the device and returns its output."""
+        # -B: no byte code beside the product's modules, which a play would have to remove.
+        return docker("exec", self.name, "python3", "-B", "-c", program, *arguments, check=check)
+
+    def python_json(self, program: str):
+        """What a Python program on the device prints as JSON."""
+        return json.loads(self.python(program))
+
+    @property
+    def has_upstreams_plugin(self) -> bool:
+        """Whether Janus shows uStreamer's own plugin, not this project's. It answers differently here and there."""
+        build = json.loads(self.sh("cat /opt/ustreamer/built-from"))
+        return build["inputs"]["plugin"] == "upstream"
+
+    def state(self) -> dict:
+        """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
+        answer = self._ask_ustreamer("state")
+        return json.loads(answer)["result"] if answer else {}
+
+    def snapshot(self) -> bytes:
+        """uStreamer's newest JPEG; empty while it does not answer."""
+        return self._ask_ustreamer("snapshot")
+
+    def _ask_ustreamer(self, path: str) -> bytes:
+        return base64.b64decode(self.python(_ASK_USTREAMER, path, check=False))
+
+    def is_active(self, *services: str) -> bool:
+        states = self.sh(f"systemctl is-active {' '.join(services)}", check=False).split()
+        return states == ["active"] * len(services)
+
+    def main_pid(self, service: str) -> int:
+        """Process id inside the container; 0 while the service does not run."""
+        return int(self.sh(f"systemctl show -P MainPID {service}"))
+
+    def journal(self, seconds: float) -> str:
+        """Everything logged in the last `seconds`."""
+        return self.sh(
+            f"journalctl --no-pager -o short-precise --since=-{seconds:.0f}s", check=False
+        )
+
+    def sent_bytes(self) -> int:
+        """What the device has sent into its networks since it started."""
+        return sum(map(int, self.sh("cat /sys/class/net/eth*/statistics/tx_bytes").split()))
+
+    # --- What happens to it ---
+
+    def control(self, **words: str) -> None:
+        """Switches the emulated hardware, as control(signal="lost"); control() is its default."""
+        if not words:
+            self.sh(f"rm -f {CONTROL_FILE}")
+            return
+        text = " ".join(f"{word}={value}" for word, value in words.items())
+        # Moved into place: a half-written file is never read.
+        self.sh(f"echo '{text}' > {CONTROL_FILE}.new && mv {CONTROL_FILE}.new {CONTROL_FILE}")
+
+    def kill(self, service: str) -> None:
+        """SIGKILL to all its processes: an orphaned worker would hide the death of its parent."""
+        self.sh(f"systemctl kill --kill-whom=all --signal=KILL {service}.service")
+
+    def restart(self) -> None:
+        """As near to a power cycle as a container comes: /run, /tmp and /dev/shm are emptied."""
+        docker("restart", self.name)
+
+    def freeze(self) -> None:
+        """Nothing on the device runs any more, and nothing answers."""
+        docker("pause", self.name)
+
+    def thaw(self) -> None:
+        docker("unpause", self.name)
+
+    def unplug(self) -> None:
+        """Everything runs on, and no network reaches it."""
+        self.sh(_links("down"))
+
+    def plug_in(self) -> None:
+        self.sh(self._plug_in)
+
+    @property
+    def _plug_in(self) -> str:
+        # This route went with its link, and only the kernel's own come back with it.
+        return f"{_links('up')} && ip route replace default via {self._network['Gateway']}"
+
+    @contextlib.contextmanager
+    def without_udp(self) -> Iterator[None]:
+        """As behind a firewall: TCP passes, UDP does not, in either direction."""
+        self._filter_udp("-I")
+        try:
+            yield
+        finally:
+            self._filter_udp("-D")
+
+    def _filter_udp(self, action: str) -> None:
+        """By this machine's iptables, which its Docker engine needs anyway, in the container's network."""
+        process = docker("inspect", "-f", "{{.State.Pid}}", self.name).strip()
+        for chain in ("INPUT", "OUTPUT"):
+            rule = f"iptables -w {action} {chain} -p udp -j DROP"
+            subprocess.run(["nsenter", f"--target={process}", "--net", *rule.split()], check=True)
+
+    @contextlib.contextmanager
+    def without_h264(self) -> Iterator[None]:
+        """uStreamer makes JPEGs alone, as it does on hardware without an encoder for video."""
+        folder = "/run/systemd/system/ustreamer.service.d"
+        self.sh(
+            f"mkdir {folder} && {{ printf '[Service]\\nExecStart=\\n'; "
+            "systemctl cat ustreamer | sed -n '/^ExecStart=/,/[^\\\\]$/{/--h264/d;p}'; } "
+            f"> {folder}/no-h264.conf && systemctl daemon-reload && "
+            # uStreamer's own plugin would go on reading the sink that is gone.
+            f"systemctl stop ustreamer janus && rm {SINK} && systemctl start ustreamer janus"
+        )
+        try:
+            wait_until(self._captures, "uStreamer captures frames")
+            yield
+        finally:
+            self.sh(f"rm -r {folder} && systemctl daemon-reload && systemctl restart ustreamer")
+
+    # --- How it is provisioned ---
+
+    @property
+    def inventory(self) -> Path:
+        """Of the scenario that the device belongs to, or of `make appliance`."""
+        scenarios = (ROOT / "molecule").glob("*/inventory/hosts.yml")
+        mine = (file.parent for file in scenarios if f" {self.name}:" in file.read_text())
+        return next(mine, ROOT / "inventory/virtual.yml")
+
+    @property
+    def vault_password_file(self) -> Path | None:
+        """What opens the vault of that inventory, if there is one."""
+        file = self.inventory.parent / "vault-password"
+        return file if file.exists() else None
+
+    # --- Its default state ---
+
+    def restore(self) -> None:
+        """Undoes whatever a test may have left and waits until the device is ready."""
+        if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
+            self.thaw()
+        sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-hid.socket nginx.socket"
+        services = " ".join(f"{service}.service" for service in SERVICES)
+        self.sh(f"{self._plug_in} && rm -f {CONTROL_FILE} && systemctl start {sockets} {services}")
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Until all services run and frames are captured and put into the sink."""
+        try:
+            wait_until(
+                lambda: "ready" in self.python(_IS_READY, str(SINK), *SERVICES, check=False),
+                "all services are active, and uStreamer captures frames",
+            )
+        except NeverHappened as error:
+            raise DeviceError(f"{self.name} is not in its default state: {error}") from error
+
+    def _captures(self) -> bool:
+        source = self.state().get("source", {})
+        return bool(source.get("online") and source.get("captured_fps"))
