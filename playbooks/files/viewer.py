@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import binascii
 import contextlib
 import itertools
 import json
@@ -72,12 +73,7 @@ def with_one_fmtp_each(sdp: str) -> str:
 
 def crc16(data: bytes) -> int:
     """CRC-16/CCITT-FALSE."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
-    return crc
+    return binascii.crc_hqx(data, 0xFFFF)
 
 
 def read_code(plane: bytes, stride: int) -> tuple[int, int] | None:

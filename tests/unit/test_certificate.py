@@ -172,6 +172,18 @@ def test_a_harmed_file_is_made_again(device, file, harm):
     assert device.run() == "up to date"
 
 
+@pytest.mark.parametrize(
+    ("key", "certificate"), [("ca.key", "ca.pem"), ("device.key", "server.pem")]
+)
+def test_a_certificate_of_another_key_is_made_again(device, key, certificate):
+    device.run()
+    (device.folder / key).write_text(program.new_key())
+    assert device.run() == "The device shows its own."
+    assert program.has_key(device.certificate(certificate), device.read(key))
+    assert device.verify().stdout.endswith("OK\n")
+    assert device.run() == "up to date"
+
+
 def test_what_a_power_cut_left_of_a_new_file_is_in_nobodys_way(device):
     (device.folder / ".server.pem.new").write_text("half")
     device.run()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The viewer without a browser: what it makes of an offer before aiortc reads it."""
 
-from playbooks.files.viewer import with_one_fmtp_each
+from playbooks.files.viewer import crc16, with_one_fmtp_each
 
 OFFER = (
     "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n"
@@ -24,3 +24,9 @@ def test_several_lines_of_parameters_become_one():
 def test_an_offer_with_one_each_stays_as_it_is():
     once = with_one_fmtp_each(OFFER)
     assert with_one_fmtp_each(once) == once
+
+
+def test_the_checksum_is_the_one_that_the_emulator_draws():
+    """CRC-16/CCITT-FALSE, by its published check value, and with the zeros in front that a low counter has."""
+    assert crc16(b"123456789") == 0x29B1
+    assert crc16(bytes(10)) == 0xE139

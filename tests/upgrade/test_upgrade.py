@@ -15,6 +15,7 @@ OLD_NAMES = (
     "tinypilot-input*",
     "tinypilot-usb*",
     "certificate.sh",
+    "ca.pem.names",
     "users-of-play*",
 )
 OLD_BUILD_STATES = ("wanted", "proven")
