@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 bench bench-side-by-side dev_tools lock docs sanity
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 mutants bench bench-side-by-side dev_tools lock docs sanity
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -51,7 +51,7 @@ verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 
 check: lint unit ## lint and unit tests: the quick part of `make test`
 
-check lint unit fuzz: ENGINE = -e '{"dev_tools_engine": false}'
+check lint unit fuzz mutants: ENGINE = -e '{"dev_tools_engine": false}'
 
 lint: $(VENV)/lock dev_tools ## style and static checks
 	@tools/lint.sh
@@ -78,6 +78,9 @@ test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_J
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
+
+mutants: $(VENV)/lock dev_tools | $(BUILD) ## change the product in one place after the other: does a unit test notice? (PARTS=auth names some)
+	@$(BIN)/python -m tools.mutants $(PARTS)
 
 bench: $(VENV)/lock dev_tools ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
 	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi

@@ -2,12 +2,9 @@
 """What is set in the page is seen in the stream, and stays: over a restart, and over the play."""
 
 import contextlib
-import json
-import os
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -16,13 +13,14 @@ from statistics import median
 
 import pytest
 
+from tests.support import ROOT
+from tests.support.ansible import play
 from tests.support.device import SERVICES, Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
 from .test_door import Client
 
-ROOT = Path(__file__).parents[2]
 CERTIFICATE = "tinypilot_certificate_and_key"
 EDID = "ustreamer_edid"
 HOST_NAME = "tinypilot_host_name"
@@ -73,34 +71,6 @@ def key_frame_distance(screen: RemoteScreen) -> float:
     )
 
 
-def run_play(
-    device: Device, folder: Path, *arguments: str, playbook: Path = ROOT / "playbooks/site.yml"
-) -> tuple[dict, str]:
-    """The totals of another run of the play on the device, and what it printed."""
-    inventory = folder / "hosts.json"
-    inventory.write_text(
-        json.dumps({"kvm": {"children": {"virtual": {"hosts": {device.name: {}}}}}})
-    )
-    totals = folder / "totals.json"
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            f"--inventory={device.inventory}",
-            f"--inventory={inventory}",
-            f"--limit={device.name}",
-            *([f"--vault-password-file={vault}"] if (vault := device.vault_password_file) else []),
-            *arguments,
-            playbook,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "KVM_RUN_FILE": str(totals)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(totals.read_text()), done.stdout
-
-
 def test_what_is_set_is_in_the_stream_and_stays(
     new_screen: Callable[..., RemoteScreen], admin: Client, device: Device
 ):
@@ -111,15 +81,13 @@ def test_what_is_set_is_in_the_stream_and_stays(
 
     page = new_screen(role="admin").page
     page.goto(f"{device.url}settings")
-    bitrate = page.get_by_label("Bitrate in kbit per second")
-    apply = page.locator("#video").get_by_role("button", name="Apply", disabled=False)
+    bitrate = page.get_by_label("Bitrate (kbit/s)")
+    apply = page.locator("#ustreamer").get_by_role("button", name="Apply", disabled=False)
     bitrate.fill("20001")
     apply.click()
-    page.get_by_text(
-        "Bitrate in kbit per second must be a whole number from 25 to 20000."
-    ).wait_for()
+    page.get_by_text("Bitrate (kbit/s) must be a whole number from 25 to 20000.").wait_for()
     bitrate.fill("2500")
-    page.get_by_label("Frames from one key frame to the next").fill("10")
+    page.get_by_label("Key frame interval (frames)").fill("10")
     apply.click()
     page.get_by_text("Applied.").wait_for()
 
@@ -136,7 +104,7 @@ def test_what_is_set_is_in_the_stream_and_stays(
     page.goto(f"{device.url}settings")
     assert bitrate.input_value() == "2500"
     bitrate.fill("")
-    page.get_by_label("Frames per second at the most").fill("12")
+    page.get_by_label("Frame rate limit (fps)").fill("12")
     apply.click()
     page.get_by_text("Applied.").wait_for()
     live.wait_until_live()
@@ -218,7 +186,7 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
     )
     ways.select_option("TURN with a shared secret")
     addresses.fill("turn:turn.example:65536")
-    page.get_by_label("Secret").fill(secret)
+    page.get_by_label("Shared secret").fill(secret)
     apply.click()
     page.get_by_text("must be a list of URLs such as").wait_for()
     assert told() == []
@@ -393,8 +361,9 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
             lambda: is_greeted(device, "desk.example.org", own.read_text()),
             "the device shows another certificate",
         )
-        totals, told = run_play(device, tmp_path, "--tags=ustreamer,tinypilot")
-        assert totals["changed"] == 0, told
+        played = play(device, "--tags=ustreamer,tinypilot").assert_good()
+        told = played.output
+        assert played.changed == 0, told
         assert f"{BITRATE} is 2500, not 5000" in told
         assert f"{HOST_NAME} is rack-7, not empty" in told
         assert f"{SERVERS} is stun:stun.example, not empty" in told

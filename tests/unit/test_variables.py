@@ -18,13 +18,14 @@ def load(path):
     return yaml.safe_load((ROOT / path).read_text())
 
 
-def texts(role):
+def texts(role, *further):
     """The content of every file of the role that reads variables, by path."""
     return {
         path: path.read_text()
-        for folder in ("tasks", "templates", "vars", "defaults")
+        for folder in ("tasks", "templates", "vars", "defaults", *further)
         for path in (ROOT / "roles" / role / folder).rglob("*")
-        if path.is_file()
+        # C has names of its own, such as Janus' janus_log_level.
+        if path.is_file() and path.suffix not in (".pyc", ".c", ".h")
     }
 
 
@@ -77,10 +78,18 @@ def test_every_variable_is_used(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_no_variable_of_another(role):
-    others = {name for other in ROLES if other != role for name in options(other)}
+    others = {
+        name
+        for other in ROLES
+        if other != role
+        for name in [
+            *options(other),
+            *(name for each in declarations(other) for name in each["settings"]),
+        ]
+    }
     # These are not read: the new name of a variable that moved to another role is said in a sentence.
     others -= set(renamed(role).values())
-    for path, text in texts(role).items():
+    for path, text in texts(role, "files").items():
         strangers = others & set(re.findall(r"\b[a-z]\w+\b", text))
         assert not strangers, f"{path.relative_to(ROOT)} reads {strangers}"
 
@@ -108,18 +117,41 @@ def test_the_wiring_file_sets_only_what_exists():
     assert load("inventory/group_vars/kvm.yml").keys() <= known
 
 
-def test_the_wiring_file_names_the_settings_of_other_roles():
-    wired = load("inventory/group_vars/kvm.yml")["tinypilot_settings_of_others"]
-    declared = [
-        name
-        for role in ROLES
-        if role != "tinypilot"
+def declarations(role):
+    """What the role declares for the web UI."""
+    return [
+        value
         for file in (ROOT / "roles" / role / "vars").rglob("*.yml")
         for key, value in load(file.relative_to(ROOT)).items()
         if key.endswith("_settings")
-        for name in value["play"]
     ]
-    assert sorted(wired) == sorted(declared)
+
+
+@pytest.mark.parametrize("role", ["tinypilot", "ustreamer"])
+def test_settings_are_declared_whole_and_in_all_languages(role):
+    assert declarations(role)
+    for declared in declarations(role):
+        assert declared["defaults"].keys() == declared["settings"].keys()
+        for setting in declared["settings"].values():
+            shown = [declared["group"], setting["label"], setting.get("hint", "")]
+            for text in [*shown, setting.get("unit", "")]:
+                # A unit such as kbit/s is the same in all languages.
+                assert isinstance(text, str) or text.keys() == {"en", "de", "ja"}
+            assert isinstance(setting["label"], dict)
+
+
+def test_the_schemas_of_settings_are_ranges_and_patterns():
+    settings = {
+        "kvm_port": {"schema": {"type": "integer", "minimum": 1, "maximum": 65535}},
+        "kvm_size": {"schema": {"type": "string", "pattern": "^x$", "description": "an x"}},
+        "kvm_names": {
+            "schema": {"type": "array", "items": {"pattern": "^y$"}, "description": "a list of y"}
+        },
+    }
+    assert validate_variables.bounds(settings) == (
+        {"kvm_port": [1, 65535]},
+        {"kvm_size": ["^x$", "an x"], "kvm_names": ["^y$", "a list of y"]},
+    )
 
 
 def test_the_documented_variables_are_those_of_the_roles():

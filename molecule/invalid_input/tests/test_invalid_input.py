@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Each mistake gets one sentence that names the variable, the value and what is allowed; nothing is changed."""
 
-import json
-import os
-import re
-import subprocess
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[3]
-BARE, BOOKWORM, NO_INIT = "kvm-bare", "kvm-bookworm", "kvm-no-init"
+from tests.support.ansible import play
+from tests.support.device import Device
+
+BARE, BOOKWORM, NO_INIT = Device("kvm-bare"), Device("kvm-bookworm"), Device("kvm-no-init")
 # Says of the host what a play could have changed: packages, units, users, files of the product.
 FINGERPRINT = (
     "dpkg-query -W | sha256sum; getent passwd | sha256sum; getent group | sha256sum; "
@@ -18,46 +14,14 @@ FINGERPRINT = (
 )
 
 
-def sh(host, command):
-    return subprocess.run(
-        ["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=True
-    ).stdout
-
-
-def play(host, variables, *arguments):
-    """Runs site.yml on `host`; returns exit code and output as one line of text."""
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "TERM": "dumb",
-        "COLUMNS": "1000",
-    }
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            f"--inventory={Path(__file__).parents[1] / 'inventory'}",
-            f"--limit={host}",
-            f"--extra-vars={json.dumps(variables)}",
-            *arguments,
-            str(ROOT / "playbooks" / "site.yml"),
-        ],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
-
-
-def assert_refused(host, variables, *sentences):
-    before = sh(host, FINGERPRINT)
-    code, output = play(host, variables)
-    assert code != 0
+def assert_refused(device, variables, *sentences):
+    before = device.sh(FINGERPRINT)
+    played = play(device, variables=variables)
+    assert played.code != 0
     for sentence in sentences:
-        assert sentence in output
-    assert "changed=0" in output
-    assert sh(host, FINGERPRINT) == before
+        assert sentence in played.output
+    assert played.changed == 0
+    assert device.sh(FINGERPRINT) == before
 
 
 @pytest.mark.parametrize(
@@ -97,6 +61,7 @@ def assert_refused(host, variables, *sentences):
                 "ustreamer_capture_kind": "hdmi",
                 "ustreamer_h264_bitrate": 5000,
                 "ustreamer_sink_name": "video",
+                "ustreamer_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
             },
             [
                 "ustreamer_h264_bitrate_kbps is 50000: it must be a whole number from 25 to 20000.",
@@ -109,6 +74,8 @@ def assert_refused(host, variables, *sentences):
                 "or a folder on the device.",
                 "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
                 "ustreamer_h264_bitrate: there is no such variable. Did you mean ustreamer_h264_bitrate_kbps?",
+                "ustreamer_settings_fixed is ['ustreamer_edid', 'ustreamer_bitrate']: it must be a list of settings of "
+                "this role: ustreamer_h264_bitrate_kbps,",
                 "ustreamer_sink_name is 'video': it must be a name of letters, digits and .:-_ that ends in :h264",
             ],
             id="ustreamer",
@@ -122,6 +89,7 @@ def assert_refused(host, variables, *sentences):
                 "tinypilot_session_idle_minutes": 0,
                 "tinypilot_ice_servers": ["stun:stun.example:65536"],
                 "tinypilot_turn_secret": "short",
+                "tinypilot_settings_fixed": ["ustreamer_edid"],
             },
             [
                 "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
@@ -133,6 +101,8 @@ def assert_refused(host, variables, *sentences):
                 "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
                 "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
                 "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 ASCII characters, or empty.",
+                "tinypilot_settings_fixed is ['ustreamer_edid']: it must be a list of settings of this role: "
+                "tinypilot_ice_servers,",
             ],
             id="tinypilot",
         ),
@@ -141,7 +111,6 @@ def assert_refused(host, variables, *sentences):
                 "tinypilot_http_port": 443,
                 "tinypilot_certificate_file": "/etc/own.pem",
                 "tinypilot_ice_servers": ["turn:turn.example:3478"],
-                "tinypilot_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
                 "tinypilot_acme_directory_url": "https://acme.example/directory",
                 "tinypilot_certificate_names": [
                     "kvm.example.org",
@@ -157,7 +126,6 @@ def assert_refused(host, variables, *sentences):
                 "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
                 "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
                 "tinypilot_turn_user and tinypilot_turn_password.",
-                "tinypilot_settings_fixed names ustreamer_bitrate: it must name some of tinypilot_ice_servers,",
                 "tinypilot_acme_directory_url and tinypilot_certificate_file are both set",
                 "tinypilot_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
             ],
@@ -278,8 +246,7 @@ def test_an_operating_system_without_h264():
 
 def test_a_32_bit_system():
     """Python on the device gets the kernel's 32-bit personality, and so is told what a 32-bit machine is told."""
-    sh(
-        BARE,
+    BARE.sh(
         "printf '#!/bin/sh\\nexec linux32 /usr/bin/python3 \"$@\"\\n' > /root/python32 && chmod +x /root/python32",
     )
     assert_refused(
@@ -291,32 +258,31 @@ def test_a_32_bit_system():
 
 
 def test_an_occupied_port():
-    sh(
-        BARE,
+    BARE.sh(
         "systemd-run --quiet --unit=squatter --property=Type=exec python3 -m http.server 443 && "
         "for i in $(seq 100); do ss -Hltn sport = :443 | grep -q . && exit; sleep 0.1; done; exit 1",
     )
     try:
         assert_refused(BARE, {}, "tinypilot_https_port is 443")
     finally:
-        sh(BARE, "systemctl stop squatter")
+        BARE.sh("systemctl stop squatter")
 
 
 def test_an_unreachable_mirror():
     """The mirror's name is made unresolvable on the device alone."""
-    sh(BARE, "cp -p /etc/apt/sources.list /root/sources.list; rm -rf /var/lib/apt/lists/*")
-    sh(BARE, "sed -i -E 's#(https?://)[^/ ]+#\\1mirror.invalid#' /etc/apt/sources.list")
+    BARE.sh("cp -p /etc/apt/sources.list /root/sources.list; rm -rf /var/lib/apt/lists/*")
+    BARE.sh("sed -i -E 's#(https?://)[^/ ]+#\\1mirror.invalid#' /etc/apt/sources.list")
     try:
-        code, output = play(BARE, {})
-        assert code != 0
-        assert "can't be reached" in output and "/etc/apt/sources.list" in output
-        assert "changed=0" in output
+        played = play(BARE)
+        assert played.code != 0
+        assert "can't be reached" in played.output and "/etc/apt/sources.list" in played.output
+        assert played.changed == 0
     finally:
-        sh(BARE, "mv /root/sources.list /etc/apt/sources.list")
+        BARE.sh("mv /root/sources.list /etc/apt/sources.list")
 
 
 def test_a_disk_that_is_nearly_full():
-    sh(BARE, "mount -t tmpfs -o size=50m tmpfs /var/cache")
+    BARE.sh("mount -t tmpfs -o size=50m tmpfs /var/cache")
     try:
         assert_refused(
             BARE,
@@ -324,7 +290,7 @@ def test_a_disk_that_is_nearly_full():
             "kvm-bare has 50 MiB free on /var/cache: building Janus needs 700 MiB. Make room, then run the play again.",
         )
     finally:
-        sh(BARE, "umount /var/cache")
+        BARE.sh("umount /var/cache")
 
 
 def test_no_systemd():
