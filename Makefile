@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 mutants bench bench-side-by-side dev_tools lock docs
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 mutants bench bench-side-by-side dev_tools lock docs sanity
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -66,6 +66,9 @@ unit: $(VENV)/lock dev_tools | $(BUILD) ## tests without Docker: variables, page
 fuzz: TOOLS = tests/dev_tools_fuzz.yml
 fuzz: dev_tools | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
+
+sanity: $(VENV)/lock | $(BUILD) ## ansible-test sanity on the collection, as far as it needs no network
+	@tools/sanity.sh
 
 test: $(VENV)/lock dev_tools ## everything: check, invalid input, the whole product in a virtual Pi, browsers
 	@$(SUDO) $(BIN)/python tools/run_tests.py
