@@ -307,15 +307,15 @@ def test_codes_of_an_app(new_screen: Callable[..., RemoteScreen], ada: Client, d
         "print(second_factor.code(base64.b32decode(sys.argv[1]), int(time.time()) // 30))",
         key.inner_text().replace(" ", ""),
     ).strip()
-    page.get_by_label("Code that the app shows").fill(code)
+    page.get_by_label("Code from the app").fill(code)
     page.locator("#totp-password").fill(PASSWORD)
-    page.get_by_role("button", name="Turn codes on").click()
+    page.get_by_role("button", name="Turn two-factor authentication on").click()
     page.locator("#recovery-codes li").first.wait_for()
     recovery = page.locator("#recovery-codes li").all_inner_texts()
     assert len(recovery) == 10
     page.get_by_role("button", name="Log out", exact=True).click()
     log_in(screen, "ada")
-    page.get_by_text("Enter the code that your app shows now.").wait_for()
+    page.get_by_text("Enter the code from your authenticator app.").wait_for()
     page.get_by_label("Code of your app").fill(recovery[0])
     page.get_by_role("button", name="Log in").click()
     screen.wait_until_live()

@@ -358,7 +358,7 @@ def test_a_viewer_only_watches(new_person):
 
 
 def test_a_combination_and_the_on_screen_keyboard(owner, computer):
-    menu = owner.page.locator("summary", has_text="Combinations")
+    menu = owner.page.locator("summary", has_text="Key combinations")
     menu.click()
     owner.page.get_by_role("button", name="Ctrl + Alt + Del", exact=True).click()
     keyboard = [bytes([5, 0, 0x4C]).ljust(8, b"\0"), bytes([5]).ljust(8, b"\0")]

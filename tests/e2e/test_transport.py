@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The way of the picture: WebRTC where it can, MJPEG where it can't, and back by itself."""
+"""Video transport: WebRTC where it can, MJPEG where it can't, and back by itself."""
 
 import time
 from collections.abc import Callable
@@ -143,7 +143,7 @@ def test_the_path_can_be_pinned_and_the_browser_remembers_it(live: RemoteScreen,
     with device.without_udp():
         live.wait_for_state("waiting")
         assert live.transport == "webrtc"
-        choose_transport(live, "Whichever works, WebRTC first")
+        choose_transport(live, "Automatic (WebRTC first)")
         wait_for_jpegs(live, "The picture comes as MJPEG")
 
 

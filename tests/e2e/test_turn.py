@@ -52,13 +52,13 @@ def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Ca
 
     def tell(urls: list[str], secret: str) -> None:
         page.goto(f"{device.url}settings")
-        ways.select_option("TURN, with a shared secret")
-        page.get_by_label("Addresses, one in each line").fill("\n".join(urls))
+        ways.select_option("TURN with a shared secret")
+        page.get_by_label("Addresses, one per line").fill("\n".join(urls))
         page.get_by_label("Secret").fill(secret)
         apply()
 
     yield tell
-    ways.select_option("As the operator has it")
+    ways.select_option("Default from provisioning")
     apply()
 
 

@@ -84,7 +84,7 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
     def known() -> bool:
         return bool(shown()) and "unknown" not in shown().values()
 
-    expected = {"Path", "Size", "Frames per second", "Bitrate", "Packets lost", "Jitter"}
+    expected = {"Transport", "Size", "Frames per second", "Bitrate", "Packets lost", "Jitter"}
     expected |= {"From capture to screen", "Round trip"}
     if device.has_upstreams_plugin:
         # It does not tell its clock.
@@ -94,7 +94,7 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
         live.wait_until(known, "all figures are known")
     figures = shown()
     assert expected == figures.keys()
-    assert figures["Path"] == "WebRTC, UDP"
+    assert figures["Transport"] == "WebRTC, UDP"
     assert float(figures["Frames per second"]) > 1
     if not device.has_upstreams_plugin:
         live.wait_until(
@@ -102,9 +102,9 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
         )
     button(live, "Copy").click()
     live.page.get_by_text("Copied.").wait_for()
-    assert "Path: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")
+    assert "Transport: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")
     choose_transport(live, "MJPEG only")
-    live.wait_until(lambda: shown().get("Path") == "MJPEG", "the path is told")
+    live.wait_until(lambda: shown().get("Transport") == "MJPEG", "the path is told")
 
 
 def agrees(screen: RemoteScreen, figures: dict[str, str]) -> bool:

@@ -227,7 +227,7 @@ test('who has the controls is said in words', () => {
   assert.equal(describeControls(state, 2).control, 'theirs');
   assert.equal(describeControls(state, 2).text, 'You asked ann for the controls');
   assert.deepEqual(describeControls(state, 2).asking, []);
-  assert.equal(describeControls({ ...state, idle: true }, 3).text, 'ann has the controls, and is idle');
+  assert.equal(describeControls({ ...state, idle: true }, 3).text, 'ann has the controls but is idle');
   assert.equal(describeControls(state, 3).control, 'watching');
   assert.equal(describeControls({ ...state, owner: null }, 2).control, 'free');
 });

@@ -193,14 +193,14 @@ group('statistics', () => {
 
   test('say what is not known', () => {
     const lines = Object.fromEntries(describeStats({ transport: 'webrtc', width: 0 }));
-    assert.equal(lines.Path, 'WebRTC');
+    assert.equal(lines.Transport, 'WebRTC');
     for (const name of ['Size', 'Bitrate', 'From capture to screen', 'Round trip']) assert.equal(lines[name], 'unknown');
   });
 
   test('have units', () => {
     const figures = { transport: 'mjpeg', width: 1280, height: 720, framesPerSecond: 29.97, bitsPerSecond: 12345678 };
     assert.deepEqual(describeStats({ ...figures, captureToScreenMs: 41.6, isWithoutNetwork: true }), [
-      ['Path', 'MJPEG'],
+      ['Transport', 'MJPEG'],
       ['Size', '1280 × 720'],
       ['Frames per second', '30.0'],
       ['Bitrate', '12346 kbit/s'],

@@ -12,6 +12,7 @@ import yaml
 from jinja2 import Template
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
+sys.path.insert(0, str(Path(__file__).with_name("stand_ins")))
 
 from tinypilot import audit
 from tinypilot.app import create_app

@@ -69,7 +69,7 @@ def test_each_route_is_for_its_role(app, logged_in, role):
         answer = logged_in(role).ask(method, path, json={} if method != "GET" else None)
         needed = NEEDED_ROLES.get((method, rule), "viewer")
         is_allowed = ROLES.index(role) >= ROLES.index(needed)
-        refused = answer.status_code == 403 and "for the role" in answer.get_json()["error"]
+        refused = answer.status_code == 403 and "needs the role" in answer.get_json()["error"]
         assert refused != is_allowed, (method, rule)
 
 

@@ -18,12 +18,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
 
+from tinypilot.auth.auth import Session
 from tinypilot.hid import device as device_module
 from tinypilot.hid import messages, server
 from tinypilot.hid.device import HidDevice, UsbState
 from tinypilot.hid.ownership import Ownership
 from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
-from tinypilot.hid.server import Identity, Server
+from tinypilot.hid.server import Server
 
 PATIENCE_SECONDS = 10
 NOTHING = bytes(8)
@@ -594,7 +595,8 @@ class Gate:
         self.gone: set[str] = set()
 
     async def session_for(self, token):
-        return Identity(token, may_control=not token.startswith("viewer")) if token else None
+        role = "viewer" if token.startswith("viewer") else "operator"
+        return Session(0, token, role) if token else None
 
     async def expired(self, tokens):
         return tokens & self.gone

@@ -4,12 +4,14 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import struct
 
 import pytest
 from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
 from tinypilot.auth.auth import SESSION_COOKIE, Auth
 from tinypilot.auth.store import make_database
+from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.video import relay as relay_module
 from tinypilot.video.relay import PROTOCOL, Relay, read_secret, sign
 
@@ -97,7 +99,9 @@ async def running(auth, tmp_path, janus=None, ustreamer=None):
                 application = web.Application()
                 application.router.add_get(path, answer)
                 await stack.enter_async_context(serving(application, f"{tmp_path}/{name}.sock"))
-        relay = Relay(auth, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
+        relay = Relay(
+            SessionWatcher(auth), f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
+        )
         await stack.enter_async_context(serving(relay.application(), f"{tmp_path}/relay.sock"))
         yield await stack.enter_async_context(
             ClientSession(connector=UnixConnector(f"{tmp_path}/relay.sock"))
@@ -265,6 +269,27 @@ def test_a_picture_without_a_socket_ends_with_the_session_too(auth, token, janus
     asyncio.run(talk())
 
 
+def test_a_database_that_can_not_be_read_ends_no_picture(auth, token, janus, tmp_path, monkeypatch):
+    failed = []
+
+    def fail(_):
+        failed.append(True)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def talk():
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
+            await ask(viewer, "create")
+            await ask(viewer, "keepalive", session_id=7)
+            with monkeypatch.context() as broken:
+                broken.setattr(auth, "session_for", fail)
+                await until(lambda: len(failed) > 1)
+            assert janus.sessions == {7}
+            auth.log_out(auth.session_for(token))
+            await until(lambda: not janus.sessions)
+
+    asyncio.run(talk())
+
+
 def test_a_claimed_picture_outlives_the_socket_before(auth, token, janus, tmp_path, monkeypatch):
     monkeypatch.setattr(relay_module, "LINGER_SECONDS", 0.1)
 
@@ -285,7 +310,9 @@ def test_a_claimed_picture_outlives_the_socket_before(auth, token, janus, tmp_pa
 def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(auth, token, janus, tmp_path):
     async def talk():
         async with running(auth, tmp_path, janus):
-            relay = Relay(auth, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
+            relay = Relay(
+                SessionWatcher(auth), f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
+            )
             async with (
                 ClientSession(connector=UnixConnector(f"{tmp_path}/other.sock")) as http,
                 contextlib.AsyncExitStack() as stopping,

@@ -54,7 +54,7 @@ def test_settings_say_what_the_play_has_and_within_which_bounds(logged_in):
     settings = logged_in("admin").ask("GET", "/api/settings").get_json()["settings"]
     assert settings[BITRATE] == {
         "value": 5000,
-        "play": 5000,
+        "default": 5000,
         "is_set": False,
         "fixed": False,
         "secret": False,
@@ -95,7 +95,7 @@ def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in,
     systemd.poisons = {f"{BITRATE}=9000"}
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000, GOP: 10})
     assert answer.status_code == 409
-    assert "the previous ones are in force again." in answer.get_json()["error"]
+    assert "The previous settings were restored." in answer.get_json()["error"]
     assert systemd.environment() == [f"{BITRATE}=8000"]
     settings = admin.ask("GET", "/api/settings").get_json()["settings"]
     assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
@@ -245,17 +245,17 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
     declare(config, "tinypilot", play={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})
     admin = logged_in("admin")
     refused = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND})
-    assert (refused.status_code, "both are set" in refused.get_json()["error"]) == (400, True)
+    assert (refused.status_code, "not both." in refused.get_json()["error"]) == (400, True)
     taken = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND, PASSWORD: ""})
     settings = taken.get_json()["settings"]
     facts = {name: settings[name] for name in (SECRET, PASSWORD)}
-    assert [(each["secret"], each["value"], each["play"]) for each in facts.values()] == [
+    assert [(each["secret"], each["value"], each["default"]) for each in facts.values()] == [
         (True, True, False),
         (True, False, True),
     ]
     paths = ("/settings", "/api/settings", "/api/openapi.json", "/api/ice-servers")
     pages = [admin.ask("GET", path).get_data(as_text=True) for path in paths]
-    assert '<p class="quiet" id="turn-secret-hint">One is set.' in pages[0]
+    assert '<p class="quiet" id="turn-secret-hint">A value is set.' in pages[0]
     told = run_command(monkeypatch, capsys, config, "", "settings")
     assert f"{SECRET} is another secret, not empty\n" in told
     assert f"{PASSWORD} is empty, not the secret" in told
@@ -269,9 +269,9 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
     [
         ({SERVERS: TURN}, f"The TURN server {TURN[0]} needs a secret"),
         ({SERVERS: TURN, USER: "kvm"}, "needs a secret, or a user name and a password."),
-        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either a secret or a user name"),
-        ({SECRET: NORTH_WIND}, "and no TURN server"),
-        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "and no TURN server"),
+        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either the shared secret"),
+        ({SECRET: NORTH_WIND}, "but no TURN server"),
+        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "but no TURN server"),
     ],
 )
 def test_addresses_and_credentials_belong_together(logged_in, root, config, changes, sentence):
@@ -415,7 +415,7 @@ def test_root_checks_again(applier, systemd, changes):
     ],
 )
 def test_root_answers_nonsense_with_a_sentence(applier, line):
-    assert apply.answer(applier, SERVICES, line) == ({"error": "It is no request."}, ())
+    assert apply.answer(applier, SERVICES, line) == ({"error": "Malformed request."}, ())
 
 
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
@@ -440,13 +440,13 @@ def test_what_the_operator_fixes_is_as_the_play_has_it(logged_in, root, systemd,
     root.reconcile()
     assert systemd.environment() == [f"{GOP}=10"]
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
-    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (
+    assert (answer.status_code, "is fixed by provisioning" in answer.get_json()["error"]) == (
         400,
         True,
     )
     assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
     page = admin.ask("GET", "/settings").get_data(as_text=True)
-    assert "Fixed by the operator." in page
+    assert "Fixed by provisioning." in page
 
 
 def test_settings_are_for_root_and_the_web_app_alone(applier, config):

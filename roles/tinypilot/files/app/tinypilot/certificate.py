@@ -28,7 +28,7 @@ def check(pem: str) -> None:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise ApiError(
                     400,
-                    "The key is that of another certificate. The certificate itself must be the first in its file.",
+                    "The key belongs to another certificate. The device's certificate must be the first in its file.",
                 ) from error
             if not error.reason:
                 raise ApiError(400, "The certificate or its key can't be read.") from error
@@ -47,13 +47,13 @@ def check(pem: str) -> None:
     if not KEY_OF_BROWSERS.search(told):
         raise ApiError(
             400,
-            "Browsers can't use a key of this kind: take RSA with 2048 bits or more, or the curve P-256 or P-384.",
+            "Browsers do not accept this kind of key. Use RSA with at least 2048 bits, or the curve P-256 or P-384.",
         )
     begin, end = re.findall("^not(?:Before|After)=(.*)$", told, re.MULTILINE)
     if not ssl.cert_time_to_seconds(begin) <= time.time() < ssl.cert_time_to_seconds(end):
         raise ApiError(
             400,
-            "By the clock of the device the certificate is not valid now: it is valid from {begin} to {end}.",
+            "By the device's clock the certificate is not valid now. It is valid from {begin} to {end}.",
             begin=begin,
             end=end,
         )

@@ -98,10 +98,10 @@ class Auth:
         if user["totp_key"]:
             if not code:
                 rate_limit.refund(self.store, attempts)
-                raise ApiError(401, "Enter the code that your app shows now.", code_needed=True)
+                raise ApiError(401, "Enter the code from your authenticator app.", code_needed=True)
             if not self._use_code(user, code):
                 self._note_refused("wrong code", client, user)
-                raise ApiError(401, "The code is wrong, or was used already.", code_needed=True)
+                raise ApiError(401, "The code is wrong or was already used.", code_needed=True)
         rate_limit.refund(self.store, attempts)
         tokens = self._create_session(name, client)
         audit.note("login", f"{name} logged in", user=name, network=client.network)
@@ -133,14 +133,14 @@ class Auth:
             self._note_refused("wrong set-up code", client, None)
             raise ApiError(
                 401,
-                "The set-up code is wrong or no longer valid. `sudo tinypilot setup-code` on the device makes another.",
+                "The set-up code is wrong or has expired. `sudo tinypilot setup-code` on the device prints a new one.",
             )
         rate_limit.refund(self.store, attempts)
         hashed = passwords.hash_password(password)
         with self.store.transaction() as database:
             # Of two who use it at once one comes too late.
             if not database.execute("DELETE FROM setup_code WHERE hash = ?", (given,)).rowcount:
-                raise ApiError(401, "The set-up code was used just now.")
+                raise ApiError(401, "The set-up code has just been used.")
             database.execute("DELETE FROM users WHERE name = ?", (name,))
             database.execute(
                 "INSERT INTO users (name, role, password) VALUES (?, 'admin', ?)", (name, hashed)
@@ -216,7 +216,7 @@ class Auth:
             minutes = -(-error.retry_after // 60)
             raise ApiError(
                 429,
-                "Too many wrong tries. Try again in {minutes} min.",
+                "Too many failed attempts. Try again in {minutes} min.",
                 minutes=minutes,
                 retry_after=error.retry_after,
             ) from error
@@ -290,7 +290,7 @@ class Auth:
 
     def revoke(self, number: int, by: Session) -> None:
         if not self._do("DELETE FROM sessions WHERE number = ?", number):
-            raise ApiError(404, "There is no such session: it has ended already.")
+            raise ApiError(404, "There is no such session. It may have ended already.")
         audit.note("session_revoked", f"{by.user} ended session {number}", by=by.user)
 
     # --- Programs ---
@@ -317,7 +317,7 @@ class Auth:
         if not NAME.fullmatch(name):
             raise ApiError(
                 400,
-                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+                "A name has 1 to 32 characters: a-z, 0-9 and . _ @ -, and begins with a letter or a digit.",
             )
         self._check_role(role)
         token = f"kvm_{secrets.token_urlsafe(32)}"
@@ -331,7 +331,7 @@ class Auth:
                 time.time(),
             )
         except sqlite3.IntegrityError:
-            raise ApiError(409, "There is a token of this name already.") from None
+            raise ApiError(409, "A token with this name already exists.") from None
         audit.note(
             "token_added", f"{by.user} made the token {name} as {role}", role=role, by=by.user
         )
@@ -364,7 +364,7 @@ class Auth:
         hashed = passwords.hash_password(password)
         with self.store.transaction() as database:
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
-                raise ApiError(409, "There is a user {name} already.", name=name)
+                raise ApiError(409, "The user {name} already exists.", name=name)
             database.execute(
                 "INSERT INTO users (name, role, password) VALUES (?, ?, ?)", (name, role, hashed)
             )
@@ -416,7 +416,7 @@ class Auth:
             if not NAME.fullmatch(user["name"]) or not passwords.is_hash(user["password"]):
                 raise ApiError(
                     400,
-                    "A user of the play has no valid name, or a password that is no scrypt hash.",
+                    "A provisioned user has an invalid name, or a password that is not a scrypt hash.",
                 )
             self._check_role(user["role"])
         wanted = {user["name"]: (user["role"], user["password"]) for user in users}
@@ -451,7 +451,8 @@ class Auth:
         step = second_factor.step_of(key, code.replace(" ", ""))
         if step is None:
             raise ApiError(
-                400, "The code is wrong: is the key in the app, and are the clocks of both right?"
+                400,
+                "The code is wrong. Check that the app has this key, and that both clocks are right.",
             )
         codes = [f"{_random_code(5)}-{_random_code(5)}" for _ in range(RECOVERY_CODES)]
         with self.store.transaction() as database:
@@ -485,7 +486,7 @@ class Auth:
         self._take(attempts, client, user)
         if not self._matches(password, user["password"], attempts):
             self._note_refused("wrong password", client, user)
-            raise ApiError(403, "Your present password is wrong.")
+            raise ApiError(403, "The current password is wrong.")
         rate_limit.refund(self.store, attempts)
         return user
 
@@ -502,7 +503,7 @@ class Auth:
         if not NAME.fullmatch(name):
             raise ApiError(
                 400,
-                "A name has 1 to 32 of the characters a to z, 0 to 9, and . _ @ - (not at its beginning).",
+                "A name has 1 to 32 characters: a-z, 0-9 and . _ @ -, and begins with a letter or a digit.",
             )
         passwords.check(password, name)
 
@@ -516,14 +517,14 @@ class Auth:
         if user["is_provisioned"]:
             raise ApiError(
                 409,
-                "{name} is set by the play: change tinypilot_users and run it.",
+                "{name} is a provisioned user. Change tinypilot_users in the inventory and provision the device again.",
                 name=user["name"],
             )
 
     @staticmethod
     def _check_admin_is_left(database) -> None:
         if not database.execute("SELECT 1 FROM users WHERE role = 'admin'").fetchone():
-            raise ApiError(409, "One admin must be left: make another one first.")
+            raise ApiError(409, "This is the last admin. Create another admin first.")
 
     def _known(self, name: str):
         user = self._user(name)

@@ -76,7 +76,7 @@ def guard() -> Response | None:
     view = current_app.view_functions.get(request.endpoint)
     changes = request.method not in SAFE_METHODS
     if changes and token is None and not _is_from_own_page():
-        raise _noted(ApiError(403, "Refused: a foreign page asked for a change."))
+        raise _noted(ApiError(403, "Refused: the request comes from another site."))
     if getattr(view, "is_public", False):
         return None
     if g.session is None:
@@ -89,7 +89,7 @@ def guard() -> Response | None:
     if needed and not g.session.may(needed):
         raise ApiError(
             403,
-            "This is for the role {needed}; you are {role}.",
+            "This needs the role {needed}. Your role is {role}.",
             needed=needed,
             role=g.session.role,
         )

@@ -16,8 +16,8 @@ PATHS = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
 
 def main() -> None:
     config = Config.from_environment()
-    gatekeeper = SessionWatcher(Auth.from_config(config))
-    server = Server(gatekeeper, SESSION_COOKIE, PATHS, config.input_idle_seconds)
+    watcher = SessionWatcher(Auth.from_config(config))
+    server = Server(watcher, SESSION_COOKIE, PATHS, config.input_idle_seconds)
     web.run_app(
         server.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
     )

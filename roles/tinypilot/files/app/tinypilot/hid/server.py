@@ -7,12 +7,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tinypilot import audit
+from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
 from tinypilot.hid.keycodes import USAGES
 from tinypilot.hid.outputs import HidOutputs
@@ -29,22 +28,6 @@ PEOPLE_MAX = 64
 SEND_SECONDS = 5
 # A page that is there says good-bye at once.
 HANG_UP_SECONDS = 1
-
-
-@dataclass(frozen=True)
-class Identity:
-    """`name` is None for a session of the play."""
-
-    name: str | None
-    may_control: bool
-
-
-class Gatekeeper(Protocol):
-    """Who somebody is, and whether that still holds."""
-
-    async def session_for(self, token: str) -> Identity | None: ...
-
-    async def expired(self, tokens: set[str]) -> set[str]: ...
 
 
 class Connection:
@@ -80,9 +63,9 @@ class Connection:
 
 class Server:
     def __init__(
-        self, gatekeeper: Gatekeeper, cookie: str, paths: Sequence[str], idle_seconds: float
+        self, watcher: SessionWatcher, cookie: str, paths: Sequence[str], idle_seconds: float
     ):
-        self._gatekeeper = gatekeeper
+        self._watcher = watcher
         self._cookie = cookie
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
@@ -119,14 +102,14 @@ class Server:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         token = request.cookies.get(self._cookie, "")
-        identity = await self._gatekeeper.session_for(token)
-        if identity is None:
+        session = await self._watcher.session_for(token)
+        if session is None:
             return web.Response(status=401)
         if len(self._connections) >= PEOPLE_MAX:
             return web.Response(status=503)
         socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=messages.MESSAGE_MAX)
         await socket.prepare(request)
-        person = self._ownership.join(identity.name, identity.may_control)
+        person = self._ownership.join(session.user, session.may("operator"))
         connection = self._connections[person.number] = Connection(socket, person, token)
         names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
         connection.tell(
@@ -305,7 +288,7 @@ class Server:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             tokens = {each.token for each in self._connections.values()}
-            gone = await self._gatekeeper.expired(tokens)
+            gone = await self._watcher.expired(tokens)
             for connection in list(self._connections.values()):
                 if connection.token in gone:
                     self._remove(connection)
@@ -328,4 +311,4 @@ def _note_hand_over(how: str, before: Person | None, after: Person | None) -> No
 
 def _called(person: Person | None) -> str:
     """Empty for nobody."""
-    return person.name or "the play" if person else ""
+    return person.name or "provisioning" if person else ""

@@ -90,7 +90,7 @@ def turn_on_totp():
     except ValueError:
         key = b""
     if len(key) != len(second_factor.new_key()):
-        raise ApiError(400, "The key is not one that this device proposed.")
+        raise ApiError(400, "This device did not propose this key.")
     return {"recovery_codes": auth().turn_on_totp(session(), key, code, password, client_info())}
 
 

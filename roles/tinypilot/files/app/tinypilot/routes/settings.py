@@ -42,7 +42,7 @@ def change_settings():
         certificate.check(changes["tinypilot_certificate_and_key"])
     if changes.keys() & ICE_SETTINGS:
         IceServers.from_settings(settings().effective(changes)).check()
-    _ask_root({"set": changes, "by": session().user or "the play"})
+    _ask_root({"set": changes, "by": session().user or "provisioning"})
     return all_settings()
 
 
@@ -52,14 +52,14 @@ def power():
     (action,) = read_json(action=str)
     if action not in POWER_ACTIONS:
         raise ApiError(400, "action must be one of {actions}.", actions=", ".join(POWER_ACTIONS))
-    _ask_root({"power": action, "by": session().user or "the play"})
+    _ask_root({"power": action, "by": session().user or "provisioning"})
     return {}
 
 
 @blueprint.get("/log")
 @require_role("admin")
 def log():
-    told = _ask_root({"log": True, "by": session().user or "the play"})
+    told = _ask_root({"log": True, "by": session().user or "provisioning"})
     headers = {"Content-Disposition": 'attachment; filename="tinypilot.log"'}
     return Response(told["log"], mimetype="text/plain", headers=headers)
 
@@ -76,18 +76,18 @@ def _ask_root(request: dict) -> dict:
     except (OSError, ValueError) as error:
         raise ApiError(
             503,
-            "What applies settings does not answer: `journalctl -u 'tinypilot-apply@*'` tells why.",
+            "The settings service does not answer. See `journalctl -u 'tinypilot-apply@*'`.",
         ) from error
     if told.get("rolled_back_ok"):
         raise ApiError(
             409,
-            "{unit} does not run with these settings: the previous ones are in force again.",
+            "{unit} does not run with these settings. The previous settings were restored.",
             unit=told["failed"],
         )
     if "failed" in told:
         raise ApiError(
             409,
-            "{unit} does not run, neither with these settings nor with the previous ones, which are in force again.",
+            "{unit} runs neither with these settings nor with the previous ones, which were restored.",
             unit=told["failed"],
         )
     if "error" in told:

@@ -186,7 +186,7 @@ def answer(applier: Applier, services: Sequence[str], line: bytes) -> tuple[dict
             return {"log": _journal(services)}, ()
         changes = dict(request["set"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return {"error": "It is no request."}, ()
+        return {"error": "Malformed request."}, ()
     try:
         restart_after = applier.change(changes)
     except (ApiError, UnitFailed) as error:

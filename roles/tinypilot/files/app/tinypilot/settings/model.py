@@ -40,10 +40,10 @@ class Setting:
             if type(value) is not int or not one <= value <= other:
                 raise ApiError(
                     400,
-                    "{name} must be a whole number from {lowest} to {highest}.",
+                    "{name} must be a whole number from {minimum} to {maximum}.",
                     name=name,
-                    lowest=one,
-                    highest=other,
+                    minimum=one,
+                    maximum=other,
                 )
             return
         texts = value if isinstance(self.play, list) else [value]
@@ -126,11 +126,11 @@ class Settings:
             if name not in declared:
                 raise ApiError(
                     400,
-                    "There is no such setting. There are: {names}.",
+                    "There is no such setting. The settings are: {names}.",
                     names=", ".join(declared),
                 )
             if declared[name].fixed:
-                raise ApiError(400, "{name} is fixed by the operator's inventory.", name=name)
+                raise ApiError(400, "{name} is fixed by provisioning.", name=name)
             if value is not None:
                 declared[name].check(name, value)
 
@@ -140,7 +140,7 @@ class Settings:
         return {
             name: {
                 "value": setting.redacted(effective[name]),
-                "play": setting.redacted(setting.play),
+                "default": setting.redacted(setting.play),
                 "is_set": name in overrides,
                 "fixed": setting.fixed,
                 "secret": setting.secret,

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The way of the picture: the relay to Janus and to uStreamer's JPEGs, and the STUN and TURN servers."""
+"""Video transport: the relay to Janus and to uStreamer's JPEGs, and the STUN and TURN servers."""

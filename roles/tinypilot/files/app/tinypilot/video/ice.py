@@ -51,12 +51,12 @@ class IceServers:
         if self.turn_secret and login:
             raise ApiError(
                 400,
-                "TURN servers take either a secret or a user name and a password, and both are set.",
+                "Set either the shared secret of the TURN servers or a user name and a password, not both.",
             )
         if (self.turn_secret or login) and not self._turn:
             raise ApiError(
                 400,
-                "There are credentials for a TURN server, and no TURN server such as turn:turn.example:3478.",
+                "There are TURN credentials but no TURN server. Add one such as turn:turn.example:3478.",
             )
 
     def for_session(self, number: int) -> list[dict]:

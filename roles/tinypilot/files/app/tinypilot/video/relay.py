@@ -15,9 +15,7 @@ import hmac
 import json
 import re
 import socket
-import sqlite3
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -33,6 +31,7 @@ from aiohttp import (
 
 from tinypilot import audit
 from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config
 from tinypilot.video.mjpeg import MjpegViewer
 
@@ -40,8 +39,7 @@ PLUGIN = "janus.plugin.ustreamer"
 PROTOCOL = "janus-protocol"
 # Each request gets a new one, so it need not live longer than a request.
 TOKEN_SECONDS = 30
-LOOK_SECONDS = 0.2
-LOOK_ANYWAY_SECONDS = 1
+POLL_SECONDS = 0.2
 # A page that lost its WebSocket may claim its Janus session, whose picture goes on, within this time.
 LINGER_SECONDS = 30
 MESSAGE_BYTES = 64 * 1024
@@ -83,8 +81,10 @@ class Viewer:
 
 
 class Relay:
-    def __init__(self, auth: Auth, janus_socket: str, secret: bytes, ustreamer_socket: str):
-        self._auth = auth
+    def __init__(
+        self, watcher: SessionWatcher, janus_socket: str, secret: bytes, ustreamer_socket: str
+    ):
+        self._watcher = watcher
         self._janus_socket = janus_socket
         self._secret = secret
         self._ustreamer_socket = ustreamer_socket
@@ -98,7 +98,7 @@ class Relay:
         application.router.add_get("/janus/ws", self.relay)
         application.router.add_get("/api/jpegs", self.show_jpegs)
         application.router.add_get("/api/gateway", self.answer_whether_janus_does)
-        application.cleanup_ctx.append(self._look_after_sessions)
+        application.cleanup_ctx.append(self._watch_sessions)
         application.on_shutdown.append(self._hang_up)
         return application
 
@@ -112,8 +112,7 @@ class Relay:
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
         token = request.cookies.get(SESSION_COOKIE, "")
-        session = self._auth.session_for(token)
-        if session is None:
+        if await self._watcher.session_for(token) is None:
             return web.Response(status=401)
         async with ClientSession(connector=UnixConnector(self._janus_socket)) as http:
             try:
@@ -142,7 +141,7 @@ class Relay:
 
     async def show_jpegs(self, request: web.Request) -> web.StreamResponse:
         token = request.cookies.get(SESSION_COOKIE, "")
-        if self._auth.session_for(token) is None:
+        if await self._watcher.session_for(token) is None:
             return web.Response(status=401)
         connector = UnixConnector(self._ustreamer_socket)
         async with ClientSession(connector=connector, timeout=SILENCE) as http:
@@ -236,28 +235,17 @@ class Relay:
         if closing:
             await asyncio.wait(closing, timeout=ANSWER_SECONDS)
 
-    async def _look_after_sessions(self, _: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._end_those_who_may_no_longer())
+    async def _watch_sessions(self, _: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._end_expired())
         yield
         task.cancel()
 
-    async def _end_those_who_may_no_longer(self) -> None:
-        """Looks at once when anything changed in the database, and else each second: time ends sessions, too."""
-        revision, looked, ends = None, 0.0, set()
+    async def _end_expired(self) -> None:
+        ends: set[asyncio.Task] = set()
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            now, before = time.monotonic(), revision
-            try:
-                revision = self._auth.store.revision
-                if revision == before and now - looked < LOOK_ANYWAY_SECONDS:
-                    continue
-                gone = [each for each in self._viewers if not self._auth.session_for(each.token)]
-            except sqlite3.Error:
-                traceback.print_exc()
-                revision = None
-                continue
-            looked = now
-            for viewer in gone:
+            await asyncio.sleep(POLL_SECONDS)
+            expired = await self._watcher.expired({each.token for each in self._viewers})
+            for viewer in [each for each in self._viewers if each.token in expired]:
                 audit.note("socket_ended", "a WebSocket was ended with its session")
                 # Not waited for: one that hangs must not let the others go on.
                 ends.add(end := asyncio.create_task(self._viewers.pop(viewer)()))
@@ -267,7 +255,7 @@ class Relay:
 def main() -> None:
     config = Config.from_environment()
     relay = Relay(
-        Auth.from_config(config),
+        SessionWatcher(Auth.from_config(config)),
         str(config.janus_socket),
         read_secret(config.janus_token_file),
         str(config.ustreamer_socket),

@@ -4,13 +4,13 @@
 import { t } from '../common/i18n.js';
 
 const USB_PROBLEMS = {
-  silent: t('The attached computer does not take keys.'),
+  silent: t('The attached computer does not accept keys.'),
   disconnected: t('The attached computer is not connected by USB, is off, or sleeps.'),
   missing: t('This device has no USB port to the attached computer.'),
 };
 
 // A session of the play has no name.
-export const nameOf = ({ name }) => name ?? t('the play');
+export const nameOf = ({ name }) => name ?? t('provisioning');
 
 // state: the server's last, or null without a connection; me: the person's number
 export function describeControls(state, me) {
@@ -37,5 +37,5 @@ function sentence(control, owner, self, idle) {
   if (control === 'free' || !owner) return t('Nobody has the controls');
   const name = nameOf(owner);
   if (self?.asks) return t('You asked {name} for the controls', { name });
-  return idle ? t('{name} has the controls, and is idle', { name }) : t('{name} has the controls', { name });
+  return idle ? t('{name} has the controls but is idle', { name }) : t('{name} has the controls', { name });
 }

@@ -135,7 +135,7 @@ export class Controls {
       const remove = document.createElement('button');
       remove.type = 'button';
       remove.textContent = '\u00d7';
-      remove.setAttribute('aria-label', t('Forget {combination}', { combination: describe(codes) }));
+      remove.setAttribute('aria-label', t('Remove {combination}', { combination: describe(codes) }));
       remove.addEventListener('click', () => {
         const rest = loadOwn(localStorage).filter((each) => describe(each) !== describe(codes));
         saveOwn(localStorage, rest);

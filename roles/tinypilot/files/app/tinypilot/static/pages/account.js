@@ -34,8 +34,8 @@ function button(text, label, action) {
 }
 
 function describeUser({ name, role, is_provisioned: isProvisioned, has_totp: hasTotp }) {
-  const what = element('span', { className: 'what' }, hasTotp ? t('{name}, with codes', { name }) : name);
-  if (isProvisioned) return element('li', {}, what, t('{role}, set by the play', { role }));
+  const what = element('span', { className: 'what' }, hasTotp ? t('{name} (two-factor)', { name }) : name);
+  if (isProvisioned) return element('li', {}, what, t('{role} (provisioned)', { role }));
   const select = element('select', { ariaLabel: t('Role of {name}', { name }) });
   select.append(...ROLES.map((each) => element('option', { value: each, textContent: each, selected: each === role })));
   select.addEventListener('change', () =>
@@ -51,14 +51,14 @@ function describeUser({ name, role, is_provisioned: isProvisioned, has_totp: has
 
 function describeSession({ number, user, role, network, agent, created, own }) {
   const who = t('{user} ({role}), from {network}, since {since}', {
-    user: user ?? t('the play'),
+    user: user ?? t('provisioning'),
     role,
     network,
     since: moment.format(created * 1000),
   });
-  const what = element('span', { className: 'what' }, own ? t('{session}: this one', { session: who }) : who);
+  const what = element('span', { className: 'what' }, own ? t('{session} (this session)', { session: who }) : who);
   if (agent) what.append(element('br', {}), element('span', { className: 'quiet', textContent: agent }));
-  const end = button(t('End it'), t('End the session of {who}', { who }), async () => {
+  const end = button(t('End session'), t('End session: {who}', { who }), async () => {
     await callApi('DELETE', `/api/sessions/${number}`);
     await refresh();
   });
@@ -88,7 +88,7 @@ function wireForms(key) {
       await callApi('POST', '/api/account/password', { old, new: password });
       await fetchSession();
       form.reset();
-      form.querySelector('.done').textContent = t('The password is changed.');
+      form.querySelector('.done').textContent = t('The password was changed.');
       await refresh();
     },
     'totp-on': async ({ code, password }, form) => {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What was typed into a form of settings, free of the browser.
 
-// typed: {name: text}; bounds: {name: {lowest, highest}}. Nothing typed means null: as the operator has it.
+// typed: {name: text}; bounds: {name: {minimum, maximum}}. Nothing typed means null: as the operator has it.
 // Returns {changes: {name: number or null}}, or {wrong: name} of the first that is no whole number within its bounds.
 export function readNumbers(typed, bounds) {
   const changes = {};
   for (const [name, text] of Object.entries(typed)) {
     const trimmed = text.trim();
-    const { lowest, highest } = bounds[name];
+    const { minimum, maximum } = bounds[name];
     const value = trimmed === '' ? null : Number(trimmed);
-    if (value !== null && !(/^\d+$/.test(trimmed) && value >= lowest && value <= highest)) return { wrong: name };
+    if (value !== null && !(/^\d+$/.test(trimmed) && value >= minimum && value <= maximum)) return { wrong: name };
     changes[name] = value;
   }
   return { changes };

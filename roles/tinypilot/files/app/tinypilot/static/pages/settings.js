@@ -13,7 +13,7 @@ const byId = (id) => document.getElementById(id);
 
 async function change(form, changes) {
   const done = form.querySelector('.done');
-  done.textContent = t('Being applied…');
+  done.textContent = t('Applying…');
   try {
     const { settings } = await callApi('PATCH', '/api/settings', changes);
     done.textContent = t('Applied.');
@@ -27,14 +27,14 @@ async function change(form, changes) {
 async function applyNumbers(form, typed) {
   const bounds = {};
   for (const name of Object.keys(typed)) {
-    const { lowest, highest } = byId(name).dataset;
-    bounds[name] = { lowest: Number(lowest), highest: Number(highest) };
+    const { minimum, maximum } = byId(name).dataset;
+    bounds[name] = { minimum: Number(minimum), maximum: Number(maximum) };
   }
   const { changes, wrong } = readNumbers(typed, bounds);
   if (wrong) {
     byId(wrong).focus();
     const what = byId(wrong).labels[0].textContent;
-    throw new ApiError(t('{what} must be a whole number from {lowest} to {highest}.', { what, ...bounds[wrong] }));
+    throw new ApiError(t('{what} must be a whole number from {minimum} to {maximum}.', { what, ...bounds[wrong] }));
   }
   await change(form, changes);
 }
@@ -50,7 +50,7 @@ const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: na
 async function applyCertificate(form, { whose, chain, key }) {
   if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES) throw new ApiError(t('The file is too large for a certificate.'));
   const read = readCertificate({ whose, chain: await chain.text(), key: await key.text() });
-  if (read.missing) throw new ApiError(t('Choose two files: the certificate, and its key.'));
+  if (read.missing) throw new ApiError(t('Choose two files: the certificate and its private key.'));
   const settings = await change(form, read.changes);
   byId('certificate-key-hint').hidden = !settings.tinypilot_certificate_and_key.is_set;
 }
@@ -94,7 +94,7 @@ async function showTokens() {
 async function addToken(form, typed) {
   const { token } = await callApi('POST', '/api/tokens', typed);
   form.reset();
-  form.querySelector('.done').textContent = t('This is the token. It is shown only now:');
+  form.querySelector('.done').textContent = t('This is the new token. It is shown only now:');
   byId('new-token').textContent = token;
   await showTokens();
 }
@@ -102,8 +102,8 @@ async function addToken(form, typed) {
 // --- Power ---
 
 const POWER = {
-  restart: [t('Restart the services? The picture is gone for some seconds.'), t('Restarting. This page comes back by itself.')],
-  reboot: [t('Reboot the device?'), t('Rebooting. This page comes back by itself.')],
+  restart: [t('Restart the services? The video is interrupted for a few seconds.'), t('Restarting. This page reloads when the services are back.')],
+  reboot: [t('Reboot the device?'), t('Rebooting. This page reloads when the device is back.')],
   poweroff: [
     t('Switch the device off? Only its power supply can switch it on again.'),
     t('Switching off. Only the power supply can switch it on again.'),

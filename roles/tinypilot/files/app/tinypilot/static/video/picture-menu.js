@@ -62,7 +62,7 @@ export class PictureMenu {
     const recording = new Recording(this.#connection.shown.stream);
     this.#recording = recording;
     this.#press('record', true);
-    this.#say(t('Recording. It ends with a click, or when the picture has to be connected anew.'));
+    this.#say(t('Recording. It stops when you click again, or when the video has to reconnect.'));
     recording.addEventListener('end', () => {
       this.#recording = null;
       this.#press('record', false);

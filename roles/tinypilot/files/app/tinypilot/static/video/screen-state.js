@@ -34,7 +34,7 @@ export function describe(facts) {
     return {
       state: State.NO_SIGNAL,
       title: t('No signal'),
-      detail: t('The attached computer is off, asleep, or its video cable is out.'),
+      detail: t('The attached computer is off or asleep, or its video cable is not connected.'),
     };
   }
   return waiting({ ...facts, silent: source === Source.DOWN ? 'capture' : null });
@@ -70,7 +70,7 @@ function waitingFor(problem, silent, blocked) {
   if (problem && problem.code !== NO_PICTURE_YET) {
     return t('The device says: {problem}', { problem: problem.text || t('error {code}', { code: problem.code }) });
   }
-  if (silent === 'gateway') return t('The device answers; its video service does not yet.');
-  if (silent === 'capture') return t('The device answers; its capture service does not yet.');
-  return blocked ? t('Click the page to start the picture.') : t('The device answers; its video is starting.');
+  if (silent === 'gateway') return t('The device answers, but its video service does not yet.');
+  if (silent === 'capture') return t('The device answers, but its capture service does not yet.');
+  return blocked ? t('Click the page to start the picture.') : t('The device answers. Its video is starting.');
 }

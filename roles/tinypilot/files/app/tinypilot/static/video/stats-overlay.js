@@ -68,7 +68,7 @@ export class StatsOverlay {
       await navigator.clipboard.writeText(`${new Date().toISOString()}\n${this.#text}\n`);
       this.#copied.textContent = t('Copied.');
     } catch {
-      this.#copied.textContent = t('The browser does not let the page copy: select the text.');
+      this.#copied.textContent = t('The browser does not allow copying. Select the text and copy it.');
     }
   }
 }

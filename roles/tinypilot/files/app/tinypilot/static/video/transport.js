@@ -74,7 +74,7 @@ function whyNot({ linked, unlinkedFor, problem, mediaUp, blocked }) {
 export function describeTransport(reason) {
   const sentence = sentences()[reason];
   if (!sentence || reason === Reason.PINNED || reason === Reason.NO_WEBRTC) return sentence ?? '';
-  return `${sentence} ${t('WebRTC is tried again by itself.')}`;
+  return `${sentence} ${t('WebRTC is retried automatically.')}`;
 }
 
 const sentences = () => ({
