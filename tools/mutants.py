@@ -49,13 +49,13 @@ APP = "roles/tinypilot/files/app/tinypilot"
 PARTS: dict[str, tuple[list[str], list[str]]] = {
     "auth": (
         [f"{APP}/auth/*.py"],
-        ["test_auth.py", "test_auth_http.py", "test_watcher.py", "test_api.py"],
+        ["test_auth.py", "test_auth_http.py", "test_auth_store.py", "test_watcher.py"],
     ),
     "settings": ([f"{APP}/settings/model.py", f"{APP}/edid.py"], ["test_settings.py"]),
     "apply": ([f"{APP}/settings/apply.py"], ["test_settings.py"]),
     "hid": ([f"{APP}/hid/*.py"], ["test_hid.py", "test_layouts.py", "test_usb_gadget.py"]),
     "video": ([f"{APP}/video/*.py"], ["test_relay.py", "test_ice.py"]),
-    "plugins": (["plugins/*/*.py"], ["test_*plugin*.py", "test_write_files.py"]),
+    "plugins": (["plugins/*/*.py"], ["plugins/test_*.py", "test_absent_units.py"]),
 }
 
 # One change of each comparison and calculation, not each that there is: they tell the same.
@@ -408,7 +408,9 @@ def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
         str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)
     )
     unit = ROOT / "tests/unit"
-    tests = sorted({path.name for each in test_patterns for path in unit.glob(each)})
+    tests = sorted(
+        {str(path.relative_to(unit)) for each in test_patterns for path in unit.glob(each)}
+    )
 
     def record() -> tuple[int, object]:
         recorder = Recorder(files)
@@ -428,7 +430,7 @@ def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
 
     def work(mutant: Mutant) -> Callable[[], int]:
         chosen = tests_for(mutant, recorded)
-        needed = sorted({test.partition("::")[0].rpartition("/")[2] for test in chosen})
+        needed = sorted({test.partition("::")[0].removeprefix("tests/unit/") for test in chosen})
 
         def run() -> int:
             put_on_import(mutant)
