@@ -3,12 +3,20 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 mutants bench bench-side-by-side dev_tools lock docs
 
+# make takes a space for the end of a name.
+ifneq ($(words $(CURDIR)),1)
+$(error This checkout lies in "$(CURDIR)", and make can't work below a folder with a space in its name: move it to one without)
+endif
+
+# Ansible passes over an ansible.cfg that anybody may write to, unless it is named.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BUILD  := build
 # The Docker engine and apt belong to root.
-SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,ANSIBLE_CONFIG,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
 PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10
 HOST   ?=

@@ -3,21 +3,17 @@
 
 import json
 import socket
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import yaml
 from jinja2 import Template
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
-sys.path.insert(0, str(Path(__file__).with_name("stand_ins")))
-
 from tinypilot import audit
 from tinypilot.app import create_app
 from tinypilot.auth import passwords
-from tinypilot.auth.auth import SESSION_COOKIE, Auth, ClientInfo
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE, ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.settings import apply
@@ -138,6 +134,23 @@ def ada(auth):
     return auth.set_up(auth.new_setup_code(), "ada", PASSWORD, ClientInfo("192.0.2.1"))
 
 
+@pytest.fixture
+def admin(auth, ada):
+    return auth.session_for(ada.session)
+
+
+@pytest.fixture
+def bob(auth, admin, client_info):
+    auth.users.add("bob", "operator", PASSWORD, admin)
+    return auth.log_in("bob", PASSWORD, "", client_info("192.0.2.2"))
+
+
+@pytest.fixture
+def any_cost(monkeypatch):
+    """The hashes of these tests are cheap."""
+    monkeypatch.setattr(passwords, "LOWEST_LOG_N", 1)
+
+
 class Browser:
     """A client of the web app as a browser is one: it keeps cookies, and names the page's origin."""
 
@@ -186,10 +199,10 @@ def logged_in(app, auth):
     """Makes browsers with a session: logged_in("admin")."""
 
     def make(role="viewer"):
-        if role == "admin" and not auth.has_users():
+        if role == "admin" and not auth.users.exist():
             tokens = auth.set_up(auth.new_setup_code(), "ada", PASSWORD, ClientInfo("192.0.2.1"))
             return Browser(app, "192.0.2.1").has(tokens.session)
-        return Browser(app, "192.0.2.1").has(auth.new_provisioning_session(role, 3600))
+        return Browser(app, "192.0.2.1").has(auth.sessions.create_for_provisioning(role, 3600))
 
     return make
 

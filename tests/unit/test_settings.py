@@ -13,8 +13,8 @@ from tinypilot.errors import ApiError
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
 
+from .auth_helpers import run_command
 from .conftest import ROLES, SERVICES
-from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -170,6 +170,8 @@ WRONG = [
     ({BITRATE: 20001}, "a whole number from 25 to 20000"),
     ({BITRATE: 5000.5}, "a whole number"),
     ({BITRATE: True}, "a whole number"),
+    # True is 1 to Python.
+    ({GOP: True}, f"{GOP} must be a whole number from 0 to 60"),
     ({BITRATE: "5000"}, "a whole number"),
     ({BITRATE: [5000]}, "a whole number"),
     ({BITRATE: 10**400}, "a whole number"),

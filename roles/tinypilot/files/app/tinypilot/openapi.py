@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask, current_app
 
-from tinypilot.auth.auth import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
+from tinypilot.auth.sessions import LONGEST_INPUT, ROLES, SESSION_COOKIE
+from tinypilot.auth.users import NAME
 from tinypilot.routes.settings import POWER_ACTIONS, settings
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
