@@ -49,13 +49,22 @@ APP = "roles/tinypilot/files/app/tinypilot"
 PARTS: dict[str, tuple[list[str], list[str]]] = {
     "auth": (
         [f"{APP}/auth/*.py"],
-        ["test_auth.py", "test_auth_http.py", "test_watcher.py", "test_api.py"],
+        [
+            "test_auth_*.py",
+            "test_passwords.py",
+            "test_rate_limit.py",
+            "test_second_factor.py",
+            "test_sessions.py",
+            "test_setup_code.py",
+            "test_users.py",
+            "test_watcher.py",
+        ],
     ),
     "settings": ([f"{APP}/settings/model.py", f"{APP}/edid.py"], ["test_settings.py"]),
     "apply": ([f"{APP}/settings/apply.py"], ["test_settings.py"]),
     "hid": ([f"{APP}/hid/*.py"], ["test_hid.py", "test_layouts.py", "test_usb_gadget.py"]),
     "video": ([f"{APP}/video/*.py"], ["test_relay.py", "test_ice.py"]),
-    "plugins": (["plugins/*/*.py"], ["test_*plugin*.py", "test_write_files.py"]),
+    "plugins": (["plugins/*/*.py"], ["plugins/test_*.py", "test_absent_units.py"]),
 }
 
 # One change of each comparison and calculation, not each that there is: they tell the same.
@@ -401,14 +410,17 @@ def tests_for(mutant: Mutant, recorded: dict[str, tuple[float, list]]) -> dict[s
     return {test: seconds for seconds, test in sorted(found)}
 
 
+def matching(folder: Path, patterns: list[str]) -> list[str]:
+    found = {pattern: list(folder.glob(pattern)) for pattern in patterns}
+    if missing := [pattern for pattern, paths in found.items() if not paths]:
+        sys.exit(f"There is nothing like {', '.join(missing)} in {folder}.")
+    return sorted({str(path.relative_to(folder)) for paths in found.values() for path in paths})
+
+
 def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
     """How many mutants there were, how many were noticed, and what was not."""
     patterns, test_patterns = PARTS[name]
-    files = sorted(
-        str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)
-    )
-    unit = ROOT / "tests/unit"
-    tests = sorted({path.name for each in test_patterns for path in unit.glob(each)})
+    files, tests = matching(ROOT, patterns), matching(ROOT / "tests/unit", test_patterns)
 
     def record() -> tuple[int, object]:
         recorder = Recorder(files)
@@ -428,7 +440,7 @@ def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
 
     def work(mutant: Mutant) -> Callable[[], int]:
         chosen = tests_for(mutant, recorded)
-        needed = sorted({test.partition("::")[0].rpartition("/")[2] for test in chosen})
+        needed = sorted({test.partition("::")[0].removeprefix("tests/unit/") for test in chosen})
 
         def run() -> int:
             put_on_import(mutant)
