@@ -93,6 +93,22 @@ def errors(values, options, prefix, ranges, patterns, renamed):
     return found
 
 
+def bounds(settings):
+    """The ranges and patterns of settings that the web UI may change, out of their JSON Schemas."""
+    schemas = {name: setting["schema"] for name, setting in settings.items()}
+    ranges = {
+        name: [schema["minimum"], schema["maximum"]]
+        for name, schema in schemas.items()
+        if schema["type"] == "integer"
+    }
+    patterns = {
+        name: [schema.get("items", schema)["pattern"], schema["description"]]
+        for name, schema in schemas.items()
+        if name not in ranges
+    }
+    return ranges, patterns
+
+
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -114,12 +130,13 @@ class ActionModule(ActionBase):
         }
         # Not templated: what such a value is made of may have another name now as well.
         values |= {name: task_vars[name] for name in renamed if name in task_vars}
+        ranges, patterns = bounds(self._task.args.get("settings", {}))
         found = errors(
             values,
             options,
             prefix,
-            self._task.args.get("ranges", {}),
-            self._task.args.get("patterns", {}),
+            {**ranges, **self._task.args.get("ranges", {})},
+            {**patterns, **self._task.args.get("patterns", {})},
             renamed,
         )
         result.update(changed=False, failed=bool(found), msg=" ".join(found))

@@ -81,15 +81,13 @@ def test_what_is_set_is_in_the_stream_and_stays(
 
     page = new_screen(role="admin").page
     page.goto(f"{device.url}settings")
-    bitrate = page.get_by_label("Bitrate in kbit per second")
-    apply = page.locator("#video").get_by_role("button", name="Apply", disabled=False)
+    bitrate = page.get_by_label("Bitrate (kbit/s)")
+    apply = page.locator("#ustreamer").get_by_role("button", name="Apply", disabled=False)
     bitrate.fill("20001")
     apply.click()
-    page.get_by_text(
-        "Bitrate in kbit per second must be a whole number from 25 to 20000."
-    ).wait_for()
+    page.get_by_text("Bitrate (kbit/s) must be a whole number from 25 to 20000.").wait_for()
     bitrate.fill("2500")
-    page.get_by_label("Frames from one key frame to the next").fill("10")
+    page.get_by_label("Key frame interval (frames)").fill("10")
     apply.click()
     page.get_by_text("Applied.").wait_for()
 
@@ -106,7 +104,7 @@ def test_what_is_set_is_in_the_stream_and_stays(
     page.goto(f"{device.url}settings")
     assert bitrate.input_value() == "2500"
     bitrate.fill("")
-    page.get_by_label("Frames per second at the most").fill("12")
+    page.get_by_label("Frame rate limit (fps)").fill("12")
     apply.click()
     page.get_by_text("Applied.").wait_for()
     live.wait_until_live()
@@ -188,7 +186,7 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
     )
     ways.select_option("TURN with a shared secret")
     addresses.fill("turn:turn.example:65536")
-    page.get_by_label("Secret").fill(secret)
+    page.get_by_label("Shared secret").fill(secret)
     apply.click()
     page.get_by_text("must be a list of URLs such as").wait_for()
     assert told() == []

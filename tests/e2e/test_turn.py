@@ -54,7 +54,7 @@ def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Ca
         page.goto(f"{device.url}settings")
         ways.select_option("TURN with a shared secret")
         page.get_by_label("Addresses, one per line").fill("\n".join(urls))
-        page.get_by_label("Secret").fill(secret)
+        page.get_by_label("Shared secret").fill(secret)
         apply()
 
     yield tell

@@ -9,7 +9,7 @@ const { Backoff } = await import(new URL('../common/backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
-const { readCertificate, readEdid, readIce, readNumbers } = await import(new URL('../pages/settings-form.js', modules));
+const { readCertificate, readEdid, readFields, readIce } = await import(new URL('../pages/settings-form.js', modules));
 const { t } = await import(new URL('../common/i18n.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
@@ -302,6 +302,18 @@ group('recovery while signalling is up', () => {
     assert.equal(recovery.next(15000, missing), Remedy.WATCH);
   });
 
+  test('builds anew after a watch in vain, also while the source comes and goes', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    for (let now = 0; now <= 60000; now += 200) {
+      const comesAndGoes = now <= 12000 && now % 3000 < 1500;
+      const remedy = recovery.next(now, { ...missing, expecting: now <= 4000 || comesAndGoes });
+      if (remedy) seen.push([now, remedy]);
+    }
+    // Once: without a signal no new session helps.
+    assert.deepEqual(seen, [[4000, 'watch'], [8000, 'rebuild']]);
+  });
+
   test('is not fooled by what the plugin remembers', () => {
     const recovery = new Recovery();
     const seen = [];
@@ -331,15 +343,25 @@ group('backoff', () => {
 });
 
 group('settings that were typed', () => {
-  const bounds = { bitrate: { minimum: 25, maximum: 20000 }, gop: { minimum: 0, maximum: 60 } };
+  const bitrate = { name: 'bitrate', kind: 'integer', minimum: '25', maximum: '20000' };
+  const gop = { name: 'gop', kind: 'integer', minimum: '0', maximum: '60' };
+  const typedInto = (field, text) => readFields([{ ...field, text }]);
 
-  test('are numbers, and nothing typed means as the operator has it', () => {
-    assert.deepEqual(readNumbers({ bitrate: ' 8000 ', gop: '' }, bounds), { changes: { bitrate: 8000, gop: null } });
-    assert.deepEqual(readNumbers({ gop: '0' }, bounds), { changes: { gop: 0 } });
+  test('are numbers, and nothing typed means the default', () => {
+    assert.deepEqual(readFields([{ ...bitrate, text: ' 8000 ' }, { ...gop, text: '' }]), { changes: { bitrate: 8000, gop: null } });
+    assert.deepEqual(typedInto(gop, '0'), { changes: { gop: 0 } });
+    assert.deepEqual(typedInto(gop, '60'), { changes: { gop: 60 } });
   });
 
   for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
-    test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
+    test(`${text} is none`, () =>
+      assert.deepEqual(readFields([{ ...gop, text: '1' }, { ...bitrate, text }]), { wrong: 'bitrate' }));
+
+  test('are texts, and lists of texts', () => {
+    assert.deepEqual(typedInto({ name: 'host', kind: 'string' }, ' rack 7 '), { changes: { host: 'rack 7' } });
+    assert.deepEqual(typedInto({ name: 'names', kind: 'array' }, ' a b \r\n\nc\n'), { changes: { names: ['a b', 'c'] } });
+    assert.deepEqual(typedInto({ name: 'names', kind: 'array' }, '\n'), { changes: { names: null } });
+  });
 
   const sent = (typed) => {
     const { tinypilot_ice_servers: servers, ...credentials } = JSON.parse(JSON.stringify(readIce(typed)));
@@ -361,7 +383,7 @@ group('settings that were typed', () => {
     const [certificate, key] = [block('CERTIFICATE'), block('PRIVATE KEY')];
     const chain = `subject=CN=kvm\r\n${certificate}\r\nBag Attributes\n${certificate}\n`;
     const read = (chain, key, whose = 'own') => readCertificate({ whose, chain, key });
-    const changes = (value) => ({ changes: { tinypilot_certificate_and_key: value } });
+    const changes = (pem) => ({ pem });
     assert.deepEqual(read(chain, key), changes(`${certificate}\n${certificate}\n${key}\n`));
     assert.deepEqual(read(chain, 'none'), changes(`${certificate}\n${certificate}\nnone\n`));
     assert.deepEqual([read(chain, ''), read('', key)], [{ missing: true }, { missing: true }]);

@@ -12,7 +12,8 @@ from jinja2 import Template
 from tinypilot import audit
 from tinypilot.app import create_app
 from tinypilot.auth import passwords
-from tinypilot.auth.auth import SESSION_COOKIE, Auth, ClientInfo
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE, ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.settings import apply
@@ -85,14 +86,13 @@ def declared_by_ustreamer(folder):
         "ustreamer": {
             **video,
             "environment_file": str(folder / "ustreamer.env"),
-            "play": {name: defaults[name] for name in video["play"]},
-            "ranges": variables["__ustreamer_ranges"],
+            "defaults": {name: defaults[name] for name in video["defaults"]},
+            "fixed": [],
         },
         "edid": {
             **edid,
             "environment_file": str(folder / "edid.env"),
-            "play": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
-            "patterns": variables["__ustreamer_patterns"],
+            "defaults": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
         },
     }
 
@@ -101,15 +101,13 @@ def declared_by_tinypilot():
     variables = yaml.safe_load((ROLES / "tinypilot/vars/main.yml").read_text())
     defaults = yaml.safe_load((ROLES / "tinypilot/defaults/main.yml").read_text())
     declared = variables["__tinypilot_settings"]
+    urls = declared["settings"]["tinypilot_ice_servers"]["schema"]["items"]
+    urls["pattern"] = Template(urls["pattern"]).render(variables)
     return {
         "tinypilot": {
             **declared,
             "fixed": [],
-            "play": {name: defaults[name] for name in declared["play"]},
-            "patterns": {
-                name: [Template(pattern).render(variables), words]
-                for name, (pattern, words) in variables["__tinypilot_patterns"].items()
-            },
+            "defaults": {name: defaults[name] for name in declared["defaults"]},
         },
         "certificate": {**variables["__tinypilot_certificate_settings"], "fixed": []},
     }
@@ -131,6 +129,23 @@ def client_info():
 def ada(auth):
     """The first user, an admin. Returns the tokens that her browser has."""
     return auth.set_up(auth.new_setup_code(), "ada", PASSWORD, ClientInfo("192.0.2.1"))
+
+
+@pytest.fixture
+def admin(auth, ada):
+    return auth.session_for(ada.session)
+
+
+@pytest.fixture
+def bob(auth, admin, client_info):
+    auth.users.add("bob", "operator", PASSWORD, admin)
+    return auth.log_in("bob", PASSWORD, "", client_info("192.0.2.2"))
+
+
+@pytest.fixture
+def any_cost(monkeypatch):
+    """The hashes of these tests are cheap."""
+    monkeypatch.setattr(passwords, "LOWEST_LOG_N", 1)
 
 
 class Browser:
@@ -181,10 +196,10 @@ def logged_in(app, auth):
     """Makes browsers with a session: logged_in("admin")."""
 
     def make(role="viewer"):
-        if role == "admin" and not auth.has_users():
+        if role == "admin" and not auth.users.exist():
             tokens = auth.set_up(auth.new_setup_code(), "ada", PASSWORD, ClientInfo("192.0.2.1"))
             return Browser(app, "192.0.2.1").has(tokens.session)
-        return Browser(app, "192.0.2.1").has(auth.new_provisioning_session(role, 3600))
+        return Browser(app, "192.0.2.1").has(auth.sessions.create_for_provisioning(role, 3600))
 
     return make
 

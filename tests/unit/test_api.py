@@ -7,7 +7,7 @@ import re
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from tinypilot.auth.auth import ROLES
+from tinypilot.auth.sessions import ROLES
 
 from .conftest import HOST
 

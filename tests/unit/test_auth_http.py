@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from tinypilot.auth import passwords
-from tinypilot.auth.auth import ROLES, SESSION_COOKIE, ClientInfo
+from tinypilot.auth.sessions import ROLES, SESSION_COOKIE, ClientInfo
 
 from .conftest import PASSWORD
 
@@ -119,7 +119,7 @@ def test_logging_out_ends_the_session_on_the_device(browser, ada, auth):
 def test_a_revoked_session_is_out_at_once(browser, ada, auth):
     person = browser()
     person.log_in("ada")
-    (number,) = [row["number"] for row in auth.sessions() if row["agent"]]
+    (number,) = [row["number"] for row in auth.sessions.all() if row["agent"]]
     admin = browser()
     admin.log_in("ada")
     assert admin.ask("DELETE", f"/api/sessions/{number}").status_code == 200
@@ -229,11 +229,11 @@ def test_a_flood_of_logins_leaves_threads_to_those_who_are_in(browser, logged_in
 )
 def test_a_wrong_change_changes_nothing(logged_in, auth, method, path, json, status):
     admin = logged_in("admin")
-    before = auth.users(), auth.sessions()
+    before = auth.users.all(), auth.sessions.all()
     answer = admin.ask(method, path, json)
     assert answer.status_code == status
     assert answer.get_json()["error"].endswith(".")
-    assert (auth.users(), auth.sessions()) == before
+    assert (auth.users.all(), auth.sessions.all()) == before
 
 
 # --- What an admin does ---

@@ -8,7 +8,8 @@ import time
 
 import pytest
 from tinypilot.auth import passwords, second_factor, store
-from tinypilot.auth.auth import Auth, ClientInfo
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import Store, make_database
 
 from .conftest import PASSWORD
@@ -110,7 +111,7 @@ def taken_over(earlier, config):
 
 
 def test_users_keep_role_password_and_where_they_come_from(taken_over):
-    assert taken_over.users() == [
+    assert taken_over.users.all() == [
         {"name": "ada", "role": "admin", "is_provisioned": False, "has_totp": True},
         {"name": "carol", "role": "viewer", "is_provisioned": True, "has_totp": False},
     ]
@@ -120,11 +121,11 @@ def test_users_keep_role_password_and_where_they_come_from(taken_over):
 def test_sessions_tokens_and_the_set_up_code_hold(taken_over):
     session = taken_over.session_for("session")
     assert (session.number, session.user, session.role) == (41, "ada", "admin")
-    assert taken_over.api_token_session("kvm_token").user == "token probe"
-    assert taken_over.tokens()[0]["made_by"] == "ada"
+    assert taken_over.tokens.session_for("kvm_token").user == "token probe"
+    assert taken_over.tokens.all()[0]["made_by"] == "ada"
     taken_over.set_up("CODE", "eve", PASSWORD, ClientInfo("192.0.2.3"))
     # Numbers of sessions that have ended are not given again.
-    assert max(row["number"] for row in taken_over.sessions()) == 42
+    assert max(row["number"] for row in taken_over.sessions.all()) == 42
 
 
 def test_the_second_factor_holds(taken_over, clock):
@@ -154,7 +155,7 @@ def test_it_is_taken_over_once(earlier, config):
     before = file.read_bytes()
     make_database(config.auth_file)
     auth = Auth.from_config(config)
-    auth.log_out(auth.session_for("session"))
+    auth.sessions.log_out(auth.session_for("session"))
     auth.store.database.close()
     file.write_bytes(before)
     make_database(config.auth_file)

@@ -11,9 +11,9 @@ import struct
 import time
 
 import pytest
-from aiohttp import WSCloseCode, WSMsgType
+from aiohttp import WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient, TestServer
-from tinypilot.auth.auth import Session
+from tinypilot.auth.sessions import Session
 from tinypilot.hid import device as device_module
 from tinypilot.hid import messages, server
 from tinypilot.hid.device import HidDevice, UsbState
@@ -672,6 +672,24 @@ def test_who_is_not_logged_in_is_not_let_in(cable):
         async with serving() as page:
             with pytest.raises(Exception, match="401"):
                 await page("")
+
+    run(scenario())
+
+
+def test_so_many_pages_are_served_and_no_more(cable, monkeypatch):
+    monkeypatch.setattr(server, "PEOPLE_MAX", 2)
+
+    async def scenario():
+        async with serving() as page:
+            ann, _ = await page("ann"), await page("bob")
+            with pytest.raises(Exception, match="503"):
+                await page("eve")
+            await ann.websocket.close()
+            eve = None
+            while eve is None:
+                with contextlib.suppress(WSServerHandshakeError):
+                    eve = await page("eve")
+            await eve.hear("welcome")
 
     run(scenario())
 

@@ -19,7 +19,7 @@ def ask(config, logged_in):
     def ask(**values):
         file = config.settings_declarations / "tinypilot.json"
         declared = json.loads(file.read_text())
-        declared["play"].update({f"tinypilot_{name}": value for name, value in values.items()})
+        declared["defaults"].update({f"tinypilot_{name}": value for name, value in values.items()})
         file.write_text(json.dumps(declared))
         answer = logged_in().ask("GET", "/api/ice-servers")
         assert answer.status_code == 200

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tinypilot.settings.model import Settings
 
+from .auth_helpers import run_command
 from .conftest import Clock
 from .test_acme import DAY, certificate
-from .test_auth import run_command
 from .test_settings import declare
 
 SETTING = "tinypilot_certificate_and_key"

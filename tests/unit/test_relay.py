@@ -9,7 +9,8 @@ import struct
 
 import pytest
 from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
-from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.store import make_database
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.video import relay as relay_module
@@ -152,7 +153,7 @@ def auth(config):
 
 @pytest.fixture
 def token(auth):
-    return auth.new_provisioning_session("viewer", 3600)
+    return auth.sessions.create_for_provisioning("viewer", 3600)
 
 
 def test_what_a_viewer_says_reaches_janus_signed(auth, token, janus, tmp_path, monkeypatch):
@@ -195,7 +196,7 @@ def test_without_a_session_nobody_speaks_to_janus(auth, janus, tmp_path, given):
 
 
 def test_a_session_that_ends_ends_the_picture(auth, token, janus, tmp_path):
-    other = auth.new_provisioning_session("viewer", 3600)
+    other = auth.sessions.create_for_provisioning("viewer", 3600)
 
     async def talk():
         async with (
@@ -207,7 +208,7 @@ def test_a_session_that_ends_ends_the_picture(auth, token, janus, tmp_path):
             await ask(viewer, "keepalive", session_id=7)
             await ask(bystander, "create")
             await ask(bystander, "keepalive", session_id=8)
-            auth.log_out(auth.session_for(token))
+            auth.sessions.log_out(auth.session_for(token))
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             assert janus.sessions == {8}
@@ -232,7 +233,7 @@ def test_who_says_destroy_as_janus_does_not_take_it_keeps_no_picture(
             await ask(viewer, "create")
             await ask(viewer, "keepalive", session_id=7)
             await viewer.send_json({"janus": "destroy", "session_id": 7, **facts})
-            auth.log_out(auth.session_for(token))
+            auth.sessions.log_out(auth.session_for(token))
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             await until(lambda: not janus.sessions)
@@ -246,7 +247,7 @@ def test_a_number_that_is_none_to_janus_ends_no_session(auth, token, janus, tmp_
             janus.sessions.add(1)
             await ask(viewer, "keepalive", session_id=1)
             await viewer.send_json({"janus": "destroy", "session_id": True, "transaction": "t"})
-            auth.log_out(auth.session_for(token))
+            auth.sessions.log_out(auth.session_for(token))
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             await until(lambda: not janus.sessions)
@@ -263,7 +264,7 @@ def test_a_picture_without_a_socket_ends_with_the_session_too(auth, token, janus
                 await ask(viewer, "create")
                 await ask(viewer, "keepalive", session_id=7)
             assert janus.sessions == {7}
-            auth.log_out(auth.session_for(token))
+            auth.sessions.log_out(auth.session_for(token))
             await until(lambda: not janus.sessions)
 
     asyncio.run(talk())
@@ -284,7 +285,7 @@ def test_a_database_that_can_not_be_read_ends_no_picture(auth, token, janus, tmp
                 broken.setattr(auth, "session_for", fail)
                 await until(lambda: len(failed) > 1)
             assert janus.sessions == {7}
-            auth.log_out(auth.session_for(token))
+            auth.sessions.log_out(auth.session_for(token))
             await until(lambda: not janus.sessions)
 
     asyncio.run(talk())
@@ -422,7 +423,7 @@ def test_without_a_session_there_are_no_jpegs(auth, ustreamer, tmp_path, given):
 
 
 def test_jpegs_end_with_their_session(auth, token, ustreamer, tmp_path):
-    other = auth.new_provisioning_session("viewer", 3600)
+    other = auth.sessions.create_for_provisioning("viewer", 3600)
 
     async def talk():
         async with (
@@ -431,7 +432,7 @@ def test_jpegs_end_with_their_session(auth, token, ustreamer, tmp_path):
             watch_jpegs(http, other) as bystander,
         ):
             await until(lambda: ustreamer.viewers == 2)
-            auth.log_out(auth.session_for(token))
+            auth.sessions.log_out(auth.session_for(token))
             assert (await page.receive()).type.name.startswith("CLOS")
             await until(lambda: ustreamer.viewers == 1)
             ustreamer.show(b"jpeg")

@@ -6,6 +6,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from tinypilot.auth import second_factor
 
+from .auth_helpers import refused
+from .conftest import PASSWORD
+
 KEY = b"12345678901234567890"
 
 
@@ -43,3 +46,70 @@ def test_keys_are_never_the_same_and_as_long_as_the_digest():
     keys = {second_factor.new_key() for _ in range(10)}
     assert len(keys) == 10
     assert {len(key) for key in keys} == {20}
+
+
+# --- Login with them ---
+
+
+@pytest.fixture
+def key(auth, ada, admin, clock, client_info):
+    """Of ada, who has turned codes on; with her recovery codes."""
+    key = second_factor.new_key()
+    code = second_factor.code(key, int(clock.now) // 30)
+    recovery = auth.turn_on_totp(admin, key, code, PASSWORD, client_info("192.0.2.1"))
+    clock.pass_by(30)
+    return key, recovery
+
+
+def test_with_codes_on_the_password_alone_is_not_enough(auth, key, clock, client_info):
+    refusal = refused(auth.log_in, "ada", PASSWORD, "", client_info("192.0.2.1"))
+    assert (refusal.status, refusal.code_needed) == (401, True)
+    assert refused(auth.log_in, "ada", PASSWORD, "000000", client_info("192.0.2.1")).status == 401
+    code = second_factor.code(key[0], int(clock.now) // 30)
+    auth.log_in("ada", PASSWORD, f"{code[:3]} {code[3:]}", client_info("192.0.2.1"))
+    assert refused(auth.log_in, "ada", PASSWORD, code, client_info("192.0.2.1")).status == 401
+
+
+def test_that_a_code_is_needed_is_told_only_to_who_knows_the_password(auth, key, client_info):
+    refusal = refused(auth.log_in, "ada", "wrong password", "", client_info("192.0.2.1"))
+    assert not refusal.code_needed
+
+
+def test_asking_for_the_code_takes_no_attempt(auth, key, client_info):
+    """The page asks for it after the password, with a login that has none."""
+    owner = client_info("192.0.2.1")
+    for _ in range(30):
+        assert refused(auth.log_in, "ada", PASSWORD, "", owner).code_needed
+    auth.log_in("ada", PASSWORD, key[1][0], owner)
+
+
+def test_a_recovery_code_works_once(auth, key, client_info):
+    code = key[1][0]
+    auth.log_in("ada", PASSWORD, code.lower(), client_info("192.0.2.1"))
+    assert refused(auth.log_in, "ada", PASSWORD, code, client_info("192.0.2.1")).status == 401
+    assert len(set(key[1])) == 10
+
+
+def test_codes_are_guessed_as_slowly_as_passwords(auth, key, client_info):
+    eve = client_info("203.0.113.1")
+    statuses = [refused(auth.log_in, "ada", PASSWORD, "000000", eve).status for _ in range(21)]
+    assert statuses == [401] * 20 + [429]
+
+
+def test_codes_are_turned_on_by_who_has_the_key_in_the_app(auth, admin, client_info):
+    refusal = refused(
+        auth.turn_on_totp,
+        admin,
+        second_factor.new_key(),
+        "000000",
+        PASSWORD,
+        client_info("192.0.2.1"),
+    )
+    assert refusal.status == 400
+    assert not auth.users.all()[0]["has_totp"]
+
+
+def test_codes_are_turned_off_with_the_password(auth, key, admin, client_info):
+    assert refused(auth.turn_off_totp, admin, "wrong", client_info("192.0.2.1")).status == 403
+    auth.turn_off_totp(admin, PASSWORD, client_info("192.0.2.1"))
+    auth.log_in("ada", PASSWORD, "", client_info("192.0.2.1"))

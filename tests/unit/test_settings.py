@@ -3,16 +3,19 @@
 
 import json
 import os
+import re
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tinypilot import edid
+from tinypilot.errors import ApiError
 from tinypilot.settings import apply
-from tinypilot.settings.model import Settings
+from tinypilot.settings.model import Settings, conforms
 
+from .auth_helpers import run_command
 from .conftest import ROLES, SERVICES
-from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -56,6 +59,10 @@ def test_settings_say_what_the_play_has_and_within_which_bounds(logged_in):
         "is_set": False,
         "fixed": False,
         "secret": False,
+        "group": {"en": "Video", "de": "Video", "ja": "映像"},
+        "label": {"en": "Bitrate", "de": "Bitrate", "ja": "ビットレート"},
+        "hint": "",
+        "unit": "kbit/s",
         "choices": {},
         "schema": {"type": "integer", "minimum": 25, "maximum": 20000},
     }
@@ -66,7 +73,7 @@ def test_what_is_set_is_applied_by_root_and_kept(logged_in, root, systemd, confi
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000, RATE: 15})
     assert answer.status_code == 200
     assert answer.get_json()["settings"][BITRATE]["value"] == 8000
-    assert systemd.environment() == [f"{RATE}=15", f"{BITRATE}=8000"]
+    assert systemd.environment() == [f"{BITRATE}=8000", f"{RATE}=15"]
     assert systemd.restarts == ["ustreamer.service"]
     assert audited[-1][0] == "settings_changed"
     assert config.settings_dir.joinpath("settings.json").exists()
@@ -146,6 +153,21 @@ def test_without_root_nothing_changes(logged_in, config):
     assert not Settings.from_config(config).overrides()
 
 
+@pytest.mark.parametrize("value", [25, 20000])
+def test_the_bounds_of_a_number_are_good_values(logged_in, root, systemd, value):
+    assert logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: value}).status_code == 200
+    assert systemd.environment() == [f"{BITRATE}={value}"]
+
+
+def test_schemas_tell_texts_lists_and_secrets_apart(logged_in):
+    settings = logged_in("admin").ask("GET", "/api/settings").get_json()["settings"]
+    schemas = {name: settings[name]["schema"] for name in (SERVERS, SECRET, USER)}
+    assert schemas[SERVERS]["type"] == "array" and schemas[SERVERS]["items"]["type"] == "string"
+    assert schemas[SECRET]["type"] == schemas[USER]["type"] == "string"
+    assert schemas[SECRET]["writeOnly"] is True and schemas[SECRET]["format"] == "password"
+    assert not {"writeOnly", "format"} & schemas[USER].keys()
+
+
 WRONG = [
     ({}, "name a setting"),
     ({"nonsense": 1}, "no such setting"),
@@ -153,6 +175,8 @@ WRONG = [
     ({BITRATE: 20001}, "a whole number from 25 to 20000"),
     ({BITRATE: 5000.5}, "a whole number"),
     ({BITRATE: True}, "a whole number"),
+    # True is 1 to Python.
+    ({GOP: True}, f"{GOP} must be a whole number from 0 to 60"),
     ({BITRATE: "5000"}, "a whole number"),
     ({BITRATE: [5000]}, "a whole number"),
     ({BITRATE: 10**400}, "a whole number"),
@@ -187,17 +211,66 @@ def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
     logged_in, root, systemd, config
 ):
     declared = {
-        "unit": "tinypilot-host-name.service",
+        "group": "Name",
+        "order": 1,
+        "service": "tinypilot-host-name.service",
         "environment_file": str(config.settings_dir / "host-name.env"),
-        "afterwards": ["tinypilot.service"],
-        "play": {"tinypilot_host_name": ""},
-        "patterns": {"tinypilot_host_name": ["[a-z]*", "a name"]},
+        "restart_after": ["tinypilot.service"],
+        "defaults": {"tinypilot_host_name": ""},
+        "settings": {
+            "tinypilot_host_name": {
+                "label": "Name",
+                "schema": {"type": "string", "pattern": "^[a-z]*$", "description": "a name"},
+            }
+        },
     }
     (config.settings_declarations / "host-name.json").write_text(json.dumps(declared))
     for _ in range(2):
         answer = logged_in("admin").ask("PATCH", "/api/settings", {"tinypilot_host_name": "rack"})
         assert answer.status_code == 200
     assert systemd.commands == [["restart", "tinypilot.service"], ()]
+
+
+def test_the_page_is_made_of_what_strangers_declare(logged_in, config):
+    """Of a role that the app knows nothing of: a group in the reader's language, and a field of each kind."""
+    text = {"type": "string", "pattern": "^[a-z ]*$", "description": "small letters"}
+    declared = {
+        "group": {"en": "Fan", "de": "Lüfter", "ja": "ファン"},
+        "order": 1,
+        "defaults": {"fan_speed": 3, "fan_name": "aft", "fan_days": ["mon"], "fan_mode": "slow"},
+        "settings": {
+            "fan_speed": {
+                "label": {"en": "Speed", "de": "Drehzahl", "ja": "速度"},
+                "unit": "rpm",
+                "hint": {"en": "0: off.", "de": "0: aus.", "ja": "0で停止。"},
+                "schema": {"type": "integer", "minimum": 0, "maximum": 9},
+            },
+            "fan_name": {"label": "Name", "schema": text},
+            "fan_days": {"label": "Days", "schema": {"type": "array", "items": text}},
+            "fan_mode": {"label": "Mode", "choices": {"Quiet": "slow"}, "schema": text},
+        },
+    }
+    (config.settings_declarations / "fan.json").write_text(json.dumps(declared))
+    page = logged_in("admin").ask("GET", "/settings", headers={"Accept-Language": "de"}).text
+    first = page.index('<h2 id="fan-title">Lüfter</h2>')
+    assert first < page.index('<h2 id="ustreamer-title">')
+    assert '<label for="fan_speed">Drehzahl (rpm)</label>' in page
+    assert "0: aus. 0 bis 9. Leer: 3, die Vorgabe der Provisionierung." in page
+    kinds = re.findall(r'<(\w+)[^>]* data-kind="(\w+)"[^>]* id="(fan_\w+)"', page) or re.findall(
+        r'<(\w+)[^>]* id="(fan_\w+)"[^>]* data-kind="(\w+)"', page
+    )
+    assert kinds == [
+        ("input", "fan_speed", "integer"),
+        ("input", "fan_name", "string"),
+        ("textarea", "fan_days", "array"),
+        ("select", "fan_mode", "string"),
+    ]
+    assert '<option value="slow">Quiet</option>' in page
+
+
+def test_a_schema_of_an_unknown_type_is_an_error():
+    with pytest.raises(ValueError, match="number"):
+        conforms(1.5, {"type": "number"})
 
 
 # --- STUN and TURN ---
@@ -225,7 +298,7 @@ def test_turn_is_in_the_next_answer_and_nothing_is_restarted(logged_in, root, sy
 
 def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatch, capsys):
     sesame = "open, sesame, as in the play"
-    declare(config, "tinypilot", play={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})
+    declare(config, "tinypilot", defaults={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})
     admin = logged_in("admin")
     refused = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND})
     assert (refused.status_code, "not both." in refused.get_json()["error"]) == (400, True)
@@ -345,6 +418,30 @@ def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, s
     assert sentence in answer.get_json()["error"]
     assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
+
+
+@pytest.mark.parametrize("failure", [OSError(), subprocess.TimeoutExpired("edid-decode", 10)])
+def test_an_edid_that_can_not_be_checked_changes_nothing(
+    logged_in, root, config, monkeypatch, failure
+):
+    def run(*arguments, **options):
+        raise failure
+
+    monkeypatch.setattr(edid.subprocess, "run", run)
+    answer = logged_in("admin").ask(
+        "PATCH", "/api/settings", {EDID: "".join(EDIDS[0].read_text().split())}
+    )
+    assert answer.status_code == 503
+    assert "edid-decode does not run" in answer.get_json()["error"]
+    assert not Settings.from_config(config).overrides()
+
+
+def test_of_all_that_is_wrong_with_an_edid_the_first_is_told(monkeypatch):
+    said = "Failures:\n\nBlock 0:\n  The first.\n  The second.\n"
+    done = subprocess.CompletedProcess([], 1, stdout=said)
+    monkeypatch.setattr(edid.subprocess, "run", lambda *arguments, **options: done)
+    with pytest.raises(ApiError, match="The first"):
+        edid.check("")
 
 
 # --- As root sees it ---

@@ -193,7 +193,7 @@ def test_config_without_a_name_takes_the_host_name(monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", '{"idle_minutes": 0}'],
+    ["", "[]", "{", '{"idle_minutes": 0}', '{"idle_minutes": true}'],
 )
 def test_bad_config_is_refused(tmp_path, text):
     file = tmp_path / "web.json"

@@ -18,27 +18,20 @@ def load(path):
     return yaml.safe_load((ROOT / path).read_text())
 
 
-def texts(role, *folders):
-    """The content of every text file in these folders of the role, by path.
-
-    A comment uses no variable, and a C program, in which Janus' own names stand, has none.
-    """
+def texts(role, *further):
+    """The content of every file of the role that reads variables, by path. A comment uses none."""
     contents = {
         path: path.read_bytes()
-        for folder in folders
+        for folder in ("tasks", "templates", "vars", "defaults", *further)
         for path in (ROOT / "roles" / role / folder).rglob("*")
-        if path.is_file() and path.suffix not in (".c", ".h", ".pyc")
+        # C has names of its own, such as Janus' janus_log_level.
+        if path.is_file() and path.suffix not in (".pyc", ".c", ".h")
     }
     return {
         path: re.sub(r"(^|\s)#.*|\{#.*?#\}", "", content.decode(), flags=re.MULTILINE)
         for path, content in contents.items()
         if b"\0" not in content
     }
-
-
-# They show settings that other roles declare, which the wiring file names.
-SHOWING_SETTINGS = ("settings.html", "settings.js")
-READING_FOLDERS = ("tasks", "templates", "vars", "defaults")
 
 
 def renamed(role):
@@ -82,7 +75,7 @@ def test_public_names_have_the_role_as_prefix_and_private_ones_two_underscores(r
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_is_used(role):
-    everything = "\n".join(texts(role, *READING_FOLDERS).values())
+    everything = "\n".join(texts(role).values())
     for name in options(role):
         uses = re.findall(rf"\b{name}\b(?!:)", everything)
         assert uses, f"{name} is declared but nothing uses it"
@@ -90,12 +83,18 @@ def test_every_variable_is_used(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_no_variable_of_another(role):
-    others = {name for other in ROLES if other != role for name in options(other)}
+    others = {
+        name
+        for other in ROLES
+        if other != role
+        for name in [
+            *options(other),
+            *(name for each in declarations(other) for name in each["settings"]),
+        ]
+    }
     # These are not read: the new name of a variable that moved to another role is said in a sentence.
     others -= set(renamed(role).values())
-    for path, text in texts(role, *READING_FOLDERS, "files").items():
-        if path.name in SHOWING_SETTINGS:
-            continue
+    for path, text in texts(role, "files").items():
         strangers = others & set(re.findall(r"\b[a-z]\w+\b", text))
         assert not strangers, f"{path.relative_to(ROOT)} reads {strangers}"
 
@@ -123,18 +122,41 @@ def test_the_wiring_file_sets_only_what_exists():
     assert load("inventory/group_vars/kvm.yml").keys() <= known
 
 
-def test_the_wiring_file_names_the_settings_of_other_roles():
-    wired = load("inventory/group_vars/kvm.yml")["tinypilot_settings_of_others"]
-    declared = [
-        name
-        for role in ROLES
-        if role != "tinypilot"
+def declarations(role):
+    """What the role declares for the web UI."""
+    return [
+        value
         for file in (ROOT / "roles" / role / "vars").rglob("*.yml")
         for key, value in load(file.relative_to(ROOT)).items()
         if key.endswith("_settings")
-        for name in value["play"]
     ]
-    assert sorted(wired) == sorted(declared)
+
+
+@pytest.mark.parametrize("role", ["tinypilot", "ustreamer"])
+def test_settings_are_declared_whole_and_in_all_languages(role):
+    assert declarations(role)
+    for declared in declarations(role):
+        assert declared["defaults"].keys() == declared["settings"].keys()
+        for setting in declared["settings"].values():
+            shown = [declared["group"], setting["label"], setting.get("hint", "")]
+            for text in [*shown, setting.get("unit", "")]:
+                # A unit such as kbit/s is the same in all languages.
+                assert isinstance(text, str) or text.keys() == {"en", "de", "ja"}
+            assert isinstance(setting["label"], dict)
+
+
+def test_the_schemas_of_settings_are_ranges_and_patterns():
+    settings = {
+        "kvm_port": {"schema": {"type": "integer", "minimum": 1, "maximum": 65535}},
+        "kvm_size": {"schema": {"type": "string", "pattern": "^x$", "description": "an x"}},
+        "kvm_names": {
+            "schema": {"type": "array", "items": {"pattern": "^y$"}, "description": "a list of y"}
+        },
+    }
+    assert validate_variables.bounds(settings) == (
+        {"kvm_port": [1, 65535]},
+        {"kvm_size": ["^x$", "an x"], "kvm_names": ["^y$", "a list of y"]},
+    )
 
 
 def test_the_documented_variables_are_those_of_the_roles():

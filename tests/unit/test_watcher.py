@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from tinypilot.auth import watcher
-from tinypilot.auth.auth import Session
+from tinypilot.auth.sessions import Session
 from tinypilot.auth.watcher import RECHECK_SECONDS, SessionWatcher
 
 from .test_hid import NOTHING, Cable, in_control, keys, run, serving
@@ -127,7 +127,7 @@ def test_a_page_ends_with_its_session(auth, ada, monkeypatch):
             ann = await in_control(page, ada.session)
             await ann.say("key", code="KeyA", down=True)
             assert await cable.next_unlike(NOTHING) == keys(0x04)
-            auth.log_out(auth.session_for(ada.session))
+            auth.sessions.log_out(auth.session_for(ada.session))
             assert await cable.next_unlike(keys(0x04)) == NOTHING
             assert await ann.ends() == 1008
 

@@ -61,6 +61,7 @@ def assert_refused(device, variables, *sentences):
                 "ustreamer_capture_kind": "hdmi",
                 "ustreamer_h264_bitrate": 5000,
                 "ustreamer_sink_name": "video",
+                "ustreamer_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
             },
             [
                 "ustreamer_h264_bitrate_kbps is 50000: it must be a whole number from 25 to 20000.",
@@ -73,6 +74,8 @@ def assert_refused(device, variables, *sentences):
                 "or a folder on the device.",
                 "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
                 "ustreamer_h264_bitrate: there is no such variable. Did you mean ustreamer_h264_bitrate_kbps?",
+                "ustreamer_settings_fixed is ['ustreamer_edid', 'ustreamer_bitrate']: it must be a list of settings of "
+                "this role: ustreamer_h264_bitrate_kbps,",
                 "ustreamer_sink_name is 'video': it must be a name of letters, digits and .:-_ that ends in :h264",
             ],
             id="ustreamer",
@@ -86,6 +89,7 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_session_idle_minutes": 0,
                 "tinypilot_ice_servers": ["stun:stun.example:65536"],
                 "tinypilot_turn_secret": "short",
+                "tinypilot_settings_fixed": ["ustreamer_edid"],
             },
             [
                 "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
@@ -97,6 +101,8 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
                 "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
                 "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 ASCII characters, or empty.",
+                "tinypilot_settings_fixed is ['ustreamer_edid']: it must be a list of settings of this role: "
+                "tinypilot_ice_servers,",
             ],
             id="tinypilot",
         ),
@@ -105,7 +111,6 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_http_port": 443,
                 "tinypilot_certificate_file": "/etc/own.pem",
                 "tinypilot_ice_servers": ["turn:turn.example:3478"],
-                "tinypilot_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
                 "tinypilot_acme_directory_url": "https://acme.example/directory",
                 "tinypilot_certificate_names": [
                     "kvm.example.org",
@@ -121,7 +126,6 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
                 "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
                 "tinypilot_turn_user and tinypilot_turn_password.",
-                "tinypilot_settings_fixed names ustreamer_bitrate: it must name some of tinypilot_ice_servers,",
                 "tinypilot_acme_directory_url and tinypilot_certificate_file are both set",
                 "tinypilot_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
             ],

@@ -6,7 +6,7 @@ tinypilot setup-code --unless-users              the same, and nothing if there 
 tinypilot session --role viewer --minutes 2      print the cookie of a short session
 tinypilot hash < FILE                            print the hash of the password in FILE, for tinypilot_users
 tinypilot provisioned-users < FILE               set the users of the play, a JSON list
-tinypilot settings                               print what is set in the page and differs from the play
+tinypilot settings                               print the settings that override their defaults
 """
 
 import argparse
@@ -15,7 +15,8 @@ import os
 import sys
 
 from tinypilot.auth import passwords
-from tinypilot.auth.auth import ROLES, SESSION_COOKIE, Auth
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import ROLES, SESSION_COOKIE
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 from tinypilot.settings.model import Settings
@@ -59,7 +60,7 @@ def main() -> None:
         settings = Settings.from_config(config)
         effective = settings.effective()
         for name, setting in settings.declared().items():
-            here, there = effective[name], setting.play
+            here, there = effective[name], setting.default
             if here != there:
                 if setting.secret:
                     here, there = here and "another secret", there and "the secret"
@@ -67,14 +68,14 @@ def main() -> None:
         return
     auth = Auth.from_config(config)
     if arguments.command == "setup-code":
-        if not (arguments.unless_users and auth.has_users()):
+        if not (arguments.unless_users and auth.users.exist()):
             print(auth.new_setup_code())
     elif arguments.command == "session":
-        token = auth.new_provisioning_session(arguments.role, 60 * arguments.minutes)
+        token = auth.sessions.create_for_provisioning(arguments.role, 60 * arguments.minutes)
         print(f"{SESSION_COOKIE}={token}")
     elif arguments.command == "provisioned-users":
         try:
-            print("changed" if auth.set_provisioned_users(json.load(sys.stdin)) else "unchanged")
+            print("changed" if auth.users.set_provisioned(json.load(sys.stdin)) else "unchanged")
         except ApiError as refusal:
             sys.exit(str(refusal))
 

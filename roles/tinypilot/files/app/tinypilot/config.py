@@ -66,7 +66,7 @@ class Config:
         times = {}
         for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
             times[name] = values.get(name, getattr(cls, name))
-            if not isinstance(times[name], int) or times[name] < 1:
+            if type(times[name]) is not int or times[name] < 1:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")
         return cls(
             name=str(values.get("name") or socket.gethostname()),

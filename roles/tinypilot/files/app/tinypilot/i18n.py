@@ -34,10 +34,16 @@ def t(text: str, /, **values: object) -> str:
     return translated.format(**values) if values else translated
 
 
+def in_language(text: str | dict[str, str]) -> str:
+    """A text that a role declares: the same in all languages, or {language: text}."""
+    return text if isinstance(text, str) else text.get(language(), text["en"])
+
+
 def for_templates() -> dict[str, object]:
     """`words` goes into the page for its scripts (static/common/i18n.js)."""
     return {
         "t": t,
+        "in_language": in_language,
         "language": language(),
         "languages": LANGUAGES,
         "words": catalogue(language()),

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask, current_app
 
-from tinypilot.auth.auth import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
+from tinypilot.auth.sessions import LONGEST_INPUT, ROLES, SESSION_COOKIE
+from tinypilot.auth.users import NAME
 from tinypilot.routes.settings import POWER_ACTIONS, settings
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
@@ -51,6 +52,8 @@ WHO = {
     "required": ["user"],
     "additionalProperties": False,
 }
+# The same in all languages, or {language: text}.
+TEXTS = {"type": ["string", "object"]}
 SETTING = _object(
     value={"description": "The effective value; for a secret, whether there is one."},
     default={"description": "The default from provisioning; for a secret, whether there is one."},
@@ -60,6 +63,10 @@ SETTING = _object(
         "description": "Whether provisioning has fixed it, so that it can't be set here.",
     },
     secret={**BOOL, "description": "Whether its value is never answered."},
+    group={**TEXTS, "description": "Title of its group."},
+    label={**TEXTS, "description": "What people call it."},
+    hint={**TEXTS, "description": "More about it, or empty."},
+    unit={**TEXTS, "description": "Unit of a number, or empty."},
     choices={"type": "object", "description": "Suggested values, by name."},
     schema={"type": "object", "description": "The values that may be set, as JSON Schema."},
 )

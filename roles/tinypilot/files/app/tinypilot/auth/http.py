@@ -12,10 +12,10 @@ from flask import Flask, Response, current_app, g, redirect, request
 
 from tinypilot import audit
 from tinypilot.auth import passwords
-from tinypilot.auth.auth import (
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import (
     LONGEST_INPUT,
     SESSION_COOKIE,
-    Auth,
     ClientInfo,
     Session,
     SessionTokens,
@@ -63,7 +63,7 @@ def client_info() -> ClientInfo:
 
 
 def csrf_token() -> str:
-    return auth().csrf_token(request.cookies.get(SESSION_COOKIE, ""))
+    return auth().sessions.csrf_token(request.cookies.get(SESSION_COOKIE, ""))
 
 
 def guard() -> Response | None:
@@ -72,7 +72,7 @@ def guard() -> Response | None:
     if token is None:
         g.session = auth().session_for(request.cookies.get(SESSION_COOKIE, ""))
     else:
-        g.session = auth().api_token_session(token)
+        g.session = auth().tokens.session_for(token)
     view = current_app.view_functions.get(request.endpoint)
     changes = request.method not in SAFE_METHODS
     if changes and token is None and not _is_from_own_page():

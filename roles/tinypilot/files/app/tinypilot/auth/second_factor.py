@@ -4,13 +4,18 @@
 import base64
 import hmac
 import secrets
+import sqlite3
 import time
 
 import pyotp
 
+from tinypilot.auth.codes import hashed, random_code
+from tinypilot.auth.store import Store
+
 STEP_SECONDS = 30
 # The clocks of a telephone and of a Pi may differ by this many steps.
 STEPS_APART = 1
+RECOVERY_CODES = 10
 
 
 def new_key() -> bytes:
@@ -38,3 +43,48 @@ def step_of(key: bytes, typed: str) -> int | None:
         if hmac.compare_digest(code(key, step).encode(), typed.encode()):
             return step
     return None
+
+
+class SecondFactor:
+    """Of users who have turned two-factor authentication on."""
+
+    def __init__(self, store: Store):
+        self._store = store
+
+    def turn_on(self, name: str, key: bytes, step: int) -> list[str]:
+        """Returns the recovery codes, which are shown once."""
+        codes = [random_code(2, 5) for _ in range(RECOVERY_CODES)]
+        with self._store.transaction() as database:
+            database.execute(
+                "UPDATE users SET totp_key = ?, totp_step = ? WHERE name = ?", (key, step, name)
+            )
+            database.execute("DELETE FROM recovery_codes WHERE user = ?", (name,))
+            database.executemany(
+                "INSERT INTO recovery_codes VALUES (?, ?)",
+                [(hashed(each.replace("-", "")), name) for each in codes],
+            )
+        return codes
+
+    def turn_off(self, name: str) -> None:
+        with self._store.transaction() as database:
+            database.execute("UPDATE users SET totp_key = NULL WHERE name = ?", (name,))
+            database.execute("DELETE FROM recovery_codes WHERE user = ?", (name,))
+
+    def use(self, user: sqlite3.Row, typed: str) -> bool:
+        """Whether this is the app's code, or one of the recovery codes. Each counts once."""
+        typed = typed.replace(" ", "").upper()
+        step = step_of(user["totp_key"], typed)
+        if step is not None:
+            used = self._store.do(
+                "UPDATE users SET totp_step = ? WHERE name = ? AND totp_step < ?",
+                step,
+                user["name"],
+                step,
+            )
+        else:
+            used = self._store.do(
+                "DELETE FROM recovery_codes WHERE hash = ? AND user = ?",
+                hashed(typed.replace("-", "")),
+                user["name"],
+            )
+        return used == 1

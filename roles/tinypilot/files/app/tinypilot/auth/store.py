@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUSY_SECONDS = 5
+SEEN_EACH_SECONDS = 60
 # gunicorn says that it is ready before its worker, which makes the database, has started.
 WAIT_SECONDS = 20
 
@@ -143,6 +144,22 @@ class Store:
             self.database.execute("ROLLBACK")
             raise
         self.database.execute("COMMIT")
+
+    def one(self, query: str, *values: object) -> sqlite3.Row | None:
+        return self.database.execute(query, values).fetchone()
+
+    def all(self, query: str, *values: object) -> list[dict]:
+        return [dict(row) for row in self.database.execute(query, values)]
+
+    def do(self, statement: str, *values: object) -> int:
+        """How many rows that changed."""
+        return self.database.execute(statement, values).rowcount
+
+    def note_seen(self, table: str, row: sqlite3.Row, now: float) -> None:
+        """The last use of a session or token, to the minute. On a full disk nobody is locked out for a note."""
+        if now - (row["seen"] or 0) > SEEN_EACH_SECONDS:
+            with contextlib.suppress(sqlite3.OperationalError):
+                self.do(f"UPDATE {table} SET seen = ? WHERE number = ?", now, row["number"])
 
     @property
     def revision(self) -> int:

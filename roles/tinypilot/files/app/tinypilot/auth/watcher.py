@@ -14,7 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tinypilot.auth.auth import Auth, Session
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import Session
 
 RECHECK_SECONDS = 1
 

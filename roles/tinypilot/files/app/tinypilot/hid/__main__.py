@@ -5,7 +5,8 @@ import socket
 
 from aiohttp import web
 
-from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config
 from tinypilot.hid.server import Server

@@ -6,7 +6,6 @@ import base64
 from flask import Blueprint, current_app
 
 from tinypilot.auth import second_factor
-from tinypilot.auth.auth import SESSION_COOKIE
 from tinypilot.auth.http import (
     auth,
     client_info,
@@ -17,6 +16,7 @@ from tinypilot.auth.http import (
     session,
     set_session_cookies,
 )
+from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.errors import ApiError
 
 blueprint = Blueprint("account", __name__, url_prefix="/api")
@@ -44,7 +44,7 @@ def log_in():
     name, password, code = read_json(name=str, password=str, code=str)
     tokens = auth().log_in(name, password, code, client_info())
     if session():
-        auth().log_out(session())
+        auth().sessions.log_out(session())
     return set_session_cookies(tokens, {})
 
 
@@ -58,7 +58,7 @@ def set_up():
 @blueprint.post("/logout")
 def log_out():
     read_json()
-    auth().log_out(session())
+    auth().sessions.log_out(session())
     response = current_app.make_response({})
     response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
     return response
@@ -104,14 +104,14 @@ def turn_off_totp():
 @blueprint.get("/users")
 @require_role("admin")
 def users():
-    return {"users": auth().users()}
+    return {"users": auth().users.all()}
 
 
 @blueprint.post("/users")
 @require_role("admin")
 def add_user():
     name, role, password = read_json(name=str, role=str, password=str)
-    auth().add_user(name, role, password, session())
+    auth().users.add(name, role, password, session())
     return {}
 
 
@@ -119,34 +119,34 @@ def add_user():
 @require_role("admin")
 def change_role(name):
     (role,) = read_json(role=str)
-    auth().change_role(name, role, session())
+    auth().users.change_role(name, role, session())
     return {}
 
 
 @blueprint.delete("/users/<name>")
 @require_role("admin")
 def remove_user(name):
-    auth().remove_user(name, session())
+    auth().users.remove(name, session())
     return {}
 
 
 @blueprint.get("/tokens")
 @require_role("admin")
 def tokens():
-    return {"tokens": auth().tokens()}
+    return {"tokens": auth().tokens.all()}
 
 
 @blueprint.post("/tokens")
 @require_role("admin")
 def add_token():
     name, role = read_json(name=str, role=str)
-    return {"token": auth().add_token(name, role, session())}
+    return {"token": auth().tokens.add(name, role, session())}
 
 
 @blueprint.delete("/tokens/<int(max=2147483647):number>")
 @require_role("admin")
 def remove_token(number):
-    auth().remove_token(number, session())
+    auth().tokens.remove(number, session())
     return {}
 
 
@@ -155,7 +155,7 @@ def remove_token(number):
 def sessions():
     return {
         "sessions": [
-            {**each, "own": each["number"] == session().number} for each in auth().sessions()
+            {**each, "own": each["number"] == session().number} for each in auth().sessions.all()
         ]
     }
 
@@ -163,5 +163,5 @@ def sessions():
 @blueprint.delete("/sessions/<int(max=2147483647):number>")
 @require_role("admin")
 def revoke(number):
-    auth().revoke(number, session())
+    auth().sessions.revoke(number, session())
     return {}

@@ -41,7 +41,7 @@ def remote_screen():
 @blueprint.get("/login")
 @public
 def login():
-    if not auth().has_users():
+    if not auth().users.exist():
         return redirect("/setup", 303)
     return render_template("login.html", name=current_app.config["TINYPILOT"].name)
 
@@ -59,7 +59,9 @@ def account():
         "account.html",
         name=current_app.config["TINYPILOT"].name,
         session=session(),
-        has_totp=any(user["has_totp"] for user in auth().users() if user["name"] == session().user),
+        has_totp=any(
+            user["has_totp"] for user in auth().users.all() if user["name"] == session().user
+        ),
     )
 
 
@@ -69,5 +71,5 @@ def settings_page():
     return render_template(
         "settings.html",
         name=current_app.config["TINYPILOT"].name,
-        settings=settings().as_dict(),
+        groups=settings().groups(),
     )

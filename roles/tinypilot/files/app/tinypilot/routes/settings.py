@@ -17,6 +17,9 @@ POWER_ACTIONS = ("restart", "reboot", "poweroff")
 # Longer than a service takes to restart, twice.
 PATIENCE_SECONDS = 50
 
+# What a schema can't say, by the widget of the setting's group.
+CHECKS = {"edid": edid.check, "certificate": certificate.check}
+
 blueprint = Blueprint("settings", __name__, url_prefix="/api")
 
 
@@ -33,13 +36,14 @@ def all_settings():
 @blueprint.patch("/settings")
 @require_role("admin")
 def change_settings():
-    """{name: value, or null for the play's}: all of them, or none."""
+    """{name: value, or null for the default}: all of them, or none."""
     changes = read_object()
     settings().check(changes)
-    if changes.get("ustreamer_edid"):
-        edid.check(changes["ustreamer_edid"])
-    if changes.get("tinypilot_certificate_and_key"):
-        certificate.check(changes["tinypilot_certificate_and_key"])
+    declared = settings().declared()
+    for name, value in changes.items():
+        check = CHECKS.get(declared[name].group.widget)
+        if check and value:
+            check(value)
     if changes.keys() & ICE_SETTINGS:
         IceServers.from_settings(settings().effective(changes)).check()
     _ask_root({"set": changes, "by": session().user or "provisioning"})

@@ -62,17 +62,17 @@ class Applier:
             return self._restart_after(before, after)
 
     def reconcile(self) -> None:
-        """Forgets what the play has fixed since, or no longer allows, and applies the rest."""
+        """Discards what provisioning has fixed since, or no longer allows, and applies the rest."""
         with self._locked():
             before = self.settings.overrides()
             after = {name: value for name, value in before.items() if self._is_allowed(name, value)}
             for name in before.keys() - after.keys():
-                audit.note("setting_forgotten", f"{name} is as the play has it", setting=name)
+                audit.note("setting_forgotten", f"{name} has its default again", setting=name)
             failed = _restart(self._write(after))
         _restart_later(self._restart_after(before, after))
         if failed:
             sys.exit(
-                f"{failed} does not run with what was set in the page: `journalctl -u {failed}`."
+                f"{failed} does not run with what was set in the web UI: `journalctl -u {failed}`."
             )
 
     def _is_allowed(self, name: str, value: object) -> bool:
@@ -88,8 +88,8 @@ class Applier:
         _replace(self.settings.file, json.dumps(overrides, indent=2, sort_keys=True) + "\n")
         environments: dict[tuple[str, Path], str] = {}
         for name, setting in self.settings.declared().items():
-            if setting.unit:
-                place = setting.unit, setting.environment_file
+            if setting.group.service:
+                place = setting.group.service, setting.group.environment_file
                 line = f"{name}={overrides[name]}\n" if name in overrides else ""
                 environments[place] = environments.get(place, "") + line
         return [unit for (unit, file), text in environments.items() if _replace(file, text)]
@@ -99,7 +99,7 @@ class Applier:
     ) -> list[str]:
         declared = self.settings.declared()
         changed = [name for name in declared if before.get(name) != after.get(name)]
-        return [unit for name in changed for unit in declared[name].restart_after]
+        return [unit for name in changed for unit in declared[name].group.restart_after]
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

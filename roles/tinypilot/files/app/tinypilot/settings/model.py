@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What may be set in the page: which settings there are, within which bounds, and what is set now.
+"""Which settings the web UI may change, within which bounds, and what is set now.
 
-Each role lays down a file in one folder that says what of its own may be set, with the very ranges and patterns that
-the play checks its variables with. The web app and the program that applies (apply.py, root's) both check with this
-module.
+Each role lays down files in one folder that declare its own settings, with the JSON Schemas that preflight checks the
+role's variables with. The web app and the program that applies settings (settings/apply.py, as root) check with this
+module. docs/architecture.md, "Settings", describes the files.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -15,58 +16,73 @@ from pathlib import Path
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 
+# The same text in all languages, or {language: text}.
+Text = str | dict[str, str]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The settings of one file: one form in the web UI, applied by one service. `service` reads the values from
+    `environment_file`; units `restart_after` are restarted when the client has its answer; a `widget` is a form that
+    is not made of the schemas alone; groups are shown by `order`."""
+
+    name: str
+    title: Text
+    order: int
+    widget: str | None
+    service: str | None
+    restart_after: tuple[str, ...]
+    environment_file: Path | None
+
 
 @dataclass(frozen=True)
 class Setting:
-    """`play` is the play's value, which counts while nothing is set; `bounds` are a range of numbers, or a pattern
-    of texts, or of the texts of a list, and words for it; `choices` are good values by what people call them; `unit`
-    reads the value from `environment_file`; units `restart_after` are restarted when whoever asked has been told; a
-    `fixed` one is the operator's alone; a `secret` one goes to nobody who asks."""
+    """`default` is the provisioned value, effective while nothing is set; `schema` is a JSON Schema of the few
+    keywords that conforms() knows; `choices` are suggested values by label; a `fixed` one can't be changed here."""
 
-    play: object
-    bounds: tuple
+    group: Group
+    default: object
+    schema: Mapping
+    label: Text
+    hint: Text
+    unit: Text
     choices: Mapping[str, object]
-    unit: str | None
-    restart_after: tuple[str, ...]
-    environment_file: Path | None
     fixed: bool
-    secret: bool
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value is never shown."""
+        return self.schema.get("writeOnly", False)
 
     def check(self, name: str, value: object) -> None:
         """Raises ApiError if the value is wrong, and never shows it: it may be secret."""
-        one, other = self.bounds
-        if isinstance(self.play, int):
-            # bool is an int in Python
-            if type(value) is not int or not one <= value <= other:
-                raise ApiError(
-                    400,
-                    "{name} must be a whole number from {minimum} to {maximum}.",
-                    name=name,
-                    minimum=one,
-                    maximum=other,
-                )
+        if conforms(value, self.schema):
             return
-        texts = value if isinstance(self.play, list) else [value]
-        if not isinstance(texts, list) or not all(
-            isinstance(text, str) and re.fullmatch(one, text) for text in texts
-        ):
-            raise ApiError(400, "{name} must be {what}.", name=name, what=other)
+        if self.schema["type"] == "integer":
+            raise ApiError(
+                400,
+                "{name} must be a whole number from {minimum} to {maximum}.",
+                name=name,
+                minimum=self.schema["minimum"],
+                maximum=self.schema["maximum"],
+            )
+        raise ApiError(400, "{name} must be {what}.", name=name, what=self.schema["description"])
 
     def redacted(self, value: object) -> object:
         """What may be told of a value: of a secret, whether there is one."""
         return bool(value) if self.secret else value
 
-    @property
-    def schema(self) -> dict:
-        """The bounds as JSON Schema."""
-        one, other = self.bounds
-        if isinstance(self.play, int):
-            return {"type": "integer", "minimum": one, "maximum": other}
-        text = {"type": "string", "pattern": f"^(?:{one})$"}
-        if isinstance(self.play, list):
-            return {"type": "array", "items": text, "description": other}
-        secrecy = {"format": "password", "writeOnly": True} if self.secret else {}
-        return {**text, "description": other, **secrecy}
+
+def conforms(value: object, schema: Mapping) -> bool:
+    """Whether the value fits a JSON Schema of these types."""
+    if schema["type"] == "integer":
+        # bool is an int in Python
+        return type(value) is int and schema["minimum"] <= value <= schema["maximum"]
+    if schema["type"] == "array":
+        return isinstance(value, list) and all(conforms(each, schema["items"]) for each in value)
+    if schema["type"] == "string":
+        return isinstance(value, str) and re.fullmatch(schema["pattern"], value) is not None
+    raise ValueError(f"A setting has the type {schema['type']}, which is not known.")
 
 
 class Settings:
@@ -78,47 +94,48 @@ class Settings:
     def from_config(cls, config: Config) -> "Settings":
         return cls(config.settings_declarations, config.settings_dir)
 
-    def _roles(self) -> list[dict]:
-        return [
-            json.loads(file.read_text(encoding="utf-8"))
-            for file in sorted(self._declarations.glob("*.json"))
-        ]
-
     def declared(self) -> dict[str, Setting]:
-        roles = self._roles()
-        fixed = {name for role in roles for name in role.get("fixed", ())}
+        """All settings by name, in the order of their groups."""
+        files = {
+            file.stem: json.loads(file.read_text(encoding="utf-8"))
+            for file in sorted(self._declarations.glob("*.json"))
+        }
+        fixed = {name for content in files.values() for name in content.get("fixed", ())}
         return {
             name: Setting(
-                play,
-                tuple(({**role.get("ranges", {}), **role.get("patterns", {})})[name]),
-                role.get("choices", {}).get(name, {}),
-                role.get("unit"),
-                tuple(role.get("afterwards", ())),
-                Path(role["environment_file"]) if "environment_file" in role else None,
+                group,
+                content["defaults"][name],
+                declared["schema"],
+                declared["label"],
+                declared.get("hint", ""),
+                declared.get("unit", ""),
+                declared.get("choices", {}),
                 name in fixed,
-                name in role.get("secrets", ()),
             )
-            for role in roles
-            for name, play in role["play"].items()
+            for group, content in sorted(
+                ((_group(stem, content), content) for stem, content in files.items()),
+                key=lambda pair: pair[0].order,
+            )
+            for name, declared in content["settings"].items()
         }
 
     def overrides(self) -> dict[str, object]:
-        """What was set in the page, by name. All else is as the play has it."""
+        """What was set in the web UI, by name. All else has its default."""
         try:
             return json.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
 
     def effective(self, changes: Mapping[str, object] | None = None) -> dict[str, object]:
-        """What counts, by name, secrets too; or what would, with these changes."""
+        """The effective values by name, secrets too; or what they would be with these changes."""
         overrides = {**self.overrides(), **(changes or {})}
         return {
-            name: setting.play if overrides.get(name) is None else overrides[name]
+            name: setting.default if overrides.get(name) is None else overrides[name]
             for name, setting in self.declared().items()
         }
 
     def check(self, changes: Mapping[str, object]) -> None:
-        """Raises ApiError if anything is wrong with {name: value, or None for the play's}."""
+        """Raises ApiError if anything is wrong with {name: value, or None for the default}."""
         declared = self.declared()
         if not changes:
             raise ApiError(400, "The request must name a setting.")
@@ -140,12 +157,34 @@ class Settings:
         return {
             name: {
                 "value": setting.redacted(effective[name]),
-                "default": setting.redacted(setting.play),
+                "default": setting.redacted(setting.default),
                 "is_set": name in overrides,
                 "fixed": setting.fixed,
                 "secret": setting.secret,
+                "group": setting.group.title,
+                "label": setting.label,
+                "hint": setting.hint,
+                "unit": setting.unit,
                 "choices": setting.choices,
                 "schema": setting.schema,
             }
             for name, setting in self.declared().items()
         }
+
+    def groups(self) -> list[tuple[Group, dict[str, dict]]]:
+        """The same by group, for the settings page."""
+        declared = self.declared()
+        of_group = itertools.groupby(self.as_dict().items(), lambda item: declared[item[0]].group)
+        return [(group, dict(items)) for group, items in of_group]
+
+
+def _group(name: str, content: Mapping) -> Group:
+    return Group(
+        name,
+        content["group"],
+        content["order"],
+        content.get("widget"),
+        content.get("service"),
+        tuple(content.get("restart_after", ())),
+        Path(content["environment_file"]) if "environment_file" in content else None,
+    )

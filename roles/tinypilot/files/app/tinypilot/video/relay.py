@@ -30,7 +30,8 @@ from aiohttp import (
 )
 
 from tinypilot import audit
-from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config
 from tinypilot.video.mjpeg import MjpegViewer

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 // What was typed into a form of settings, free of the browser.
 
-// typed: {name: text}; bounds: {name: {minimum, maximum}}. Nothing typed means null: as the operator has it.
-// Returns {changes: {name: number or null}}, or {wrong: name} of the first that is no whole number within its bounds.
-export function readNumbers(typed, bounds) {
+// fields: {name, kind, text, minimum, maximum} each, kind as JSON Schema calls the type. An empty text means null: the
+// default from provisioning. Returns {changes: {name: value or null}}, or {wrong: name} of the first number that is no
+// whole number within its bounds; the device checks the texts.
+export function readFields(fields) {
   const changes = {};
-  for (const [name, text] of Object.entries(typed)) {
+  for (const { name, kind, text, minimum, maximum } of fields) {
     const trimmed = text.trim();
-    const { minimum, maximum } = bounds[name];
-    const value = trimmed === '' ? null : Number(trimmed);
-    if (value !== null && !(/^\d+$/.test(trimmed) && value >= minimum && value <= maximum)) return { wrong: name };
-    changes[name] = value;
+    if (trimmed === '') changes[name] = null;
+    else if (kind === 'array') changes[name] = trimmed.split(/\s*\n\s*/);
+    else if (kind === 'string') changes[name] = trimmed;
+    else {
+      changes[name] = Number(trimmed);
+      if (!/^\d+$/.test(trimmed) || changes[name] < Number(minimum) || changes[name] > Number(maximum)) return { wrong: name };
+    }
   }
   return { changes };
 }
@@ -31,14 +35,13 @@ export function readIce({ way, servers, secret, user, password }) {
 
 const PEM_BLOCK = /-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----/g;
 
-// Of a certificate and its key: {changes}, or {missing: true} if there is one without the other. What stands between
-// the blocks of a PEM file is for people.
+// Of a certificate and its key: {pem}, null for the default, or {missing: true} if there is one without the other.
+// What stands between the blocks of a PEM file is for people.
 export function readCertificate({ whose, chain, key }) {
-  // Not even that if the operator has fixed it: the device says so.
-  if (whose !== 'own') return { changes: { tinypilot_certificate_and_key: null } };
+  if (whose !== 'own') return { pem: null };
   if (!chain || !key) return { missing: true };
   const blocks = [chain, key].map((text) => text.match(PEM_BLOCK) ?? [text]).flat();
-  return { changes: { tinypilot_certificate_and_key: `${blocks.join('\n')}\n` } };
+  return { pem: `${blocks.join('\n')}\n` };
 }
 
 // The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text.

@@ -3,7 +3,7 @@
 
 import { callApi, fetchSession, onSubmit, ApiError } from '../common/api.js';
 import { t } from '../common/i18n.js';
-import { readCertificate, readEdid, readIce, readNumbers } from './settings-form.js';
+import { readCertificate, readEdid, readFields, readIce } from './settings-form.js';
 
 const LARGEST_EDID_BYTES = 4096;
 const LARGEST_PEM_BYTES = 24_576;
@@ -24,17 +24,16 @@ async function change(form, changes) {
   }
 }
 
-async function applyNumbers(form, typed) {
-  const bounds = {};
-  for (const name of Object.keys(typed)) {
-    const { minimum, maximum } = byId(name).dataset;
-    bounds[name] = { minimum: Number(minimum), maximum: Number(maximum) };
-  }
-  const { changes, wrong } = readNumbers(typed, bounds);
+// Of a form whose fields are made of the settings' schemas.
+async function applyFields(form) {
+  const fields = [...form.elements].filter(({ dataset, disabled }) => dataset.kind && !disabled);
+  const { changes, wrong } = readFields(fields.map(({ name, value, dataset }) => ({ name, text: value, ...dataset })));
   if (wrong) {
-    byId(wrong).focus();
-    const what = byId(wrong).labels[0].textContent;
-    throw new ApiError(t('{what} must be a whole number from {minimum} to {maximum}.', { what, ...bounds[wrong] }));
+    const field = form.elements[wrong];
+    const { minimum, maximum } = field.dataset;
+    field.focus();
+    const what = field.labels[0].textContent;
+    throw new ApiError(t('{what} must be a whole number from {minimum} to {maximum}.', { what, minimum, maximum }));
   }
   await change(form, changes);
 }
@@ -42,17 +41,16 @@ async function applyNumbers(form, typed) {
 async function applyEdid(form, { choice, file }) {
   if (file.size > LARGEST_EDID_BYTES) throw new ApiError(t('The file is too large for an EDID.'));
   const edid = file.size ? readEdid(new Uint8Array(await file.arrayBuffer())) : choice;
-  await change(form, { ustreamer_edid: edid || null });
+  await change(form, { [form.dataset.settings]: edid || null });
 }
-
-const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: name.trim().toLowerCase() || null });
 
 async function applyCertificate(form, { whose, chain, key }) {
   if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES) throw new ApiError(t('The file is too large for a certificate.'));
   const read = readCertificate({ whose, chain: await chain.text(), key: await key.text() });
   if (read.missing) throw new ApiError(t('Choose two files: the certificate and its private key.'));
-  const settings = await change(form, read.changes);
-  byId('certificate-key-hint').hidden = !settings.tinypilot_certificate_and_key.is_set;
+  const name = form.dataset.settings;
+  const settings = await change(form, { [name]: read.pem });
+  byId('certificate-key-hint').hidden = !settings[name].is_set;
 }
 
 // Of a form whose fields are for some of the choices alone.
@@ -134,21 +132,15 @@ async function power(action) {
 
 // --- All of it ---
 
-const FORMS = {
-  video: applyNumbers,
-  'host-name': applyHostName,
-  certificate: applyCertificate,
-  edid: applyEdid,
-  ice: applyIce,
-  'add-token': addToken,
-};
+// By the widget of a group of settings; all others are made of their schemas.
+const WIDGETS = { certificate: applyCertificate, edid: applyEdid, ice: applyIce };
 
 fetchSession().then(({ role }) => {
   if (!role) location.replace('/login');
-  for (const [id, send] of Object.entries(FORMS)) {
-    const form = byId(id);
-    if (form) onSubmit(form, (typed) => send(form, typed));
+  for (const form of document.querySelectorAll('form[data-settings]')) {
+    onSubmit(form, (typed) => (WIDGETS[form.id] ?? applyFields)(form, typed));
   }
+  onSubmit(byId('add-token'), (typed) => addToken(byId('add-token'), typed));
   for (const choice of document.querySelectorAll('[data-chooses]')) {
     showFieldsOf(choice);
     choice.addEventListener('change', () => showFieldsOf(choice));

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Sessions of people, and the browsers that are remembered after a login."""
+
+import hmac
+import secrets
+import time
+from dataclasses import dataclass
+
+from tinypilot import audit
+from tinypilot.auth import rate_limit
+from tinypilot.auth.codes import hashed
+from tinypilot.auth.store import Store
+from tinypilot.errors import ApiError
+
+# Each may what those before it may: watch; control the computer; manage users and sessions.
+ROLES = ("viewer", "operator", "admin")
+LONGEST_INPUT = 256
+# The web app sets it, relay and HID service read it.
+SESSION_COOKIE = "__Host-tinypilot"
+REMEMBERED_BROWSER_SECONDS = 180 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Session:
+    """Somebody who is logged in. `user` is None for a short-lived session of the provisioning."""
+
+    number: int
+    user: str | None
+    role: str
+
+    def may(self, role: str) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(frozen=True)
+class ClientInfo:
+    """Whoever wants to log in: address, what the browser calls itself, and what it was given after an earlier login
+    (see Auth.log_in)."""
+
+    address: str
+    agent: str = ""
+    browser: str = ""
+
+    @property
+    def network(self) -> str:
+        return rate_limit.network_of(self.address)
+
+
+@dataclass(frozen=True)
+class SessionTokens:
+    """What a browser keeps after a login: the session's token, and a sign that it was here before."""
+
+    session: str
+    browser: str
+
+
+class Sessions:
+    def __init__(self, store: Store, idle_seconds: float, absolute_seconds: float):
+        self._store = store
+        self._idle = idle_seconds
+        self._absolute = absolute_seconds
+
+    def create(self, name: str, client: ClientInfo) -> SessionTokens:
+        """For a user who is known. What the browser was remembered by before is replaced."""
+        tokens = SessionTokens(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+        now = time.time()
+        with self._store.transaction() as database:
+            database.execute(
+                "DELETE FROM sessions WHERE expires <= ? OR seen <= ?", (now, now - self._idle)
+            )
+            database.execute(
+                "DELETE FROM remembered_browsers WHERE expires <= ? OR hash = ?",
+                (now, hashed(client.browser)),
+            )
+            expires = now + self._absolute
+            row = (tokens.session, name, None, now, expires, client.network, client.agent)
+            self._insert(database, *row)
+            database.execute(
+                "INSERT INTO remembered_browsers VALUES (?, ?, ?)",
+                (hashed(tokens.browser), name, now + REMEMBERED_BROWSER_SECONDS),
+            )
+        return tokens
+
+    def create_for_provisioning(self, role: str, seconds: float) -> str:
+        """For the viewer that proves the picture."""
+        token = secrets.token_urlsafe(32)
+        now = time.time()
+        with self._store.transaction() as database:
+            database.execute("DELETE FROM sessions WHERE expires <= ?", (now,))
+            self._insert(database, token, None, role, now, now + seconds, "device", "provisioning")
+        audit.note("session", f"a session as {role} was made on the device", role=role)
+        return token
+
+    @staticmethod
+    def _insert(database, token, user, role, now, expires, network, agent):
+        database.execute(
+            "INSERT INTO sessions (hash, user, role, created, seen, expires, network, agent) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (hashed(token), user, role, now, now, expires, network, agent[:LONGEST_INPUT]),
+        )
+
+    def find(self, token: str) -> Session | None:
+        """Whose session this is, if it still holds. Asking counts as use."""
+        now = time.time()
+        row = token and self._store.one(
+            "SELECT number, user, coalesce(users.role, sessions.role) AS role, seen "
+            "FROM sessions LEFT JOIN users ON users.name = sessions.user "
+            "WHERE hash = ? AND expires > ? AND seen > ?",
+            hashed(token),
+            now,
+            now - self._idle,
+        )
+        if not row:
+            return None
+        self._store.note_seen("sessions", row, now)
+        return Session(row["number"], row["user"], row["role"])
+
+    @staticmethod
+    def csrf_token(token: str) -> str:
+        """What a page of this session sends with each change, and a foreign page can't know."""
+        return hmac.digest(token.encode(), b"csrf", "sha256").hex()
+
+    def remembers(self, browser: str, name: str) -> bool:
+        """Whether this user logged in with this browser before."""
+        row = self._store.one(
+            "SELECT 1 FROM remembered_browsers WHERE hash = ? AND user = ? AND expires > ?",
+            hashed(browser),
+            name,
+            time.time(),
+        )
+        return row is not None
+
+    def all(self) -> list[dict]:
+        now = time.time()
+        return self._store.all(
+            "SELECT number, user, coalesce(users.role, sessions.role) AS role, created, seen, network, agent "
+            "FROM sessions LEFT JOIN users ON users.name = sessions.user "
+            "WHERE expires > ? AND seen > ? ORDER BY created DESC",
+            now,
+            now - self._idle,
+        )
+
+    def log_out(self, session: Session) -> None:
+        self._store.do("DELETE FROM sessions WHERE number = ?", session.number)
+        audit.note("logout", f"{session.user} logged out", user=session.user)
+
+    def revoke(self, number: int, by: Session) -> None:
+        if not self._store.do("DELETE FROM sessions WHERE number = ?", number):
+            raise ApiError(404, "There is no such session. It may have ended already.")
+        audit.note("session_revoked", f"{by.user} ended session {number}", by=by.user)
