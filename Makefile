@@ -49,16 +49,29 @@ reboot: $(VENV)/lock | $(BUILD) ## restart the virtual Pi, as a power cycle woul
 verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
 
-check: lint unit ## lint and unit tests: the quick part of `make test`
+check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
+	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests
 
 check lint unit fuzz mutants: ENGINE = -e '{"dev_tools_engine": false}'
 
 lint: $(VENV)/lock dev_tools ## style and static checks
+	@$(MAKE) --silent run-lint
+
+unit: $(VENV)/lock dev_tools ## tests without Docker: variables, web app, page logic, C under sanitizers
+	@$(MAKE) --silent --jobs=2 --output-sync=target run-pytest run-page-tests run-c-tests
+
+# Beside each other, by `check` and `unit`, when what they need is there.
+.PHONY: run-lint run-pytest run-page-tests run-c-tests
+run-lint:
 	@tools/lint.sh
 
-unit: $(VENV)/lock dev_tools | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
+run-pytest:
 	@$(BIN)/pytest -q tests/unit
+
+run-page-tests:
 	@node --test tests/page/*.test.mjs
+
+run-c-tests: | $(BUILD)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer

@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 import requests
 
-from tests.support import BUILD
 from tests.support.clients import PASSWORD, Client, add_user, log_in
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
@@ -258,28 +257,6 @@ def test_an_admin_adds_and_removes_users_on_the_page(
     page.get_by_role("button", name="Remove bob").click()
     page.get_by_label("Role of bob").wait_for(state="detached")
     assert Client(device).log_in("bob").status_code == 401
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
-def test_pages_fit_and_are_kept_as_pictures(
-    new_screen: Callable[..., RemoteScreen], ada: Client, device: Device, scheme: str, width: int
-):
-    add_user(ada, "bob", "operator")
-    screen = new_screen(role=None, color_scheme=scheme, viewport={"width": width, "height": 720})
-    page = screen.page
-    for path in ("login", "setup", "account", ""):
-        page.goto(device.url + path)
-        if path == "account":
-            log_in(screen, "ada")
-            screen.wait_until_live()
-            page.goto(device.url + path)
-            page.get_by_label("Role of bob").wait_for()
-        if path == "":
-            screen.wait_until_live()
-        name = f"{path or 'user'}-{scheme}-{width}"
-        page.screenshot(path=BUILD / "screenshots" / f"{name}.png", full_page=path == "account")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
 def test_the_login_works_by_keyboard_alone(

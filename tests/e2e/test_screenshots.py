@@ -67,17 +67,6 @@ def write_animation(pictures: Iterable[bytes], path: Path) -> None:
         file.mux(stream.encode())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_live(new_screen: Callable[..., RemoteScreen], scheme: str, size: str):
-    screen = new_screen(color_scheme=scheme, viewport=SIZES[size])
-    screen.open().wait_until_live()
-    facts = screen.page.locator("#picture-facts")
-    screen.wait_until(lambda: "fps" in facts.inner_text(), "the frame rate is shown")
-    assert_fits(screen)
-    take(screen, f"live-{scheme}-{size}")
-
-
 def test_typing_into_the_computer(owner: RemoteScreen, pytestconfig: pytest.Config):
     """What the README shows: a picture, and an animation of somebody who types."""
     owner.page.set_viewport_size(SIZES["wide"])
@@ -105,17 +94,23 @@ def lose_signal(device: Device) -> None:
     [("waiting", stop_video_service), ("no-signal", lose_signal), ("unreachable", Device.unplug)],
     ids=["waiting", "no-signal", "unreachable"],
 )
-def test_without_a_picture(
+def test_with_a_picture_and_without(
     new_screen: Callable[..., RemoteScreen],
     device: Device,
     state: str,
     fault: Callable[[Device], None],
 ):
-    """All at once in both widths: after the first picture of one, before the first of the other."""
+    """In a wide light and a narrow dark window: all fits, with the picture and without."""
     wide = new_screen(viewport=SIZES["wide"])
     narrow = new_screen(viewport=SIZES["narrow"], color_scheme="dark")
-    for screen in (wide, narrow):
+    for name, screen in (("wide", wide), ("narrow", narrow)):
         screen.open().wait_until_live()
+        facts = screen.page.locator("#picture-facts")
+        screen.wait_until(
+            lambda facts=facts: "fps" in facts.inner_text(), "the frame rate is shown"
+        )
+        assert_fits(screen)
+        take(screen, f"live-{name}")
     fault(device)
     for name, screen in (("wide", wide), ("narrow", narrow)):
         screen.wait_for_state(state)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import resources
 
 from playwright.sync_api import Locator
 
+from . import BUILD
 from .remote_screen import RemoteScreen
 
 AXE = resources.files("axe_playwright_python") / "axe.min.js"
@@ -79,12 +81,17 @@ def small_targets(screen: RemoteScreen, least: int) -> list[str]:
 
 
 def assert_accessible(screen: RemoteScreen, what: str) -> None:
-    """In each look axe-core finds nothing, nothing has to be scrolled sideways, and targets are large enough."""
+    """In each look axe-core finds nothing, nothing has to be scrolled sideways, and targets are large enough.
+
+    What a person sees is kept in build/screenshots, for people to look at.
+    """
     for look in LOOKS:
         show(screen, look)
         width = screen.page.evaluate("document.documentElement.scrollWidth")
         wrong = [*violations(screen), *small_targets(screen, POINTER_PX)]
         wrong += [f"the page is {width} pixels wide"] if width > look.width else []
+        name = f"{re.sub(r'[^a-z]+', '-', what.lower())}-{look.scheme}-{look.width}.png"
+        screen.page.screenshot(path=BUILD / "screenshots" / name)
         assert not wrong, f"{what} in {look}: {wrong}"
     show(screen, LOOKS[0])
 

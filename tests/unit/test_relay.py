@@ -351,8 +351,12 @@ def test_a_viewer_can_not_have_any_number_of_janus_sessions(auth, token, janus, 
                 await viewer.send_json(
                     {"janus": "keepalive", "transaction": "t", "session_id": number}
                 )
-            while not (await viewer.receive()).type.name.startswith("CLOS"):
-                pass
+            try:
+                async with asyncio.timeout(10):
+                    while not (await viewer.receive()).type.name.startswith("CLOS"):
+                        pass
+            except TimeoutError:
+                pytest.fail("a viewer was not cut off who asked for 100 sessions")
 
     asyncio.run(talk())
     asked = [request for request in janus.requests if request["janus"] == "keepalive"]

@@ -19,13 +19,18 @@ def load(path):
 
 
 def texts(role, *further):
-    """The content of every file of the role that reads variables, by path."""
-    return {
-        path: path.read_text()
+    """The content of every file of the role that reads variables, by path. A comment uses none."""
+    contents = {
+        path: path.read_bytes()
         for folder in ("tasks", "templates", "vars", "defaults", *further)
         for path in (ROOT / "roles" / role / folder).rglob("*")
         # C has names of its own, such as Janus' janus_log_level.
         if path.is_file() and path.suffix not in (".pyc", ".c", ".h")
+    }
+    return {
+        path: re.sub(r"(^|\s)#.*|\{#.*?#\}", "", content.decode(), flags=re.MULTILINE)
+        for path, content in contents.items()
+        if b"\0" not in content
     }
 
 
