@@ -1,14 +1,22 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 bench bench-side-by-side dev_tools lock docs
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 mutants bench bench-side-by-side dev_tools lock docs
+
+# make takes a space for the end of a name.
+ifneq ($(words $(CURDIR)),1)
+$(error This checkout lies in "$(CURDIR)", and make can't work below a folder with a space in its name: move it to one without)
+endif
+
+# Ansible passes over an ansible.cfg that anybody may write to, unless it is named.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BUILD  := build
 # The Docker engine and apt belong to root.
-SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,ANSIBLE_CONFIG,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
 PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10
 HOST   ?=
@@ -43,7 +51,7 @@ verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 
 check: lint unit ## lint and unit tests: the quick part of `make test`
 
-check lint unit fuzz: ENGINE = -e '{"dev_tools_engine": false}'
+check lint unit fuzz mutants: ENGINE = -e '{"dev_tools_engine": false}'
 
 lint: $(VENV)/lock dev_tools ## style and static checks
 	@tools/lint.sh
@@ -67,6 +75,9 @@ test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_J
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
+
+mutants: $(VENV)/lock dev_tools | $(BUILD) ## change the product in one place after the other: does a unit test notice? (PARTS=auth names some)
+	@$(BIN)/python -m tools.mutants $(PARTS)
 
 bench: $(VENV)/lock dev_tools ## measure the virtual Pi that `make appliance` made, and write docs/performance.md
 	@$(SUDO) $(BIN)/python -m tests.bench --device kvm-virtual-pi

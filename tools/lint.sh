@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/.venv/bin:$PATH
+# Ansible passes over an ansible.cfg that anybody may write to, unless it is named.
+export ANSIBLE_CONFIG=$PWD/ansible.cfg
 
 say() { printf '  %-14s %s\n' "$1" "$2"; }
 files() { git ls-files --cached --others --exclude-standard -- "$@"; }

@@ -4,8 +4,8 @@
     python -m tools.mutants [PART ...]     all parts, or those that are named; `make mutants`
 
 The changes are cosmic-ray's. Its own runner starts pytest anew for each of them, which would take hours: here a
-process that has imported what the tests need is forked, gets the changed module instead of the one on disk, and runs
-the tests that come through the changed function, the fastest first. Nothing on disk is ever changed.
+process that has collected the tests is forked, its function gets other code, and the tests that come through it run,
+the fastest first. What runs at import is tried by forks that import anew. Nothing on disk is ever changed.
 
 What no test notices has to be in tests/mutants/survivors.txt, with the reason. One that is not there, or less than
 KILLED_PERCENT of a part, ends this with an error. build/mutants has all that survived, by part.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import gc
 import importlib
 import json
 import os
@@ -22,10 +23,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import parso
 import pytest
@@ -38,8 +40,9 @@ ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build/mutants"
 SURVIVORS = ROOT / "tests/mutants/survivors.txt"
 KILLED_PERCENT = 85
-# One that waits for ever is noticed, too: after so many times what its tests take, and a pause for a busy machine.
-SLOWNESS, PAUSE_SECONDS = 4, 20
+# A test that waits for ever notices, too: after so many times what it takes, and a pause that a busy machine may make.
+SLOWNESS, PAUSE_SECONDS = 4, 4
+TERMINAL = os.dup(sys.stderr.fileno())
 
 APP = "roles/tinypilot/files/app/tinypilot"
 # What is changed, and the tests of tests/unit that are to notice.
@@ -178,7 +181,10 @@ def mutants_of(file: str) -> Iterator[Mutant]:
         for occurrence, (start, _) in enumerate(positions):
             if places.is_annotation(start):
                 continue
-            code = mutate_code(source, operator, occurrence)
+            try:
+                code = mutate_code(source, operator, occurrence)
+            except AttributeError:  # cosmic-ray takes an exception with a dot for a name
+                continue
             function = places.function_of(start[0])
             if code is None or code == source or not compiles(code):
                 continue
@@ -210,7 +216,7 @@ def change_of(before: str, after: str) -> str:
     return f"`{gone}` -> `{come or 'nothing'}`"
 
 
-# --- In the forked process ---
+# --- Tests, in forked processes ---
 
 
 class Recorder:
@@ -222,54 +228,92 @@ class Recorder:
         self._seen: set = set()
 
     def _note(self, frame, event, _):
-        if event == "call" and (file := self._files.get(frame.f_code.co_filename)):
+        if file := self._files.get(frame.f_code.co_filename):
             self._seen.add((file, frame.f_code.co_firstlineno))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item):
         self._seen = set()
         began = time.perf_counter()
-        threading.setprofile(self._note)
-        sys.setprofile(self._note)
+        threading.settrace(self._note)
+        sys.settrace(self._note)
         yield
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
         self.tests[item.nodeid] = (time.perf_counter() - began, sorted(self._seen))
 
 
 class Chosen:
-    """Runs these tests alone, in this order."""
+    """Runs these tests alone, in this order. The kernel ends the process at a test that waits for ever."""
 
-    def __init__(self, tests: list[str]):
-        self._order = {test: place for place, test in enumerate(tests)}
+    def __init__(self, seconds: dict[str, float]):
+        self._seconds = seconds
+        self._order = {test: place for place, test in enumerate(seconds)}
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item):
+        limit = SLOWNESS * self._seconds[item.nodeid] + PAUSE_SECONDS
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        yield
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def pytest_collection_modifyitems(self, items):
         items[:] = [item for item in items if item.nodeid in self._order]
         items.sort(key=lambda item: self._order[item.nodeid])
 
 
-def run_tests(files: list[str], *plugins: object) -> int:
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts="]
-    return pytest.main([*options, *(str(ROOT / "tests/unit" / each) for each in files)], plugins)
+class FunctionMutants:
+    """Instead of a run of the collected tests: a fork for each mutant, in which its function has other code. Nothing
+    has to be imported again."""
+
+    def __init__(self, mutants: list[Mutant], recorded: dict[str, tuple[float, list]], jobs: int):
+        self._mutants = mutants
+        self._recorded = recorded
+        self._jobs = jobs
+        self.survived: list[str] = []
+
+    def pytest_runtestloop(self, session):
+        items = {item.nodeid: item for item in session.items}
+
+        def work(mutant: Mutant) -> Callable[[], int]:
+            return lambda: self._try(mutant, items, session)
+
+        self.survived = try_all(self._mutants, work, self._jobs)
+        return True
+
+    def _try(self, mutant: Mutant, items: dict[str, pytest.Item], session: pytest.Session) -> int:
+        if not put_in_place(mutant):
+            return 0
+        tests = tests_for(mutant, self._recorded)
+        session.config.pluginmanager.register(Chosen(tests))
+        chosen = [items[test] for test in tests]
+        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return 1
+        return 0
 
 
-def fork(work) -> int:
-    process = os.fork()
-    if process == 0:
-        code = 99
-        try:
-            os.setsid()
-            sys.dont_write_bytecode = True
-            code = work()
-        finally:
-            os._exit(code)
-    return process
+def put_in_place(mutant: Mutant) -> bool:
+    """Gives the function's new code to what lives of it. False if nothing does."""
+    path = str(ROOT / mutant.file)
+    waiting, found = [compile(mutant.code, path, "exec", dont_inherit=True)], []
+    while waiting:
+        inner = [each for each in waiting.pop().co_consts if isinstance(each, CodeType)]
+        waiting += inner
+        found += [each for each in inner if each.co_firstlineno in mutant.lines]
+    is_changed = False
+    for function in gc.get_objects():
+        if isinstance(function, FunctionType) and function.__code__.co_filename == path:
+            for code in found:
+                if function.__code__.co_qualname == code.co_qualname:
+                    function.__code__ = code
+                    is_changed = True
+    return is_changed
 
 
-def try_mutant(mutant: Mutant, tests: list[str], files: list[str]) -> int:
+def put_on_import(mutant: Mutant) -> None:
+    """Gives the file's new code to who imports it from now on."""
     path = str(ROOT / mutant.file)
     loads = SourceFileLoader.get_code
 
@@ -279,30 +323,73 @@ def try_mutant(mutant: Mutant, tests: list[str], files: list[str]) -> int:
         return compile(mutant.code, path, "exec", dont_inherit=True)
 
     SourceFileLoader.get_code = get_code
-    return run_tests(files, Chosen(tests))
+
+
+def run_tests(files: list[str], *plugins: object) -> int:
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts="]
+    return pytest.main([*options, *(str(ROOT / "tests/unit" / each) for each in files)], plugins)
+
+
+def fork(work: Callable[[], int]) -> int:
+    process = os.fork()
+    if process == 0:
+        code = 99
+        try:
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            sys.dont_write_bytecode = True
+            code = work()
+        finally:
+            os._exit(code)
+    return process
+
+
+def report(text: str) -> None:
+    """Also from forks, whose output nobody sees."""
+    os.write(TERMINAL, f"{text}\n".encode())
+
+
+def try_all(
+    mutants: list[Mutant], work: Callable[[Mutant], Callable[[], int]], jobs: int
+) -> list[str]:
+    """What was not noticed."""
+    waiting, running, survived = mutants[::-1], {}, []
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            mutant = waiting.pop()
+            running[fork(work(mutant))] = mutant
+        process, status = os.wait()
+        mutant = running.pop(process)
+        if status == 0:
+            survived.append(mutant.key)
+            report(f"  not noticed: {mutant.key}")
+        tried = len(mutants) - len(waiting) - len(running)
+        if tried % 20 == 0 or tried == len(mutants):
+            report(f"  {tried} of {len(mutants)} mutants, {len(survived)} not noticed")
+    return survived
 
 
 # --- One part ---
 
 
-def record(files: list[str], test_files: list[str]) -> dict[str, tuple[float, list]]:
-    """The tests as they are. They have to be green."""
-    place = BUILD / "recorded.json"
+def in_fork(work: Callable[[], tuple[int, object]]) -> object:
+    """What it returns, if the tests were green."""
+    place = BUILD / "answer.json"
 
-    def work() -> int:
-        recorder = Recorder(files)
-        code = run_tests(test_files, recorder)
-        place.write_text(json.dumps(recorder.tests))
+    def write() -> int:
+        code, answer = work()
+        place.write_text(json.dumps(answer))
         return code
 
-    _, status = os.waitpid(fork(work), 0)
+    _, status = os.waitpid(fork(write), 0)
     if status:
-        sys.exit(f"Without any change {' '.join(test_files)} are not green: see `make unit`.")
+        sys.exit("Without any change the tests are not green: see `make unit`.")
     return json.loads(place.read_text())
 
 
-def tests_for(mutant: Mutant, recorded: dict[str, tuple[float, list]]) -> list[str]:
-    """Those that come through its function, or through its file."""
+def tests_for(mutant: Mutant, recorded: dict[str, tuple[float, list]]) -> dict[str, float]:
+    """Those that come through its function, or through its file, and how long they take; the fastest first."""
 
     def concerned(seen: list) -> bool:
         return any(
@@ -311,7 +398,7 @@ def tests_for(mutant: Mutant, recorded: dict[str, tuple[float, list]]) -> list[s
         )
 
     found = [(seconds, test) for test, (seconds, seen) in recorded.items() if concerned(seen)]
-    return [test for _, test in sorted(found)]
+    return {test: seconds for seconds, test in sorted(found)}
 
 
 def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
@@ -321,38 +408,37 @@ def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
         str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)
     )
     unit = ROOT / "tests/unit"
-    test_files = sorted({path.name for each in test_patterns for path in unit.glob(each)})
-    recorded = record(files, test_files)
-    waiting = [mutant for file in files for mutant in mutants_of(file)]
-    total, survived = len(waiting), []
-    running: dict[int, tuple[Mutant, float]] = {}
-    waiting.reverse()
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            mutant = waiting.pop()
-            tests = tests_for(mutant, recorded)
-            if not tests:
-                survived.append(mutant.key)
-                continue
-            seconds = sum(recorded[test][0] for test in tests)
-            needed = sorted({test.partition("::")[0].rpartition("/")[2] for test in tests})
-            process = fork(lambda m=mutant, t=tests, f=needed: try_mutant(m, t, f))
-            running[process] = mutant, time.monotonic() + SLOWNESS * seconds + PAUSE_SECONDS
-        for process, (mutant, end) in list(running.items()):
-            done, status = os.waitpid(process, os.WNOHANG)
-            if done and status == 0:
-                survived.append(mutant.key)
-            elif not done and time.monotonic() < end:
-                continue
-            if not done:
-                os.killpg(process, signal.SIGKILL)
-                os.waitpid(process, 0)
-            del running[process]
-        time.sleep(0.005)
-        print(f"\r{name}: {total - len(waiting)} of {total}, {len(survived)} not noticed", end="")
-    print()
+    tests = sorted({path.name for each in test_patterns for path in unit.glob(each)})
+
+    def record() -> tuple[int, object]:
+        recorder = Recorder(files)
+        return run_tests(tests, recorder), recorder.tests
+
+    recorded = in_fork(record)
+    report(f"{name}: {len(recorded)} tests, {sum(each[0] for each in recorded.values()):.0f} s")
+    mutants = [mutant for file in files for mutant in mutants_of(file)]
+    tested = [mutant for mutant in mutants if tests_for(mutant, recorded)]
+    survived = [mutant.key for mutant in mutants if mutant not in tested]
+
+    def try_functions() -> tuple[int, object]:
+        plugin = FunctionMutants([each for each in tested if each.lines], recorded, jobs)
+        return run_tests(tests, plugin), plugin.survived
+
+    survived += in_fork(try_functions)
+
+    def work(mutant: Mutant) -> Callable[[], int]:
+        chosen = tests_for(mutant, recorded)
+        needed = sorted({test.partition("::")[0].rpartition("/")[2] for test in chosen})
+
+        def run() -> int:
+            put_on_import(mutant)
+            return run_tests(needed, Chosen(chosen))
+
+        return run
+
+    survived += try_all([each for each in tested if not each.lines], work, jobs)
     (BUILD / f"{name}.txt").write_text("".join(f"{key}\n" for key in sorted(survived)))
-    return total, total - len(survived), survived
+    return len(mutants), len(mutants) - len(survived), survived
 
 
 def explained() -> set[str]:

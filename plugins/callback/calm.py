@@ -36,6 +36,7 @@ class CallbackModule(CallbackBase):
         self._terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self._began = time.monotonic()
         self._task, self._task_began, self._progress = "", self._began, ""
+        self._names_hosts = False
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._clock = threading.Thread(target=self._tick, daemon=True)
@@ -75,7 +76,15 @@ class CallbackModule(CallbackBase):
 
     # --- Ansible's events ---
 
+    def _of(self, result, text):
+        """The text, with the name of its host where there is more than one, and it does not begin with it."""
+        host = result.host.get_name()
+        is_named = text.startswith((f"{host}:", f"{host} "))
+        return f"{host}: {text}" if self._names_hosts and not is_named else text
+
     def v2_playbook_on_play_start(self, play):
+        inventory = play.get_variable_manager()._inventory
+        self._names_hosts = len(inventory.get_hosts(play.hosts)) > 1
         self._line(f"\n{self._paint(play.get_name(), BOLD)}")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
@@ -88,15 +97,19 @@ class CallbackModule(CallbackBase):
         told = result.result.get("msg")
         speaks = result.task.action.rpartition(".")[2] in ("assert", "debug")
         if result.result.get("changed"):
-            self._line(f"  {self._paint('changed', YELLOW)} {self._seconds()}  {self._task}")
+            self._line(
+                f"  {self._paint('changed', YELLOW)} {self._seconds()}  {self._of(result, self._task)}"
+            )
         elif speaks and told and told not in SAYS_NOTHING:
-            self._line(f"  {self._paint('good', GREEN)}             {told}")
+            self._line(f"  {self._paint('good', GREEN)}             {self._of(result, str(told))}")
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         if ignore_errors:
             return
         outcome = result.result
-        self._line(f"  {self._paint('failed', RED)}  {self._seconds()}  {self._task}")
+        self._line(
+            f"  {self._paint('failed', RED)}  {self._seconds()}  {self._of(result, self._task)}"
+        )
         failed = [item for item in outcome.get("results", []) if item.get("failed")] or [outcome]
         for one in failed:
             lines = [str(one.get("msg") or "")]

@@ -48,6 +48,8 @@ class Repository:
         self.module = module
         self.name = module.params["name"]
         self.cache = f"/var/cache/{self.name}-build"
+        # Where that leads to, for root.
+        self.private = f"/var/cache/private/{self.name}-build"
         self.folder = f"{self.cache}/repository.git"
         self.config = f"{self.cache}/gitconfig"
         self.unit = f"{self.name}-fetch.service"
@@ -101,8 +103,14 @@ class Repository:
         """Whether everything the commit consists of can be read: a fetch may have been killed, the power lost."""
         return self.git("archive", "--format=tar", "--output=/dev/null", commit)[0] == 0
 
+    def has(self, commit):
+        """Whether nothing has to be fetched."""
+        return bool(
+            shutil.which("git") and self.resolve(commit) == commit and self.is_complete(commit)
+        )
+
     def make(self):
-        shutil.rmtree(f"/var/cache/private/{self.name}-build/repository.git", ignore_errors=True)
+        shutil.rmtree(f"{self.private}/repository.git", ignore_errors=True)
         for command in (
             ("git", "config", "--file", self.config, "safe.directory", "*"),
             # A server that says nothing any more is given up.
@@ -165,8 +173,7 @@ def main():
     repository = Repository(module)
     if not module.check_mode:
         module.run_command(["systemctl", "stop", repository.unit])
-    has_git = shutil.which("git")
-    if has_git and repository.resolve(commit) == commit and repository.is_complete(commit):
+    if repository.has(commit):
         module.exit_json(changed=False, commit=commit)
     if not module.check_mode:
         repository.make()

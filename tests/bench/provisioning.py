@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from tests.support import ROOT
+from tests.support.ansible import play
+from tests.support.device import Device
 
 from .figures import table
 
-ROOT = Path(__file__).parents[2]
 HOST = "kvm-bench"
-INVENTORY = f"kvm: {{children: {{virtual: {{hosts: {{{HOST}: }}}}}}}}\n"
 # A line of ansible.posix.profile_roles: name, dashes, seconds.
 ROLE_TIME = re.compile(r"^(\S+) -+ ([\d.]+)s$", re.MULTILINE)
 
@@ -27,37 +24,28 @@ class Run:
     roles: dict[str, float] = field(default_factory=dict)
 
 
-def play(inventory: Path, playbook: str, *arguments: str) -> Run:
-    """Runs a playbook; raises CalledProcessError if it fails."""
-    program = Path(sys.executable).with_name("ansible-playbook")
-    environment = {**os.environ, "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_roles"}
+def run(device: Device, playbook: str, *arguments: str) -> Run:
+    """Runs a playbook to a good end."""
     began = time.monotonic()
-    done = subprocess.run(
-        [program, "-i", inventory, f"playbooks/{playbook}", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    played = play(
+        device,
+        *arguments,
+        playbook=ROOT / "playbooks" / playbook,
+        environment={"ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_roles"},
+    ).assert_good()
     seconds = time.monotonic() - began
-    if done.returncode:
-        sys.stderr.write(done.stdout)
-        done.check_returncode()
-    times = {name: float(spent) for name, spent in ROLE_TIME.findall(done.stdout)}
+    times = {name: float(spent) for name, spent in ROLE_TIME.findall(played.printed)}
     return Run(seconds, times)
 
 
 def measure() -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        inventory = Path(folder)
-        (inventory / "hosts.yml").write_text(INVENTORY)
-        (inventory / "group_vars").symlink_to(ROOT / "inventory" / "group_vars")
-        try:
-            container = play(inventory, "virtual.yml")
-            fresh = play(inventory, "site.yml")
-            again = play(inventory, "site.yml")
-        finally:
-            play(inventory, "virtual.yml", "-e", "virtual_state=absent")
+    device = Device(HOST)
+    try:
+        container = run(device, "virtual.yml")
+        fresh = run(device, "site.yml")
+        again = run(device, "site.yml")
+    finally:
+        run(device, "virtual.yml", "-e", "virtual_state=absent")
     roles = [name for name in fresh.roles if (ROOT / "roles" / name).is_dir()]
     rows = [
         ["container (its base image was there)", f"{container.seconds:.0f}", ""],

@@ -6,21 +6,21 @@ Needs upstream's sources: KVM_JANUS_REPOSITORY and KVM_USTREAMER_REPOSITORY name
 
 from __future__ import annotations
 
-import json
 import time
 
 from playwright.sync_api import Browser
 
+from tests.support import ROOT
+from tests.support.ansible import play
 from tests.support.device import SINK, Device
 from tests.support.remote_screen import new_screen
 from tests.support.waiting import PATIENCE_SECONDS, NeverHappened
 
 from . import first_picture, latency, load, recovery
 from .figures import median, milliseconds, percentile, table
-from .provisioning import ROOT, play
 
 HOST = "kvm-upstream"
-INVENTORY = ROOT / "molecule/upstream/inventory"
+VIRTUAL = ROOT / "playbooks/virtual.yml"
 USTREAMERS = {
     "v5.4": "3d4e9fbb1aada922330c3519f3633189210ed647",
     "v6.62": "b5e12a841270fedea75aa03b05de8fda15a3745e",
@@ -33,14 +33,14 @@ VIEWERS, LOAD_SECONDS = (1, 8, 16, 32), 10
 HELD_FPS = 29.0
 
 
-def provision(ustreamer: str, plugin: str) -> None:
+def provision(device: Device, ustreamer: str, plugin: str) -> None:
     variables = {
         "ustreamer_upstream_version": ustreamer,
         "ustreamer_upstream_commit": USTREAMERS[ustreamer],
         "ustreamer_plugin": plugin,
         "ustreamer_h264_gop_frames": 60,
     }
-    play(INVENTORY, "site.yml", "--limit", HOST, "-e", json.dumps(variables))
+    play(device, variables=variables).assert_good()
 
 
 def latencies(browser: Browser, device: Device) -> list[str]:
@@ -111,13 +111,13 @@ def loads(device: Device) -> list[str]:
 
 
 def measure(browser: Browser) -> str:
-    play(INVENTORY, "virtual.yml", "--limit", HOST)
     device = Device(HOST)
+    play(device, playbook=VIRTUAL).assert_good()
     rows = []
     try:
         for ustreamer in USTREAMERS:
             for plugin in ("upstream", "bundled"):
-                provision(ustreamer, plugin)
+                provision(device, ustreamer, plugin)
                 device.restore()
                 rows.append(
                     [
@@ -130,7 +130,7 @@ def measure(browser: Browser) -> str:
                 )
                 print(rows[-1], flush=True)
     finally:
-        play(INVENTORY, "virtual.yml", "--limit", HOST, "-e", "virtual_state=absent")
+        play(device, playbook=VIRTUAL, variables={"virtual_state": "absent"}).assert_good()
     header = [
         "uStreamer, plugin",
         "first picture p50/p95",

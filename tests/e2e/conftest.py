@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.support import remote_screen
 from tests.support.clients import PASSWORD, Client, log_in, without_users
 from tests.support.device import Device
-from tests.support.remote_screen import RemoteScreen, launch_browser
+from tests.support.failures import pytest_runtest_makereport
+from tests.support.fixtures import artifacts, browser, device, live, new_screen, screen
+from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import SimulatedComputer, read_desk
 
-BUILD = Path(__file__).parents[2] / "build"
-JOURNAL_SECONDS = 60
-
-failed = pytest.StashKey[bool]()
+__all__ = [
+    "artifacts",
+    "browser",
+    "device",
+    "live",
+    "new_screen",
+    "pytest_runtest_makereport",
+    "screen",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,14 +35,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    report = yield
-    if report.failed:
-        item.stash[failed] = True
-    return report
-
-
 @pytest.fixture(scope="session")
 def virtual_pi(pytestconfig: pytest.Config) -> Device:
     name = pytestconfig.getoption("--device")
@@ -49,70 +43,6 @@ def virtual_pi(pytestconfig: pytest.Config) -> Device:
     device = Device(name)
     device.restore()
     return device
-
-
-@pytest.fixture
-def artifacts(request: pytest.FixtureRequest) -> Path:
-    """The folder for what a failed test leaves behind."""
-    return BUILD / "failures" / re.sub(r"\W+", "-", request.node.name).strip("-")
-
-
-@pytest.fixture
-def device(request: pytest.FixtureRequest, virtual_pi: Device, artifacts: Path) -> Iterator[Device]:
-    """The virtual Pi; whatever the test does to it is undone, and that it came back is checked."""
-    yield virtual_pi
-    if request.node.stash.get(failed, False):
-        artifacts.mkdir(parents=True, exist_ok=True)
-        (artifacts / "journal.txt").write_text(virtual_pi.journal(JOURNAL_SECONDS))
-    virtual_pi.restore()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with launch_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def new_screen(
-    request: pytest.FixtureRequest, browser: Browser, device: Device, artifacts: Path
-) -> Iterator[Callable[..., RemoteScreen]]:
-    """Makes pages, see remote_screen.new_screen()."""
-    # They are closed before their users go: Chromium may never close one that is just being sent to the login.
-    if "no_users" in request.fixturenames:
-        request.getfixturevalue("no_users")
-    screens: list[RemoteScreen] = []
-
-    def make(**options) -> RemoteScreen:
-        screens.append(remote_screen.new_screen(browser, device, **options))
-        return screens[-1]
-
-    yield make
-    for number, screen in enumerate(screens):
-        if request.node.stash.get(failed, False) and not screen.page.is_closed():
-            keep_artifacts(screen, artifacts, number)
-        screen.page.context.close()
-
-
-def keep_artifacts(screen: RemoteScreen, folder: Path, number: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    screen.page.screenshot(path=folder / f"page-{number}.png")
-    (folder / f"page-{number}.txt").write_text("\n".join(screen.console) + "\n")
-    observed = screen.page.evaluate("({...globalThis.observer})")
-    (folder / f"page-{number}.json").write_text(json.dumps(observed, indent=1))
-
-
-@pytest.fixture
-def screen(new_screen: Callable[..., RemoteScreen]) -> RemoteScreen:
-    """A page that was not opened yet."""
-    return new_screen()
-
-
-@pytest.fixture
-def live(screen: RemoteScreen) -> RemoteScreen:
-    """A page that shows the live picture."""
-    screen.open().wait_until_live()
-    return screen
 
 
 @pytest.fixture

@@ -15,11 +15,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
+from tests.support import ROOT
+from tests.support.ansible import play
 from tests.support.device import Device, DeviceError, docker
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
-from .test_settings import ROOT, greet, run_play
+from .test_settings import greet
 
 VERIFY = ROOT / "playbooks/verify.yml"
 END_OF_VERIFY = "--start-at-task=Ask whether the ACME server gave a certificate"
@@ -138,10 +140,9 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
     }
     whole = phases_of_role(tmp_path, "preflight", "install", "configure", "service")
     configured = phases_of_role(tmp_path, "preflight", "configure", "service")
-    with_acme = f"--extra-vars={json.dumps(variables)}"
     try:
         with server.running():
-            run_play(device, tmp_path, with_acme, playbook=whole)
+            play(device, playbook=whole, variables=variables).assert_good()
             root = server.root()
             first = greet(device, NAME, root)
 
@@ -160,15 +161,16 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
             assert screen.peer_connections == connections
 
         aged = replace_by_an_aged_one(device)
-        totals, told = run_play(device, tmp_path, with_acme, playbook=configured)
-        assert totals["changed"] == 0, told
-        _, told = run_play(device, tmp_path, with_acme, END_OF_VERIFY, playbook=VERIFY)
+        again = play(device, playbook=configured, variables=variables).assert_good()
+        assert again.changed == 0, again.printed
+        proof = play(device, END_OF_VERIFY, playbook=VERIFY, variables=variables)
+        told = proof.assert_good().output
         assert f"The ACME server {server.directory_url} gave no certificate" in told
         assert "Connection refused" in told
         own = device.sh("cat /etc/tinypilot/tls/ca.pem")
         assert greet(device, NAME, own) == aged
     finally:
-        run_play(device, tmp_path, playbook=configured)
+        play(device, playbook=configured).assert_good()
         # It is unknown again where it has not failed.
         device.sh("systemctl reset-failed tinypilot-acme.service", check=False)
         device.sh("rm -rf /var/lib/private/tinypilot-acme /var/lib/tinypilot-acme")

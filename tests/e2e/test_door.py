@@ -10,13 +10,12 @@ import aiohttp
 import pytest
 import requests
 
+from tests.support import BUILD
 from tests.support.clients import PASSWORD, Client, add_user, log_in
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.viewers import ChainError, Viewer, run, undamaged_frames
 from tests.support.waiting import wait_until
-
-from .conftest import BUILD
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

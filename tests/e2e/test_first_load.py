@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support import BUILD
 from tests.support.clients import Client, log_in
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
-
-from .conftest import BUILD
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")

@@ -8,11 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.support import BUILD
 from tests.support.device import SINK, Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import wait_for_desk
-
-from .conftest import BUILD
 
 SIZES = {"narrow": {"width": 390, "height": 780}, "wide": {"width": 1280, "height": 800}}
 DOCS = Path(__file__).parents[2] / "docs"

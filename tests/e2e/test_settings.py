@@ -2,12 +2,9 @@
 """What is set in the page is seen in the stream, and stays: over a restart, and over the play."""
 
 import contextlib
-import json
-import os
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -16,13 +13,14 @@ from statistics import median
 
 import pytest
 
+from tests.support import ROOT
+from tests.support.ansible import play
 from tests.support.device import SERVICES, Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
 from .test_door import Client
 
-ROOT = Path(__file__).parents[2]
 CERTIFICATE = "tinypilot_certificate_and_key"
 EDID = "ustreamer_edid"
 HOST_NAME = "tinypilot_host_name"
@@ -71,34 +69,6 @@ def key_frame_distance(screen: RemoteScreen) -> float:
     return (after["framesDecoded"] - before["framesDecoded"]) / (
         after["keyFramesDecoded"] - before["keyFramesDecoded"]
     )
-
-
-def run_play(
-    device: Device, folder: Path, *arguments: str, playbook: Path = ROOT / "playbooks/site.yml"
-) -> tuple[dict, str]:
-    """The totals of another run of the play on the device, and what it printed."""
-    inventory = folder / "hosts.json"
-    inventory.write_text(
-        json.dumps({"kvm": {"children": {"virtual": {"hosts": {device.name: {}}}}}})
-    )
-    totals = folder / "totals.json"
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            f"--inventory={device.inventory}",
-            f"--inventory={inventory}",
-            f"--limit={device.name}",
-            *([f"--vault-password-file={vault}"] if (vault := device.vault_password_file) else []),
-            *arguments,
-            playbook,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "KVM_RUN_FILE": str(totals)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(totals.read_text()), done.stdout
 
 
 def test_what_is_set_is_in_the_stream_and_stays(
@@ -393,8 +363,9 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
             lambda: is_greeted(device, "desk.example.org", own.read_text()),
             "the device shows another certificate",
         )
-        totals, told = run_play(device, tmp_path, "--tags=ustreamer,tinypilot")
-        assert totals["changed"] == 0, told
+        played = play(device, "--tags=ustreamer,tinypilot").assert_good()
+        told = played.output
+        assert played.changed == 0, told
         assert f"{BITRATE} is 2500, not 5000" in told
         assert f"{HOST_NAME} is rack-7, not empty" in told
         assert f"{SERVERS} is stun:stun.example, not empty" in told

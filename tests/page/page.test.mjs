@@ -302,6 +302,18 @@ group('recovery while signalling is up', () => {
     assert.equal(recovery.next(15000, missing), Remedy.WATCH);
   });
 
+  test('builds anew after a watch in vain, also while the source comes and goes', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    for (let now = 0; now <= 60000; now += 200) {
+      const comesAndGoes = now <= 12000 && now % 3000 < 1500;
+      const remedy = recovery.next(now, { ...missing, expecting: now <= 4000 || comesAndGoes });
+      if (remedy) seen.push([now, remedy]);
+    }
+    // Once: without a signal no new session helps.
+    assert.deepEqual(seen, [[4000, 'watch'], [8000, 'rebuild']]);
+  });
+
   test('is not fooled by what the plugin remembers', () => {
     const recovery = new Recovery();
     const seen = [];

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from . import ROOT
 from .waiting import NeverHappened, wait_until
 
 SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-hid", "nginx")
-ROOT = Path(__file__).parents[2]
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 

@@ -4,18 +4,22 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
+from playbooks.files.viewer import (
+    ChainError,
+    Frame,
+    Viewer,
+    crc16,
+    look,
+    read_code,
+    with_one_fmtp_each,
+)
+
 from .waiting import PATIENCE_SECONDS, NeverHappened
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "files"))
-
-from viewer import ChainError, Frame, Viewer, crc16, look, read_code, with_one_fmtp_each
 
 __all__ = [
     "ChainError",

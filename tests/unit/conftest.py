@@ -3,17 +3,12 @@
 
 import json
 import socket
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 import yaml
 from jinja2 import Template
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "tinypilot" / "files" / "app"))
-sys.path.insert(0, str(Path(__file__).with_name("stand_ins")))
-
 from tinypilot import audit
 from tinypilot.app import create_app
 from tinypilot.auth import passwords

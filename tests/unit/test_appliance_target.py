@@ -2,6 +2,8 @@
 """What `make appliance` is given and what it shows: the inventory of HOST=, and the box at the end."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -86,6 +88,55 @@ def test_the_box_is_closed_whatever_the_device_is_called(show):
     # Each of the three takes two columns.
     assert {len(line) for line in box} == {len(box[0]), len(box[0]) - 3}
     assert len(box[1]) == len(box[0]) - 3
+
+
+# --- A checkout in a place of its own ---
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Makes a checkout: checkout("folder")."""
+
+    def make(name):
+        folder = tmp_path / name
+        shutil.copytree(ROOT / "plugins", folder / "plugins")
+        for file in ("Makefile", "ansible.cfg", "requirements.txt"):
+            shutil.copy(ROOT / file, folder)
+        return folder
+
+    return make
+
+
+def test_ansible_has_its_settings_in_a_checkout_that_anybody_may_write_to(checkout):
+    """Without the name of ansible.cfg it would ignore that file, and find neither plugins nor roles."""
+    folder = checkout("checkout")
+    folder.chmod(0o777)
+    programs = folder / "venv/bin"
+    programs.mkdir(parents=True)
+    (folder / "venv/lock").touch()
+    # The settings that Ansible has, and of them those that come from a file.
+    (programs / "ansible-playbook").write_text(
+        f"#!/bin/sh\nexec {Path(sys.executable).parent}/ansible-config dump --only-changed > settings\n"
+    )
+    (programs / "ansible-playbook").chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name[:8] != "ANSIBLE_"}
+    command = ["make", "--silent", "verify", "VENV=venv", "BUILD=build", "SUDO="]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    settings = (folder / "settings").read_text()
+    for folder_of, setting in (("modules", "MODULE"), ("module_utils", "MODULE_UTILS")):
+        assert f"DEFAULT_{setting}" in settings
+        assert f"{folder}/plugins/{folder_of}'" in settings
+    assert "DEFAULT_STDOUT_CALLBACK" in settings
+
+
+def test_a_path_with_a_space_is_refused_in_a_sentence(checkout):
+    folder = checkout("my checkout")
+    done = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.strip().endswith(
+        f'This checkout lies in "{folder}", and make can\'t work below a folder with a space in its name: move it to '
+        "one without.  Stop."
+    )
 
 
 # --- A device of one's own ---

@@ -8,16 +8,11 @@ import json
 import os
 import socket
 import struct
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient, TestServer
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
-
 from tinypilot.auth.sessions import Session
 from tinypilot.hid import device as device_module
 from tinypilot.hid import messages, server

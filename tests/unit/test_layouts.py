@@ -2,22 +2,12 @@
 """Layouts for pasting: each stroke is typed into XKB, which every Linux desktop uses."""
 
 import ctypes
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from tinypilot.hid import keycodes, layouts
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "roles/tinypilot/files/app"))
-
-from tinypilot.hid import keycodes, layouts  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("make_layouts", ROOT / "tools/make_layouts.py")
-make_layouts = importlib.util.module_from_spec(spec)
-sys.modules["make_layouts"] = make_layouts
-spec.loader.exec_module(make_layouts)
+from tools import make_layouts
 
 ALL = layouts.load_all()
 SHIFT_KEY, ALTGR_KEY = 42, 100  # the kernel's numbers

@@ -3,11 +3,13 @@
 
 import json
 import os
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tinypilot import edid
+from tinypilot.errors import ApiError
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
 
@@ -144,6 +146,21 @@ def test_without_root_nothing_changes(logged_in, config):
     answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
     assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
     assert not Settings.from_config(config).overrides()
+
+
+@pytest.mark.parametrize("value", [25, 20000])
+def test_the_bounds_of_a_number_are_good_values(logged_in, root, systemd, value):
+    assert logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: value}).status_code == 200
+    assert systemd.environment() == [f"{BITRATE}={value}"]
+
+
+def test_schemas_tell_texts_lists_and_secrets_apart(logged_in):
+    settings = logged_in("admin").ask("GET", "/api/settings").get_json()["settings"]
+    schemas = {name: settings[name]["schema"] for name in (SERVERS, SECRET, USER)}
+    assert schemas[SERVERS]["type"] == "array" and schemas[SERVERS]["items"]["type"] == "string"
+    assert schemas[SECRET]["type"] == schemas[USER]["type"] == "string"
+    assert schemas[SECRET]["writeOnly"] is True and schemas[SECRET]["format"] == "password"
+    assert not {"writeOnly", "format"} & schemas[USER].keys()
 
 
 WRONG = [
@@ -347,6 +364,30 @@ def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, s
     assert sentence in answer.get_json()["error"]
     assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
+
+
+@pytest.mark.parametrize("failure", [OSError(), subprocess.TimeoutExpired("edid-decode", 10)])
+def test_an_edid_that_can_not_be_checked_changes_nothing(
+    logged_in, root, config, monkeypatch, failure
+):
+    def run(*arguments, **options):
+        raise failure
+
+    monkeypatch.setattr(edid.subprocess, "run", run)
+    answer = logged_in("admin").ask(
+        "PATCH", "/api/settings", {EDID: "".join(EDIDS[0].read_text().split())}
+    )
+    assert answer.status_code == 503
+    assert "edid-decode does not run" in answer.get_json()["error"]
+    assert not Settings.from_config(config).overrides()
+
+
+def test_of_all_that_is_wrong_with_an_edid_the_first_is_told(monkeypatch):
+    said = "Failures:\n\nBlock 0:\n  The first.\n  The second.\n"
+    done = subprocess.CompletedProcess([], 1, stdout=said)
+    monkeypatch.setattr(edid.subprocess, "run", lambda *arguments, **options: done)
+    with pytest.raises(ApiError, match="The first"):
+        edid.check("")
 
 
 # --- As root sees it ---

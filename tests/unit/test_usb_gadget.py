@@ -13,9 +13,6 @@ from typing import NamedTuple
 
 import pytest
 from hidtools.hid import ReportDescriptor
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
-
 from tinypilot.hid import reports
 from tinypilot.hid.keycodes import USAGES
 from tinypilot.hid.outputs import CAPS_LOCK_LED

@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The viewer without a browser: what it makes of an offer before aiortc reads it."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks/files"))
-
-from viewer import with_one_fmtp_each
+from playbooks.files.viewer import with_one_fmtp_each
 
 OFFER = (
     "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n"

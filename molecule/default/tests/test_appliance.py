@@ -6,17 +6,13 @@ import json
 import re
 import socket
 import ssl
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "playbooks/files"))
+from tests.support import ROOT
+from tests.support.device import docker
+from tests.support.viewers import Viewer
 
-from viewer import Viewer
-
-ROOT = Path(__file__).parents[3]
 SINK = "/dev/shm/kvm::h264"
 # Unit and its user.
 SERVICES = {
@@ -433,10 +429,7 @@ def test_the_plugin_holds_between_stub_gateway_and_sink(host):
     """The plugin's own tests, against the headers of the Janus that loads it."""
     name = host.check_output("hostname")
     host.run("rm -rf /var/tmp/janus_plugin")
-    subprocess.run(
-        ["docker", "cp", str(ROOT / "roles/ustreamer/files/janus_plugin"), f"{name}:/var/tmp/"],
-        check=True,
-    )
+    docker("cp", str(ROOT / "roles/ustreamer/files/janus_plugin"), f"{name}:/var/tmp/")
     tested = host.run(
         "cd /var/tmp/janus_plugin && chmod -R a+rX . && install -d -o nobody /var/tmp/janus_plugin_build && "
         "runuser -u nobody -- make check-plugin JANUS_CFLAGS=-I/opt/janus/include/janus "

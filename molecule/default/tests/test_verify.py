@@ -3,19 +3,17 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "playbooks/files"))
+from tests.support import ROOT
+from tests.support.ansible import play, run_module
+from tests.support.device import Device
+from tests.support.viewers import Viewer
 
-from viewer import Viewer
-
-ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "playbooks/files/verify_chain.py"
 SINK = "/dev/shm/kvm::h264"
 PLUGIN = "/opt/ustreamer/plugins/libjanus_ustreamer.so"
@@ -36,25 +34,15 @@ WIRING = {
 }
 
 
+@pytest.fixture
+def device(host):
+    return Device(host.check_output("hostname"))
+
+
 def verify(host, **changes):
     """What verify_chain.py finds on the device."""
-    name = host.check_output("hostname")
-    done = subprocess.run(
-        [
-            "docker",
-            "exec",
-            "--interactive",
-            name,
-            "python3",
-            "-",
-            json.dumps({**WIRING, **changes}),
-        ],
-        stdin=SCRIPT.open(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    device = Device(host.check_output("hostname"))
+    return json.loads(device.python(SCRIPT.read_text(), json.dumps({**WIRING, **changes})))
 
 
 def watch(host):
@@ -196,32 +184,15 @@ def test_a_computer_that_is_off_is_no_failure(host, broken):
 
 
 @pytest.fixture
-def ansible(host, pytestconfig):
-    """Runs a program of Ansible's on this host alone and returns its output: ansible(program, *arguments)."""
-    inventory = f"--inventory={pytestconfig.getoption('ansible_inventory')}"
-    limit = f"--limit={host.check_output('hostname')}"
-
-    def run(program, *arguments, code=0, **environment):
-        done = subprocess.run(
-            [Path(sys.executable).with_name(program), inventory, limit, *arguments],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    return run
-
-
-@pytest.fixture
-def unreachable_stun_server(host, ansible):
+def unreachable_stun_server(host, device):
     """Set by the role, as by the play; and whoever is asked for its address says nothing."""
-    configure = ("ansible", "kvm", "--module-name=include_role")
-    configure = (*configure, "--args=name=janus tasks_from=configure")
-    ansible(*configure, "--extra-vars=janus_stun_server=stun.invalid:3478")
+    configure = {"name": "janus", "tasks_from": "configure"}
+    run_module(
+        device,
+        "include_role",
+        configure,
+        variables={"janus_stun_server": "stun.invalid:3478"},
+    ).assert_good()
     host.check_output(
         "systemd-run --quiet --unit=silent --property=Type=exec python3 -c %s && "
         "cp /etc/resolv.conf /root/ && echo 'nameserver 127.0.0.2' > /etc/resolv.conf && "
@@ -232,7 +203,7 @@ def unreachable_stun_server(host, ansible):
         "signal.pause()",
     )
     yield
-    ansible(*configure)
+    run_module(device, "include_role", configure).assert_good()
     host.check_output(
         "cat /root/resolv.conf > /etc/resolv.conf && systemctl stop silent && "
         "systemctl restart janus"
@@ -248,22 +219,21 @@ def test_a_stun_server_that_can_not_be_found_holds_up_nobody(host):
     assert watch(host)["error"] is None
 
 
-def test_a_machine_without_a_way_to_the_device_says_so(ansible):
+def test_a_machine_without_a_way_to_the_device_says_so(device):
     """And says nothing against the builds, which the device's own viewer has seen."""
-    told = ansible(
-        "ansible-playbook",
-        "--extra-vars=verify_seconds=1 kvm_address=127.0.0.1",
-        str(PLAYBOOK),
-        code=2,
-        COLUMNS="1000",
-    )
-    assert "nginx can't be reached at wss://127.0.0.1:443/janus/ws" in told
-    assert "A viewer on the device itself sees the picture, so the builds stay." in told
+    variables = {"verify_seconds": 1, "kvm_address": "127.0.0.1"}
+    played = play(device, playbook=PLAYBOOK, variables=variables)
+    assert played.code == 2
+    assert "nginx can't be reached at wss://127.0.0.1:443/janus/ws" in played.output
+    assert "A viewer on the device itself sees the picture, so the builds stay." in played.output
 
 
-def test_with_ansible_alone_the_device_itself_is_the_viewer(ansible, tmp_path):
+def test_with_ansible_alone_the_device_itself_is_the_viewer(device, tmp_path):
     (tmp_path / "aiortc.py").write_text("raise ImportError('there is none here')\n")
-    told = ansible(
-        "ansible-playbook", "--extra-vars=verify_seconds=1", str(PLAYBOOK), PYTHONPATH=str(tmp_path)
+    played = play(
+        device,
+        playbook=PLAYBOOK,
+        variables={"verify_seconds": 1},
+        environment={"PYTHONPATH": str(tmp_path)},
     )
-    assert "video flows, 1280x720 at " in told
+    assert "video flows, 1280x720 at " in played.assert_good().output

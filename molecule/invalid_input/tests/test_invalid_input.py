@@ -1,16 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Each mistake gets one sentence that names the variable, the value and what is allowed; nothing is changed."""
 
-import json
-import os
-import re
-import subprocess
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[3]
-BARE, BOOKWORM, NO_INIT = "kvm-bare", "kvm-bookworm", "kvm-no-init"
+from tests.support.ansible import play
+from tests.support.device import Device
+
+BARE, BOOKWORM, NO_INIT = Device("kvm-bare"), Device("kvm-bookworm"), Device("kvm-no-init")
 # Says of the host what a play could have changed: packages, units, users, files of the product.
 FINGERPRINT = (
     "dpkg-query -W | sha256sum; getent passwd | sha256sum; getent group | sha256sum; "
@@ -18,46 +14,14 @@ FINGERPRINT = (
 )
 
 
-def sh(host, command):
-    return subprocess.run(
-        ["docker", "exec", host, "sh", "-c", command], capture_output=True, text=True, check=True
-    ).stdout
-
-
-def play(host, variables, *arguments):
-    """Runs site.yml on `host`; returns exit code and output as one line of text."""
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "TERM": "dumb",
-        "COLUMNS": "1000",
-    }
-    done = subprocess.run(
-        [
-            "ansible-playbook",
-            f"--inventory={Path(__file__).parents[1] / 'inventory'}",
-            f"--limit={host}",
-            f"--extra-vars={json.dumps(variables)}",
-            *arguments,
-            str(ROOT / "playbooks" / "site.yml"),
-        ],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
-
-
-def assert_refused(host, variables, *sentences):
-    before = sh(host, FINGERPRINT)
-    code, output = play(host, variables)
-    assert code != 0
+def assert_refused(device, variables, *sentences):
+    before = device.sh(FINGERPRINT)
+    played = play(device, variables=variables)
+    assert played.code != 0
     for sentence in sentences:
-        assert sentence in output
-    assert "changed=0" in output
-    assert sh(host, FINGERPRINT) == before
+        assert sentence in played.output
+    assert played.changed == 0
+    assert device.sh(FINGERPRINT) == before
 
 
 @pytest.mark.parametrize(
@@ -278,8 +242,7 @@ def test_an_operating_system_without_h264():
 
 def test_a_32_bit_system():
     """Python on the device gets the kernel's 32-bit personality, and so is told what a 32-bit machine is told."""
-    sh(
-        BARE,
+    BARE.sh(
         "printf '#!/bin/sh\\nexec linux32 /usr/bin/python3 \"$@\"\\n' > /root/python32 && chmod +x /root/python32",
     )
     assert_refused(
@@ -291,32 +254,31 @@ def test_a_32_bit_system():
 
 
 def test_an_occupied_port():
-    sh(
-        BARE,
+    BARE.sh(
         "systemd-run --quiet --unit=squatter --property=Type=exec python3 -m http.server 443 && "
         "for i in $(seq 100); do ss -Hltn sport = :443 | grep -q . && exit; sleep 0.1; done; exit 1",
     )
     try:
         assert_refused(BARE, {}, "tinypilot_https_port is 443")
     finally:
-        sh(BARE, "systemctl stop squatter")
+        BARE.sh("systemctl stop squatter")
 
 
 def test_an_unreachable_mirror():
     """The mirror's name is made unresolvable on the device alone."""
-    sh(BARE, "cp -p /etc/apt/sources.list /root/sources.list; rm -rf /var/lib/apt/lists/*")
-    sh(BARE, "sed -i -E 's#(https?://)[^/ ]+#\\1mirror.invalid#' /etc/apt/sources.list")
+    BARE.sh("cp -p /etc/apt/sources.list /root/sources.list; rm -rf /var/lib/apt/lists/*")
+    BARE.sh("sed -i -E 's#(https?://)[^/ ]+#\\1mirror.invalid#' /etc/apt/sources.list")
     try:
-        code, output = play(BARE, {})
-        assert code != 0
-        assert "can't be reached" in output and "/etc/apt/sources.list" in output
-        assert "changed=0" in output
+        played = play(BARE)
+        assert played.code != 0
+        assert "can't be reached" in played.output and "/etc/apt/sources.list" in played.output
+        assert played.changed == 0
     finally:
-        sh(BARE, "mv /root/sources.list /etc/apt/sources.list")
+        BARE.sh("mv /root/sources.list /etc/apt/sources.list")
 
 
 def test_a_disk_that_is_nearly_full():
-    sh(BARE, "mount -t tmpfs -o size=50m tmpfs /var/cache")
+    BARE.sh("mount -t tmpfs -o size=50m tmpfs /var/cache")
     try:
         assert_refused(
             BARE,
@@ -324,7 +286,7 @@ def test_a_disk_that_is_nearly_full():
             "kvm-bare has 50 MiB free on /var/cache: building Janus needs 700 MiB. Make room, then run the play again.",
         )
     finally:
-        sh(BARE, "umount /var/cache")
+        BARE.sh("umount /var/cache")
 
 
 def test_no_systemd():

@@ -75,6 +75,17 @@ def test_a_bad_build_is_left_with_its_configuration(device):
     assert device.builds().desired() == "2"
 
 
+def test_a_bad_build_that_is_asked_for_again_is_left_again(device):
+    device.switch_to("1", "first")
+    device.active_build().mark_known_good()
+    for _ in range(2):
+        assert device.switch_to("2", "second")
+        assert device.active_build().go_back() == "2"
+        assert (device.builds().active(), device.config.read_text()) == ("1", "first")
+    # It can be tried once more without being compiled.
+    assert device.builds().names() == ["1", "2"]
+
+
 def test_a_build_that_is_known_good_is_not_left(device):
     device.switch_to("1", "first")
     device.active_build().mark_known_good()

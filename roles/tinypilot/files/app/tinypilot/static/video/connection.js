@@ -53,7 +53,7 @@ export class Connection extends EventTarget {
   #due = { source: 0, frames: 0 };
 
   // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl,
-  // iceServersUrl, mjpegUrl, mjpegCanvas
+  // iceServersUrl, mjpegUrl, mjpegCanvas, newSession (of a test)
   constructor(screen, options) {
     super();
     this.#screen = screen;
@@ -196,7 +196,8 @@ export class Connection extends EventTarget {
   }
 
   #newSession() {
-    const session = new JanusSession({ ...this.#options.sessionOptions, iceServers: this.#iceServers.known });
+    const { sessionOptions, newSession = (options) => new JanusSession(options) } = this.#options;
+    const session = newSession({ ...sessionOptions, iceServers: this.#iceServers.known });
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
     session.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
     session.addEventListener('problem', (event) => {

@@ -15,13 +15,18 @@ export class Recovery {
   #since = null;
   #freshSince = null;
   #tried = 0;
+  #watching = false; // the last remedy was WATCH, and no steady picture has followed
 
   // facts: fresh, expecting (a picture should come: the plugin offered one, or was asked and is
   // silent, and the source is not known to be offline), mediaUp (the peer connection is connected)
   next(now, { fresh, expecting, mediaUp }) {
     this.#freshSince = fresh ? (this.#freshSince ?? now) : null;
-    if (fresh && now - this.#freshSince >= STEADY_MS) this.#tried = 0;
-    if (fresh || !expecting) {
+    if (fresh && now - this.#freshSince >= STEADY_MS) {
+      this.#tried = 0;
+      this.#watching = false;
+    }
+    // A source that comes and goes must not put off for ever the new session that follows a watch in vain.
+    if (fresh || !(expecting || this.#watching)) {
       this.#since = null;
       return Remedy.NONE;
     }
@@ -30,6 +35,7 @@ export class Recovery {
     if (now - this.#since < patience) return Remedy.NONE;
     this.#since = now;
     this.#tried += 1;
-    return this.#tried === 1 && mediaUp ? Remedy.WATCH : Remedy.REBUILD;
+    this.#watching = this.#tried === 1 && mediaUp;
+    return this.#watching ? Remedy.WATCH : Remedy.REBUILD;
   }
 }

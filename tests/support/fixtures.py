@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the suites that look at a virtual Pi by a browser. A conftest.py imports them, and has `virtual_pi`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from . import remote_screen
+from .device import Device
+from .failures import failed, folder_of
+from .remote_screen import RemoteScreen, launch_browser
+
+
+@pytest.fixture
+def artifacts(request: pytest.FixtureRequest) -> Path:
+    """The folder for what a failed test leaves behind."""
+    return folder_of(request.node)
+
+
+@pytest.fixture
+def device(virtual_pi: Device) -> Iterator[Device]:
+    """The virtual Pi; whatever the test does to it is undone, and that it came back is checked."""
+    yield virtual_pi
+    virtual_pi.restore()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with launch_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def new_screen(
+    request: pytest.FixtureRequest, browser: Browser, device: Device, artifacts: Path
+) -> Iterator[Callable[..., RemoteScreen]]:
+    """Makes pages, see remote_screen.new_screen()."""
+    # They are closed before their users go: Chromium may never close one that is just being sent to the login.
+    if "no_users" in request.fixturenames:
+        request.getfixturevalue("no_users")
+    screens: list[RemoteScreen] = []
+
+    def make(**options) -> RemoteScreen:
+        screens.append(remote_screen.new_screen(browser, device, **options))
+        return screens[-1]
+
+    yield make
+    for number, screen in enumerate(screens):
+        if request.node.stash.get(failed, False) and not screen.page.is_closed():
+            keep_artifacts(screen, artifacts, number)
+        screen.page.context.close()
+
+
+def keep_artifacts(screen: RemoteScreen, folder: Path, number: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    screen.page.screenshot(path=folder / f"page-{number}.png")
+    (folder / f"page-{number}.txt").write_text("\n".join(screen.console) + "\n")
+    observed = screen.page.evaluate("({...globalThis.observer})")
+    (folder / f"page-{number}.json").write_text(json.dumps(observed, indent=1))
+
+
+@pytest.fixture
+def screen(new_screen: Callable[..., RemoteScreen]) -> RemoteScreen:
+    """A page that was not opened yet."""
+    return new_screen()
+
+
+@pytest.fixture
+def live(screen: RemoteScreen) -> RemoteScreen:
+    """A page that shows the live picture."""
+    screen.open().wait_until_live()
+    return screen

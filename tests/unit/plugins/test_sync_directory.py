@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""A folder on the device becomes equal to one of the project, and keeps nothing else."""
+
+import base64
+import os
+import stat
+
+import pytest
+
+from plugins.action.sync_directory import read_tree
+from plugins.modules import sync_directory
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    (folder / "static/__pycache__").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    (folder / "program").write_bytes(b"#!/bin/sh\n\xff")
+    (folder / "program").chmod(0o775)
+    (folder / "static/page.html").write_text("page")
+    (folder / "static/__pycache__/page.pyc").write_text("compiled")
+    (folder / "tests/test_page.py").write_text("test")
+    return folder
+
+
+@pytest.fixture
+def sync(make_module, monkeypatch, tmp_path):
+    """Runs the module; returns what it answers."""
+    me = (os.geteuid(), os.getegid())
+    is_owned, write = sync_directory.is_owned, sync_directory.write
+    # On a device everything is root's.
+    monkeypatch.setattr(
+        sync_directory, "is_owned", lambda path, uid, gid, mode: is_owned(path, *me, mode)
+    )
+    monkeypatch.setattr(
+        sync_directory,
+        "write",
+        lambda path, content, uid, gid, mode: write(path, content, *me, mode),
+    )
+
+    def run(tree, check_mode=False):
+        answers = []
+        module = make_module(check_mode=check_mode, dest=str(tmp_path / "dest"), tree=tree)
+        module.exit_json = lambda **answer: answers.append(answer)
+        monkeypatch.setattr(sync_directory, "QuietModule", lambda **_: module)
+        sync_directory.main()
+        return answers[0]
+
+    return run
+
+
+def files(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_the_tree_is_read_with_what_may_be_executed_and_without_what_is_excluded(source):
+    assert read_tree(source, ["tests"]) == {
+        "program": {"content": base64.b64encode(b"#!/bin/sh\n\xff").decode(), "mode": "755"},
+        "static/page.html": {"content": base64.b64encode(b"page").decode(), "mode": "644"},
+    }
+
+
+def test_the_folder_becomes_equal(source, sync, tmp_path):
+    dest = tmp_path / "dest"
+    tree = read_tree(source, ["tests"])
+    answer = sync(tree)
+    assert answer["changed"]
+    assert sorted(answer["different"]) == ["program", "static/page.html"]
+    assert files(dest) == ["program", "static", "static/page.html"]
+    assert (dest / "program").read_bytes() == b"#!/bin/sh\n\xff"
+    assert stat.S_IMODE((dest / "program").stat().st_mode) == 0o755
+    again = sync(tree)
+    assert (again["changed"], again["different"]) == (False, [])
+    assert again["checksum"] == answer["checksum"]
+
+
+def test_what_is_not_in_the_tree_is_removed(source, sync, tmp_path):
+    tree, dest = read_tree(source, ["tests"]), tmp_path / "dest"
+    sync(tree)
+    (dest / "old/deep").mkdir(parents=True)
+    (dest / "old/deep/module.py").touch()
+    (dest / "static/old.js").touch()
+    (dest / "link").symlink_to(source)
+    answer = sync(tree)
+    assert {"static/old.js", "link", "old"} <= set(answer["different"])
+    assert files(dest) == ["program", "static", "static/page.html"]
+    # What the link pointed to is somebody else's.
+    assert (source / "program").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_text("x"), lambda path: path.chmod(0o600)]
+)
+def test_what_was_changed_on_the_device_is_put_right(source, sync, tmp_path, damage):
+    tree = read_tree(source, ["tests"])
+    sync(tree)
+    damage(tmp_path / "dest/static/page.html")
+    assert sync(tree)["different"] == ["static/page.html"]
+    assert (tmp_path / "dest/static/page.html").read_text() == "page"
+
+
+def test_check_mode_changes_nothing(source, sync, tmp_path):
+    tree, dest = read_tree(source, ["tests"]), tmp_path / "dest"
+    sync(tree)
+    (dest / "old.js").touch()
+    (dest / "program").write_text("changed")
+    before = {path: path.stat().st_ctime_ns for path in dest.rglob("*")}
+    assert set(sync(tree, check_mode=True)["different"]) == {"old.js", "program"}
+    assert {path: path.stat().st_ctime_ns for path in dest.rglob("*")} == before
+
+
+def test_the_checksum_is_of_paths_modes_and_contents():
+    entry = {"content": "YQ==", "mode": "644"}
+    trees = [
+        {"a": entry},
+        {"b": entry},
+        {"a": {**entry, "mode": "755"}},
+        {"a": {**entry, "content": "Yg=="}},
+    ]
+    assert len({sync_directory.checksum(tree) for tree in trees}) == len(trees)
