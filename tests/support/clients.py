@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who uses the device: programs and people at its door."""
+"""Who uses the device: programs and people."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def without_users(device: Device) -> Iterator[None]:
 
 
 class Client:
-    """A program that speaks to the door as a page does."""
+    """A program that sends what a page does."""
 
     def __init__(self, device: Device, cookie: str = ""):
         self.device = device
