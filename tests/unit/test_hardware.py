@@ -158,12 +158,12 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
         (tmp_path / name).write_text(before)
     roles = ("ustreamer", "tinypilot")
     (tmp_path / "files").mkdir()
-    for program in ("ustreamer/files/hardware.sh", "tinypilot/files/look_at_device.py"):
+    for program in ("ustreamer/files/hardware.sh", "tinypilot/files/device_facts.py"):
         (tmp_path / "files" / Path(program).name).symlink_to(ROLES / program)
     steps = [
         *tasks("ustreamer", "preflight.yml", "preflight | Look at the hardware"),
         *tasks("ustreamer", "configure.yml", "configure | Load the bridge's driver at boot"),
-        *tasks("tinypilot", "preflight.yml", "preflight | Look at the device"),
+        *tasks("tinypilot", "preflight.yml", "preflight | Gather the facts of the device"),
         *tasks("tinypilot", "usb.yml", "usb | Have the firmware make the USB port a device's"),
     ]
     assert len(steps) == 4
