@@ -50,7 +50,7 @@ lint: $(VENV)/lock dev_tools ## style and static checks
 
 unit: $(VENV)/lock dev_tools | $(BUILD) ## tests without Docker: variables, page logic, C under sanitizers
 	@$(BIN)/pytest -q tests/unit
-	@node --test roles/tinypilot/tests/*.test.mjs
+	@node --test tests/page/*.test.mjs
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
@@ -59,7 +59,7 @@ fuzz: TOOLS = tests/dev_tools_fuzz.yml
 fuzz: dev_tools | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
 
-test: $(VENV)/lock dev_tools ## everything: check, refusals, the whole product in a virtual Pi, browsers
+test: $(VENV)/lock dev_tools ## everything: check, invalid input, the whole product in a virtual Pi, browsers
 	@$(SUDO) $(BIN)/python tools/run_tests.py
 
 test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)

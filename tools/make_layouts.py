@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Writes the keyboard layouts for pasting, from Debian's xkb-data (needs libxkbcommon0).
 
-    tools/make_layouts.py roles/tinypilot/files/app/tinypilot/input/layouts
+    tools/make_layouts.py roles/tinypilot/files/app/tinypilot/hid/layouts
 
 Linux gives AltGr to far more characters than other systems do. Kept are those that are printed on
 keyboards, so that what a table promises is typed whatever runs on the attached computer.

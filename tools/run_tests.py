@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
     "PYTHONDONTWRITEBYTECODE": "",
 }
-SCENARIOS = ("refusals", "default", "standin")
+SCENARIOS = ("invalid_input", "default", "broken_builds")
 FIRST = tuple(
     (f"virtual Pis of {name}", f"molecule create --scenario-name {name}") for name in SCENARIOS
 )
@@ -41,8 +41,9 @@ LANES = (
     ),
     (
         ("lint and unit tests", "make --no-print-directory check"),
-        ("wrong input is refused", "molecule test --destroy=never --scenario-name refusals"),
-        ("builds that go wrong", "molecule test --destroy=never --scenario-name standin"),
+        ("the collection is used elsewhere", "pytest tests/collection"),
+        ("wrong input is refused", "molecule test --destroy=never --scenario-name invalid_input"),
+        ("builds that go wrong", "molecule test --destroy=never --scenario-name broken_builds"),
     ),
 )
 

@@ -18,6 +18,8 @@ class ActionModule(ActionBase):
         arguments["files"] = [
             self._rendered(entry, task_vars) for entry in arguments.get("files", [])
         ]
+        if "accounts" in arguments:
+            arguments["accounts"] = self._rendered(arguments["accounts"], task_vars)
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         # Contents may be secret, and long.
         result.pop("invocation", None)

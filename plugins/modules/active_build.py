@@ -3,30 +3,33 @@
 """Choose which of the builds on the host runs, remember the one that proved itself, and go back to it."""
 
 import os
-import shutil
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.builds import BuildsFolder
+from ..module_utils.files import copy, is_same
 
 DOCUMENTATION = r"""
 module: active_build
 short_description: Choose which of the builds on the host runs
 description:
-  - The active build is a link beside the folder in which M(native_build) puts builds. C(active) points it to the wanted
-    build, C(proven) remembers that the active one works and with which files, C(returned) goes back to the one that
-    proved itself last, and to its files, unless the active one has proved itself.
+  - The active build is a link beside the folder in which M(kvm.appliance.native_build) puts builds.
+  - C(active) points it to the desired build, C(known_good) remembers that the active one works and with which files,
+    C(rolled_back) goes back to the build that was known good last, and to its files, unless the active one is known
+    good.
   - Decided from the state of the host, so a play that was killed after the switch is completed, or undone, by the next.
 options:
   state:
     description: See above.
     type: str
-    choices: [active, proven, returned]
+    choices: [active, known_good, rolled_back]
     required: true
   link:
     description: Path of the link.
     type: path
     required: true
   files:
-    description: Files that belong to the build's way of running (configuration, unit), kept with what is proven.
+    description: Files that belong to the way the build runs (configuration, unit), kept with what is known good.
     type: list
     elements: path
     default: []
@@ -38,128 +41,84 @@ build:
   type: str
   returned: always
 instead_of:
-  description: With C(returned), name of the build that was left; empty when nothing was done.
+  description: With C(rolled_back), name of the build that was left; empty when nothing was done.
   type: str
-  returned: when state is returned
+  returned: when state is rolled_back
 """
 
 
-class Builds:
-    def __init__(self, module):
-        self.module = module
-        self.link, self.files = module.params["link"], module.params["files"]
-        self.folder = self.link + ".builds"
-        self.proofs = os.path.join(self.folder, "proven")
-
-    def active(self):
-        """Name of the active build; empty when there is none."""
-        return os.path.basename(os.readlink(self.link)) if os.path.islink(self.link) else ""
-
-    def point_to(self, build):
-        target = os.path.join(os.path.basename(self.folder), build)
-        if os.path.islink(self.link) and os.readlink(self.link) == target:
-            return False
-        if not self.module.check_mode:
-            os.symlink(target, self.link + ".new")
-            os.replace(self.link + ".new", self.link)
-        return True
-
-    def proven(self):
-        """Names of proven builds that are still there, the latest first."""
-        names = os.listdir(self.proofs) if os.path.isdir(self.proofs) else []
-        names = [name for name in names if os.path.isdir(os.path.join(self.folder, name))]
-        return sorted(names, key=lambda name: -os.stat(os.path.join(self.proofs, name)).st_mtime)
-
-    def kept(self, build, path):
-        return os.path.join(self.proofs, build, path.strip("/").replace("/", "%"))
+class ActiveBuild:
+    def __init__(self, builds, files):
+        self.builds, self.files = builds, files
 
     def activate(self):
-        try:
-            wanted = os.readlink(os.path.join(self.folder, "wanted"))
-        except OSError:
-            # Check mode on a bare host
-            return self.module.check_mode
-        return self.point_to(wanted)
+        """Whether another build runs now."""
+        desired = self.builds.desired()
+        # None is there in check mode on a bare host, or with the names that an earlier version gave.
+        return self.builds.activate(desired) if desired else self.builds.check_mode
 
-    def remember(self):
+    def mark_known_good(self):
         """Keeps the files of the active build, and of the other builds the one that would be gone back to."""
-        active = self.active()
+        builds, active = self.builds, self.builds.active()
         if not active:
             return False
-        different = [path for path in self.files if not same(path, self.kept(active, path))]
-        others = [name for name in self.proven() if name != active]
-        # Also of a build that is returned to after a newer one: it is the one that ran last.
-        new = self.proven()[:1] != [active]
-        superfluous = [
-            name
-            for name in os.listdir(self.folder)
-            if name not in {active, "wanted", "proven", *others[:1]} and new
-        ]
-        if self.module.check_mode:
+        different = [path for path in self.files if not is_same(path, builds.kept(active, path))]
+        known_good = builds.known_good()
+        # Also of a build that is gone back to after a newer one: it is the one that ran last.
+        new = known_good[:1] != [active]
+        if builds.check_mode or not (different or new):
             return bool(different or new)
-        os.makedirs(os.path.join(self.proofs, active), exist_ok=True)
-        # A copied configuration may hold a secret.
-        os.chmod(self.proofs, 0o700)
+        builds.mark_known_good(active)
         for path in different:
-            replace(path, self.kept(active, path))
-        if different or new:
-            os.utime(os.path.join(self.proofs, active))
-        for name in superfluous:
-            shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
-            shutil.rmtree(os.path.join(self.proofs, name), ignore_errors=True)
-        return bool(different or new)
+            copy(path, builds.kept(active, path))
+        if new:
+            before = [name for name in known_good if name != active][:1]
+            for name in set(builds.names()) - {active, *before}:
+                builds.remove(name)
+        return True
 
     def go_back(self):
         """Name of the build that was left, or nothing."""
-        active, proven = self.active(), self.proven()
-        if not proven or active in proven:
+        builds, active, known_good = self.builds, self.builds.active(), self.builds.known_good()
+        if not known_good or active in known_good:
             return ""
-        if not self.module.check_mode:
+        if not builds.check_mode:
             for path in self.files:
-                if os.path.exists(self.kept(proven[0], path)):
-                    replace(self.kept(proven[0], path), path)
-            self.point_to(proven[0])
+                if os.path.exists(builds.kept(known_good[0], path)):
+                    copy(builds.kept(known_good[0], path), path)
+            builds.activate(known_good[0])
         return active
-
-
-def same(one, other):
-    try:
-        with open(one, "rb") as first, open(other, "rb") as second:
-            return first.read() == second.read()
-    except OSError:
-        return False
-
-
-def replace(source, target):
-    """Copies with owner and mode, and puts the copy in place by renaming."""
-    status = os.stat(source)
-    shutil.copy2(source, target + ".new")
-    os.chown(target + ".new", status.st_uid, status.st_gid)
-    os.replace(target + ".new", target)
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["active", "proven", "returned"], "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["active", "known_good", "rolled_back"],
+                "required": True,
+            },
             "link": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     os.umask(0o022)
-    builds, state = Builds(module), module.params["state"]
-    if os.path.isdir(builds.link) and not os.path.islink(builds.link):
+    link, state = module.params["link"], module.params["state"]
+    if os.path.isdir(link) and not os.path.islink(link):
         module.fail_json(
-            msg=f"{builds.link} is a folder, not a link to a build: move it away, then run the play again."
+            msg=f"{link} is a folder, not a link to a build: move it away, then run the play again."
         )
+    builds, left = BuildsFolder(link, module.check_mode), ""
+    build = ActiveBuild(builds, module.params["files"])
+    changed = builds.take_over()
     if state == "active":
-        changed, left = builds.activate(), ""
-    elif state == "proven":
-        changed, left = builds.remember(), ""
+        changed = build.activate() or changed
+    elif state == "known_good":
+        changed = build.mark_known_good() or changed
     else:
-        left = builds.go_back()
-        changed = bool(left)
+        left = build.go_back()
+        changed = bool(left) or changed
     module.exit_json(changed=changed, build=builds.active(), instead_of=left)
 
 

@@ -10,12 +10,15 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.builds import STAMP, BuildsFolder
+
 DOCUMENTATION = r"""
 module: native_build
 short_description: Compile a program on the host, beside the one that runs
 description:
-  - Builds live side by side in C(LINK.builds); C(LINK.builds/wanted) points to the one that was asked for last. Which
-    one runs is decided by M(active_build) alone, so a build that fails, or is interrupted, changes nothing.
+  - Builds live side by side in C(LINK.builds); C(LINK.builds/desired) points to the one that was asked for last.
+    Which one runs is decided by M(kvm.appliance.active_build) alone, so a build that fails, or is interrupted, changes
+    nothing.
   - A build is there when its inputs, the compiler and the names of the library packages (which change with the ABI)
     are the same, every object finds its libraries, and the program answers. What can't be known, because the compiler
     was removed after the build, counts as unchanged.
@@ -111,7 +114,6 @@ OPTIONS = {
     "environment": {"type": "dict", "default": {}},
     "free_mib": {"type": "int", "default": 0},
 }
-STAMP = "built-from"
 UNTOUCHED = "What ran before still runs, untouched."
 
 
@@ -138,7 +140,7 @@ class Build:
         self.name = self.wish["name"]
         self.unit = f"{self.name}-build.service"
         self.cache = f"/var/cache/private/{self.name}-build"
-        self.builds = self.wish["link"] + ".builds"
+        self.builds = BuildsFolder(self.wish["link"], module.check_mode)
 
     # --- The host ---
 
@@ -179,13 +181,6 @@ class Build:
         digest = hashlib.sha256(json.dumps(self.inputs(), sort_keys=True).encode()).hexdigest()
         return f"{self.name} {self.wish['label']} {digest[:8]}"
 
-    def stamp(self, build):
-        try:
-            with open(os.path.join(build, STAMP)) as file:
-                return json.load(file)
-        except (OSError, ValueError):
-            return {}
-
     def defect(self, build):
         """Why the build can't run here, or nothing."""
         for name in self.wish["objects"]:
@@ -204,9 +199,9 @@ class Build:
             return f"{self.wish['program']} does not start ({last_line(err) or code})"
         return ""
 
-    def difference(self, build, inputs):
+    def difference(self, name, inputs):
         """What the build was made from that is different now, in words; nothing when all is the same."""
-        stamp = self.stamp(build)
+        stamp = self.builds.stamp(name) if name else {}
         if not stamp:
             return "nothing is built yet"
         now = {**inputs, "compiler": self.compiler(), "libraries": self.libraries()}
@@ -216,10 +211,10 @@ class Build:
                 continue
             if now.get(key) != was.get(key):
                 return f"{key} changed"
-        return self.defect(build)
+        return self.defect(self.builds.build(name))
 
     def inspect(self):
-        """The build that was asked for, or why there is none."""
+        """Name of the build that was asked for, or why there is none."""
         inputs = self.inputs()
         parent = os.path.dirname(self.wish["link"])
         while not os.path.exists(parent):
@@ -234,29 +229,10 @@ class Build:
                 f"{parent} can't be written to, and {self.wish['link']} is to be made in it: name another path for "
                 f"{self.name}, or mount it for writing."
             )
-        builds = [
-            os.path.join(self.builds, name)
-            for name in (sorted(os.listdir(self.builds)) if os.path.isdir(self.builds) else [])
-        ]
-        for build in builds:
-            if (
-                not os.path.islink(build)
-                and self.stamp(build)
-                and not self.difference(build, inputs)
-            ):
-                return build, ""
-        return None, self.difference(self.wish["link"], inputs)
-
-    def want(self, build):
-        """Points `wanted` to the build. Returns whether that is new."""
-        link = os.path.join(self.builds, "wanted")
-        target = os.path.basename(build)
-        if os.path.islink(link) and os.readlink(link) == target:
-            return False
-        if not self.module.check_mode:
-            os.symlink(target, link + ".new")
-            os.replace(link + ".new", link)
-        return True
+        for name in self.builds.names():
+            if self.builds.stamp(name) and not self.difference(name, inputs):
+                return name, ""
+        return "", self.difference(self.builds.active(), inputs)
 
     # --- Building ---
 
@@ -372,7 +348,7 @@ class Build:
         )
 
     def keep(self):
-        """Puts the finished build beside the others, as root's, and makes it the wanted one."""
+        """Puts the finished build beside the others, as root's, and makes it the desired one."""
         stage = os.path.join(self.cache, "stage")
         stamp = {
             "inputs": self.inputs(),
@@ -380,11 +356,12 @@ class Build:
             "libraries": self.libraries(),
         }
         digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
-        build = os.path.join(self.builds, f"{self.wish['label']}-{digest[:8]}")
+        name = f"{self.wish['label']}-{digest[:8]}"
+        build = self.builds.build(name)
         for left in (build + ".new", build + ".old"):
             shutil.rmtree(left, ignore_errors=True)
         try:
-            os.makedirs(self.builds, mode=0o755, exist_ok=True)
+            os.makedirs(self.builds.path, mode=0o755, exist_ok=True)
             shutil.copytree(stage, build + ".new", symlinks=True)
             for folder, _, files in os.walk(build + ".new"):
                 for path in (os.path.join(folder, name) for name in ["", *files]):
@@ -398,7 +375,7 @@ class Build:
             # copytree gathers what went wrong with each file.
             reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error
             self.fail(
-                f"{self.name} can't be put into {self.builds} ({reason}): make room or repair it."
+                f"{self.name} can't be put into {self.builds.path} ({reason}): make room or repair it."
             )
         defect = self.defect(build + ".new")
         if defect:
@@ -406,16 +383,14 @@ class Build:
             self.fail(f"{self.name} {self.wish['label']} was compiled, but {defect}.")
         self.hold_libraries(build + ".new")
         if os.path.exists(build):
-            # It could not run any more. What takes its place has to prove itself anew.
-            shutil.rmtree(
-                os.path.join(self.builds, "proven", os.path.basename(build)), ignore_errors=True
-            )
+            # It could not run any more.
+            self.builds.forget_known_good(name)
             os.rename(build, build + ".old")
         # A power cut must not leave the name of a build with empty files behind it.
         os.sync()
         os.rename(build + ".new", build)
         shutil.rmtree(build + ".old", ignore_errors=True)
-        self.want(build)
+        self.builds.set_desired(name)
 
     def clear(self):
         """Removes what the script left in the cache folder."""
@@ -423,8 +398,8 @@ class Build:
             shutil.rmtree(os.path.join(self.cache, left), ignore_errors=True)
 
     def hold_libraries(self, build):
-        """Marks the packages of the libraries as wanted: apt sees no program that needs them, and would remove them
-        together with their headers."""
+        """Marks the packages of the libraries as installed by hand: apt sees no program that needs them, and would
+        remove them together with their headers."""
         paths = set()
         for name in self.wish["objects"]:
             out = self.run_as_nobody("ldd", os.path.join(build, name))[1]
@@ -441,8 +416,10 @@ def main():
     os.umask(0o022)
     build, state = Build(module), module.params["state"]
     if state == "inspected":
+        changed = build.builds.take_over()
         there, why = build.inspect()
-        changed = build.want(there) if there else False
+        if there:
+            changed = build.builds.set_desired(there) or changed
         module.exit_json(changed=changed, needed=not there, why=why)
     if state == "begun":
         if not module.check_mode:

@@ -7,11 +7,9 @@ import os
 import pwd
 import shlex
 import shutil
-import stat
 import tempfile
-from contextlib import suppress
 
-from ansible.module_utils.basic import AnsibleModule
+from ..module_utils.files import QuietModule, is_owned, own, write
 
 DOCUMENTATION = r"""
 module: write_files
@@ -36,6 +34,11 @@ options:
     type: list
     elements: dict
     default: []
+  accounts:
+    description: >-
+      Users and groups of the role, as the text of a file in C(/etc/sysusers.d). It is written first, and
+      C(systemd-sysusers) makes what is missing, also where the file is as it was.
+    type: dict
 """
 
 RETURN = r"""
@@ -45,6 +48,9 @@ written:
   elements: str
   returned: always
 """
+
+# What systemd-sysusers writes.
+ACCOUNT_FILES = ("/etc/group", "/etc/passwd")
 
 
 class Writer:
@@ -68,26 +74,14 @@ class Writer:
                 ids.append(None)
         return ids
 
-    def is_owned(self, path, ids, mode):
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return False
-        return [status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)] == [*ids, mode]
-
-    def own(self, path, ids, mode):
-        os.chown(path, *ids, follow_symlinks=False)
-        # After chown, which clears setgid.
-        os.chmod(path, mode)
-
     def folder(self, entry):
         path, mode, ids = entry["path"], int(entry.get("mode", "0755"), 8), self.ids(entry)
-        if os.path.isdir(path) and self.is_owned(path, ids, mode):
+        if os.path.isdir(path) and is_owned(path, *ids, mode):
             return
         self.written.append(path)
         if not self.module.check_mode:
             os.makedirs(path, exist_ok=True)
-            self.own(path, ids, mode)
+            own(path, *ids, mode)
 
     def file(self, entry):
         path, mode, ids = entry["dest"], int(entry.get("mode", "0644"), 8), self.ids(entry)
@@ -97,7 +91,7 @@ class Writer:
                 before = file.read()
         except OSError:
             before = None
-        if before == content and self.is_owned(path, ids, mode):
+        if before == content and is_owned(path, *ids, mode):
             return
         self.written.append(path)
         if not entry.get("secret"):
@@ -119,16 +113,26 @@ class Writer:
                 file.write(content)
             if entry.get("validate"):
                 self.validate(entry["validate"], copy, path)
-            new = f"{path}.new"
-            with suppress(FileNotFoundError):
-                os.unlink(new)
-            # Nobody else may open it before owner and mode are right: it may hold a secret.
-            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                self.own(new, ids, mode)
-                file.write(content)
-            os.replace(new, path)
+            write(path, content, *ids, mode)
         finally:
             shutil.rmtree(folder)
+
+    def accounts(self, entry):
+        before = [text_of(path) for path in ACCOUNT_FILES]
+        self.folder({"path": os.path.dirname(entry["dest"])})
+        self.file(entry)
+        dry = self.module.check_mode
+        code, out, err = self.module.run_command(
+            ["systemd-sysusers", *(["--dry-run", "-"] if dry else [entry["dest"]])],
+            data=entry["content"] if dry else None,
+        )
+        if code:
+            self.module.fail_json(
+                msg=f"systemd-sysusers refuses {entry['dest']}: {(err or out).strip()}"
+            )
+        # It says nothing of members that it adds, so the files tell.
+        if "Would write" in out + err or before != [text_of(path) for path in ACCOUNT_FILES]:
+            self.written.extend(ACCOUNT_FILES)
 
     def validate(self, command, copy, path):
         code, out, err = self.module.run_command(
@@ -140,11 +144,9 @@ class Writer:
             )
 
 
-class QuietModule(AnsibleModule):
-    """Ansible notes each module's parameters in the device's journal; contents may be secret, and are long."""
-
-    def _log_invocation(self):
-        pass
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def main():
@@ -152,12 +154,15 @@ def main():
         argument_spec={
             "folders": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": []},
+            "accounts": {"type": "dict"},
         },
         supports_check_mode=True,
     )
     # Of folders above those that are named here.
     os.umask(0o022)
     writer = Writer(module)
+    if module.params["accounts"]:
+        writer.accounts(module.params["accounts"])
     for entry in module.params["folders"]:
         writer.folder(entry)
     for entry in module.params["files"]:

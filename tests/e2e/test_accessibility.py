@@ -117,10 +117,12 @@ def test_the_remote_screen_in_each_state(
     page = screen.page
 
     # Its script does nothing: so it stays as it begins.
-    page.route("**/static/js/main.js", lambda route: route.fulfill(content_type="text/javascript"))
+    page.route(
+        "**/static/pages/main.js", lambda route: route.fulfill(content_type="text/javascript")
+    )
     screen.open().wait_for_state("connecting")
     assert_accessible(screen, "connecting")
-    page.unroute("**/static/js/main.js")
+    page.unroute("**/static/pages/main.js")
 
     device.sh(f"systemctl stop ustreamer.service && rm -f {SINK}")
     screen.open().wait_for_state("waiting")

@@ -29,7 +29,8 @@ PUBLIC = {
     ("GET", "/api/session"): {200},
     ("POST", "/api/login"): {400},
     ("POST", "/api/setup"): {400},
-    ("GET", "/static/door/"): {403},
+    ("GET", "/static/common/"): {403},
+    ("GET", "/static/login/"): {403},
     ("GET", "/ca.pem"): {200},
 }
 _ROUTES = """
@@ -37,7 +38,7 @@ import json, sys
 sys.path.insert(0, "/opt/tinypilot")
 from tinypilot.app import create_app
 from tinypilot.config import Config
-rules = create_app(Config(name="", door_file="/tmp/routes.sqlite")).url_map.iter_rules()
+rules = create_app(Config(name="", auth_file="/tmp/routes.sqlite")).url_map.iter_rules()
 print(json.dumps([[m, r.rule] for r in rules for m in r.methods - {"HEAD", "OPTIONS"}]))
 """
 
@@ -93,7 +94,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "static/js/main.js", "static/door/door.css", "api/session", "janus/ws"]
+    "path", ["", "static/pages/main.js", "static/common/base.css", "api/session", "janus/ws"]
 )
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_a_foreign_name_is_answered_with_nothing(device: Device, path: str, scheme: str):
@@ -149,7 +150,7 @@ def test_who_may_no_longer_watch_is_out(
     assert (bob if way == "password" else ada).change(*end).status_code == 200
     screen.page.wait_for_url("**/login")
     cookie = "; ".join(f"{c['name']}={c['value']}" for c in screen.page.context.cookies())
-    for path in ("/", "/api/source", "/static/js/main.js", "/janus/ws", "/api/jpegs"):
+    for path in ("/", "/api/source", "/static/pages/main.js", "/janus/ws", "/api/jpegs"):
         assert Client(device, cookie).ask("GET", path).status_code in (303, 401)
     # Janus was told, so that media ends for whoever pays no heed to the page.
     wait_until(lambda: "a WebSocket was ended" in device.journal(20), "the relay ends the socket")
@@ -302,19 +303,19 @@ def test_codes_of_an_app(new_screen: Callable[..., RemoteScreen], ada: Client, d
     key = page.locator("#totp-key")
     screen.wait_until(key.inner_text, "a key is proposed")
     code = device.python(
-        "import base64, sys, time; sys.path.insert(0, '/opt/tinypilot'); from tinypilot import totp; "
-        "print(totp.code(base64.b32decode(sys.argv[1]), int(time.time()) // 30))",
+        "import base64, sys, time; sys.path.insert(0, '/opt/tinypilot'); from tinypilot.auth import second_factor; "
+        "print(second_factor.code(base64.b32decode(sys.argv[1]), int(time.time()) // 30))",
         key.inner_text().replace(" ", ""),
     ).strip()
-    page.get_by_label("Code that the app shows").fill(code)
+    page.get_by_label("Code from the app").fill(code)
     page.locator("#totp-password").fill(PASSWORD)
-    page.get_by_role("button", name="Turn codes on").click()
+    page.get_by_role("button", name="Turn two-factor authentication on").click()
     page.locator("#recovery-codes li").first.wait_for()
     recovery = page.locator("#recovery-codes li").all_inner_texts()
     assert len(recovery) == 10
     page.get_by_role("button", name="Log out", exact=True).click()
     log_in(screen, "ada")
-    page.get_by_text("Enter the code that your app shows now.").wait_for()
+    page.get_by_text("Enter the code from your authenticator app.").wait_for()
     page.get_by_label("Code of your app").fill(recovery[0])
     page.get_by_role("button", name="Log in").click()
     screen.wait_until_live()

@@ -70,7 +70,7 @@ def foreign_page() -> Iterator[str]:
 def refused_changes(device: Device, since: float) -> int:
     """How often a foreign page asked for a change, as the audit log has it."""
     return device.sh(f"journalctl --no-pager -o cat -t tinypilot-audit --since=@{since:.0f}").count(
-        "Refused: a foreign page asked for a change."
+        "Refused: the request comes from another site."
     )
 
 

@@ -88,7 +88,7 @@ def test_http_only_redirects(device: Device):
     assert answer.headers["Location"] == f"https://{device.address}/some/path?x=1"
 
 
-@pytest.mark.parametrize("path", ["", "static/js/main.js", "api/health", "nothing/here"])
+@pytest.mark.parametrize("path", ["", "static/pages/main.js", "api/health", "nothing/here"])
 def test_every_answer_has_the_security_headers(device: Device, path: str):
     headers = ask(device.url + path).headers
     assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 
 import pytest
 
 from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import read_desk, text_crc, wait_for_desk
+from tests.support.waiting import wait_until
 
-from .test_paths import choose_path
+from .test_transport import choose_transport
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -117,8 +119,8 @@ def use_picture_menu(owner: RemoteScreen, button: str) -> None:
 
 
 def test_over_mjpeg_too(owner):
-    choose_path(owner, "MJPEG only")
-    owner.wait_for("html[data-path=mjpeg][data-state=live]")
+    choose_transport(owner, "MJPEG only")
+    owner.wait_for("html[data-transport=mjpeg][data-state=live]")
     wait_for_desk(owner, lambda desk: True, "there is a desk")
     box = owner.page.locator("#stage").bounding_box()
     scale = min(box["width"] / 1280, box["height"] / 720)
@@ -292,7 +294,7 @@ def test_no_key_stays_down(owner, new_person, device, way):
             owner.page.keyboard.up("AltLeft")
             owner.wait_for("html[data-captured=false]")
         case "killed":
-            device.kill("tinypilot-input")
+            device.kill("tinypilot-hid")
     wait_for_desk(
         watcher, lambda desk: desk.modifiers == 0 and desk.keys == bytes(6), "nothing is down"
     )
@@ -343,7 +345,7 @@ def test_a_viewer_only_watches(new_person):
     press(viewer, "KeyA")
     assert viewer.page.evaluate(
         """() => new Promise((resolve) => {
-          const socket = new WebSocket(`wss://${location.host}/api/input`);
+          const socket = new WebSocket(`wss://${location.host}/api/hid`);
           socket.onopen = () => {
             socket.send(JSON.stringify({ type: 'ask' }));
             socket.send(JSON.stringify({ type: 'key', code: 'KeyA', down: true }));
@@ -356,7 +358,7 @@ def test_a_viewer_only_watches(new_person):
 
 
 def test_a_combination_and_the_on_screen_keyboard(owner, computer):
-    menu = owner.page.locator("summary", has_text="Combinations")
+    menu = owner.page.locator("summary", has_text="Key combinations")
     menu.click()
     owner.page.get_by_role("button", name="Ctrl + Alt + Del", exact=True).click()
     keyboard = [bytes([5, 0, 0x4C]).ljust(8, b"\0"), bytes([5]).ljust(8, b"\0")]
@@ -385,6 +387,32 @@ def test_the_page_says_when_the_computer_is_gone(owner, computer):
     wait_for_desk(owner, lambda desk: desk.tail == "a", "keys arrive again")
     computer.tell("usb stuck")
     owner.wait_for("html[data-usb=silent]")
+
+
+WRITE_REPORTS = """
+import os, sys
+device = os.open("/dev/hidg1", os.O_RDWR)
+for report in sys.argv[1:]:
+    os.write(device, bytes.fromhex(report))
+"""
+
+
+def test_a_report_of_another_length_than_its_descriptor_says_is_not_taken(device, computer):
+    short, right, long = (bytes(length - 1) + b"\1" for length in (6, 7, 8))
+    device.sh(
+        "LD_PRELOAD=/usr/local/lib/hid_gadget.so "
+        + shlex.join(
+            ["python3", "-c", WRITE_REPORTS, *(each.hex() for each in (short, long, right))]
+        )
+    )
+    wait_until(
+        lambda: (1, right) in [(n, report) for _, n, report in computer.reports()],
+        "the report of the right length is taken",
+    )
+    assert not {short, long} & {report for _, _, report in computer.reports()}
+    journal = device.sh("journalctl --unit=simulated-computer --output=cat --lines=20")
+    assert "hidg1: 6 bytes, reports have 7" in journal
+    assert "hidg1: 8 bytes, reports have 7" in journal
 
 
 def test_a_reboot_is_followed_through_the_firmwares_resolutions(owner, computer):

@@ -40,7 +40,7 @@ def test_page_waits_for_the_first_picture(screen: RemoteScreen, device: Device):
     assert screen.peer_connections == 1
 
 
-@pytest.mark.parametrize("script", ["/static/js/connection.js", "/vendor/janus.js"])
+@pytest.mark.parametrize("script", ["/static/video/connection.js", "/vendor/janus.js"])
 def test_page_whose_scripts_did_not_arrive_loads_again(screen: RemoteScreen, script: str):
     """As when the device restarts, or the network changes, while the page is being loaded."""
     refused = []
@@ -77,11 +77,11 @@ def test_a_restart_waits_for_nobody(live: RemoteScreen, device: Device):
         live.wait_until_live(captured_after=time.time())
 
 
-@pytest.mark.parametrize("service", ["tinypilot", "tinypilot-input", "tinypilot-relay", "nginx"])
+@pytest.mark.parametrize("service", ["tinypilot", "tinypilot-hid", "tinypilot-relay", "nginx"])
 def test_sigkill_costs_the_picture_nothing(live: RemoteScreen, device: Device, service: str):
     connections, watched = live.peer_connections, len(live.requests_to_plugin("watch"))
     live.wait_for_control("watching")
-    input_socket = f"wss://{device.address}/api/input"
+    input_socket = f"wss://{device.address}/api/hid"
     input_sockets = live.requests.count(input_socket)
     with live.by_itself():
         killed, restarted = kill_and_wait_for_successor(device, service)
@@ -91,7 +91,7 @@ def test_sigkill_costs_the_picture_nothing(live: RemoteScreen, device: Device, s
             live.wait_until(
                 lambda: live.janus_did("claim"), "Janus gives the page its session back"
             )
-        if service in ("tinypilot-input", "nginx"):
+        if service in ("tinypilot-hid", "nginx"):
             live.wait_until(
                 lambda: live.requests.count(input_socket) > input_sockets,
                 "the page connects to keyboard and mouse again",

@@ -161,7 +161,7 @@ def test_a_setting_that_a_service_can_not_run_with_is_taken_back(
         device.sh(f"rm -r {folder} && systemctl daemon-reload")
     assert answer.status_code == 409
     assert "ustreamer.service does not run with these settings" in answer.json()["error"]
-    assert "the previous ones are in force again." in answer.json()["error"]
+    assert "The previous settings were restored." in answer.json()["error"]
     assert admin.ask("GET", "/api/settings").json()["settings"][BITRATE]["value"] == 5000
     live.wait_until_live()
 
@@ -176,12 +176,12 @@ def test_an_edid_reaches_the_device_and_the_picture_follows(
     live = new_screen().open()
     assert live.wait_until_live().width == 1280
     settings = admin.ask("GET", "/api/settings").json()["settings"]
-    assert read_back() == settings[EDID]["play"]
+    assert read_back() == settings[EDID]["default"]
 
     page = new_screen(role="admin").page
     page.goto(f"{device.url}settings")
     apply = page.locator("#edid").get_by_role("button", name="Apply", disabled=False)
-    page.get_by_label("Sizes that the attached computer").select_option("1920 × 1080 (30 Hz)")
+    page.get_by_label("Display modes offered").select_option("1920 × 1080 (30 Hz)")
     apply.click()
     page.get_by_text("Applied.").wait_for()
     assert read_back() == settings[EDID]["choices"]["1920 × 1080 (30 Hz)"]
@@ -189,12 +189,12 @@ def test_an_edid_reaches_the_device_and_the_picture_follows(
 
     wrong = tmp_path / "wrong.bin"
     wrong.write_bytes(bytes.fromhex("00ffffffffffff00") + bytes(120))
-    page.get_by_label("Or a file of yours").set_input_files(wrong)
+    page.get_by_label("Or an EDID file").set_input_files(wrong)
     apply.click()
     page.get_by_text("edid-decode refuses this EDID").wait_for()
     good = tmp_path / "good.txt"
     good.write_text((ROOT / "roles/ustreamer/files/edid_1024x768p60.hex").read_text())
-    page.get_by_label("Or a file of yours").set_input_files(good)
+    page.get_by_label("Or an EDID file").set_input_files(good)
     apply.click()
     page.get_by_text("Applied.").wait_for()
     live.wait_for_frame(captured_after=0, size=(1024, 768))
@@ -214,9 +214,9 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
     apply = page.locator("#ice").get_by_role("button", name="Apply", disabled=False)
     ways, addresses = (
         page.get_by_label(label)
-        for label in ("Servers that the browser may use", "Addresses, one in each line")
+        for label in ("Servers that the browser may use", "Addresses, one per line")
     )
-    ways.select_option("TURN, with a shared secret")
+    ways.select_option("TURN with a shared secret")
     addresses.fill("turn:turn.example:65536")
     page.get_by_label("Secret").fill(secret)
     apply.click()
@@ -321,11 +321,11 @@ def test_a_certificate_of_ones_own(
     live.wait_until_live()
     page = new_screen(role="admin").page
     page.goto(f"{device.url}settings")
-    page.get_by_label("What browsers are shown").select_option("A certificate of yours")
+    page.get_by_label("Certificate in use").select_option("Your own certificate")
     form = page.locator("#certificate")
     apply = form.get_by_role("button", name="Apply", disabled=False)
     chain, key = (
-        page.get_by_label(label) for label in ("The certificate, and", "Its key, without")
+        page.get_by_label(label) for label in ("Certificate, followed by", "Private key, without")
     )
     own, own_key = own_certificate(tmp_path, LONG_NAME)
     _, other_key = own_certificate(tmp_path, "other.example.org")
@@ -334,7 +334,7 @@ def test_a_certificate_of_ones_own(
     form.get_by_text("Choose two files").wait_for()
     key.set_input_files(other_key)
     apply.click()
-    form.get_by_text("The key is that of another certificate.").wait_for()
+    form.get_by_text("The key belongs to another certificate.").wait_for()
     assert not is_greeted(device, LONG_NAME, own.read_text())
     try:
         with live.by_itself():
@@ -347,11 +347,11 @@ def test_a_certificate_of_ones_own(
             )
             live.wait_until_live(captured_after=time.time())
             page.reload()
-            form.get_by_text("One is set. It is never shown.").wait_for()
+            form.get_by_text("A key is set. It is never shown.").wait_for()
             secret = own_key.read_text().splitlines()[1]
             assert secret not in page.content() + admin.ask("GET", "/api/settings").text
             assert secret not in device.journal(60)
-            page.get_by_label("What browsers are shown").select_option("As the operator has it")
+            page.get_by_label("Certificate in use").select_option("Default from provisioning")
             apply.click()
             form.get_by_text("Applied.").wait_for()
             authority = admin.ask("GET", "/ca.pem").text

@@ -52,13 +52,13 @@ def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Ca
 
     def tell(urls: list[str], secret: str) -> None:
         page.goto(f"{device.url}settings")
-        ways.select_option("TURN, with a shared secret")
-        page.get_by_label("Addresses, one in each line").fill("\n".join(urls))
+        ways.select_option("TURN with a shared secret")
+        page.get_by_label("Addresses, one per line").fill("\n".join(urls))
         page.get_by_label("Secret").fill(secret)
         apply()
 
     yield tell
-    ways.select_option("As the operator has it")
+    ways.select_option("Default from provisioning")
     apply()
 
 
@@ -76,7 +76,7 @@ def test_the_picture_comes_through_turn(
     screen = open_from_far(far_browser, device)
     try:
         screen.wait_until_live()
-        screen.wait_until(lambda: screen.path == "webrtc", "the picture comes by WebRTC")
+        screen.wait_until(lambda: screen.transport == "webrtc", "the picture comes by WebRTC")
         decoded = screen.frames_decoded()
         assert all(frame.is_good for frame in screen.collect(30))
         assert screen.frames_decoded() > decoded
@@ -94,7 +94,7 @@ def test_without_turn_that_viewer_sees_mjpeg(
     screen = open_from_far(far_browser, device)
     try:
         screen.wait_until(screen.jpeg_code, "a JPEG is shown")
-        assert screen.path == "mjpeg"
+        assert screen.transport == "mjpeg"
         # The page goes on trying, and no frame was ever decoded.
         connections = screen.peer_connections
         screen.wait_until(lambda: screen.peer_connections > connections, "WebRTC is tried again")

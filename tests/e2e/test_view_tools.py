@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 
-from .test_paths import choose_path, wait_for_jpegs
+from .test_transport import choose_transport, wait_for_jpegs
 
 # The observer sees a frame a moment before it is on the screen.
 AGREEMENT_MS = 40.0
@@ -57,7 +57,7 @@ def test_a_screenshot_is_a_png_of_the_picture_as_it_is_turned(live: RemoteScreen
 def test_a_recording_is_a_file_that_plays_by_either_path(live: RemoteScreen):
     for path in ("webrtc", "mjpeg"):
         if path == "mjpeg":
-            choose_path(live, "MJPEG only")
+            choose_transport(live, "MJPEG only")
             wait_for_jpegs(live, "as you chose")
         open_menu(live)
         button(live, "Record").click()
@@ -84,7 +84,7 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
     def known() -> bool:
         return bool(shown()) and "unknown" not in shown().values()
 
-    expected = {"Path", "Size", "Frames per second", "Bitrate", "Packets lost", "Jitter"}
+    expected = {"Transport", "Size", "Frames per second", "Bitrate", "Packets lost", "Jitter"}
     expected |= {"From capture to screen", "Round trip"}
     if device.has_upstreams_plugin:
         # It does not tell its clock.
@@ -94,7 +94,7 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
         live.wait_until(known, "all figures are known")
     figures = shown()
     assert expected == figures.keys()
-    assert figures["Path"] == "WebRTC, UDP"
+    assert figures["Transport"] == "WebRTC, UDP"
     assert float(figures["Frames per second"]) > 1
     if not device.has_upstreams_plugin:
         live.wait_until(
@@ -102,9 +102,9 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
         )
     button(live, "Copy").click()
     live.page.get_by_text("Copied.").wait_for()
-    assert "Path: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")
-    choose_path(live, "MJPEG only")
-    live.wait_until(lambda: shown().get("Path") == "MJPEG", "the path is told")
+    assert "Transport: WebRTC, UDP" in live.page.evaluate("navigator.clipboard.readText()")
+    choose_transport(live, "MJPEG only")
+    live.wait_until(lambda: shown().get("Transport") == "MJPEG", "the path is told")
 
 
 def agrees(screen: RemoteScreen, figures: dict[str, str]) -> bool:
@@ -132,6 +132,6 @@ def test_the_picture_floats_in_a_window_of_its_own_and_comes_back(live: RemoteSc
     # Otherwise browsers put a button of their own over it.
     expect(live.page.locator("#remote-screen")).to_have_js_property("disablePictureInPicture", True)
     open_menu(live)
-    choose_path(live, "MJPEG only")
+    choose_transport(live, "MJPEG only")
     open_menu(live)
     expect(float_button).to_be_disabled()  # only a video can float

@@ -14,23 +14,23 @@ from .remote_screen import RemoteScreen
 PASSWORD = "correct horse battery"
 _REMOVE_USERS = """
 import sqlite3, sys
-database = sqlite3.connect("/var/lib/tinypilot/door.sqlite", timeout=20)
+database = sqlite3.connect("/var/lib/tinypilot/auth.sqlite3", timeout=20)
 database.execute("PRAGMA foreign_keys = ON")
 with database:
     if sys.argv[1] == "before":
-        database.execute("DROP TABLE IF EXISTS users_of_play")
-        database.execute("CREATE TABLE users_of_play AS SELECT * FROM users WHERE from_play")
-    for table in ("users", "sessions", "throttle"):
+        database.execute("DROP TABLE IF EXISTS provisioned_users")
+        database.execute("CREATE TABLE provisioned_users AS SELECT * FROM users WHERE is_provisioned")
+    for table in ("users", "sessions", "rate_limits"):
         database.execute(f"DELETE FROM {table}")
     if sys.argv[1] == "after":
-        database.execute("INSERT INTO users SELECT * FROM users_of_play")
-        database.execute("DROP TABLE users_of_play")
+        database.execute("INSERT INTO users SELECT * FROM provisioned_users")
+        database.execute("DROP TABLE provisioned_users")
 """
 
 
 @contextlib.contextmanager
 def without_users(device: Device) -> Iterator[None]:
-    """Nobody knows the device meanwhile; those of the play are back afterwards, and nobody else."""
+    """Nobody knows the device meanwhile; those of the provisioning are back afterwards, and nobody else."""
     device.python(_REMOVE_USERS, "before")
     yield
     device.python(_REMOVE_USERS, "after")

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from .waiting import NeverHappened, wait_until
 
-SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-input", "nginx")
+SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-hid", "nginx")
 ROOT = Path(__file__).parents[2]
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
@@ -246,7 +246,7 @@ class Device:
         """Undoes whatever a test may have left and waits until the device is ready."""
         if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
             self.thaw()
-        sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-input.socket nginx.socket"
+        sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-hid.socket nginx.socket"
         services = " ".join(f"{service}.service" for service in SERVICES)
         self.sh(f"{self._plug_in} && rm -f {CONTROL_FILE} && systemctl start {sockets} {services}")
         self.wait_until_ready()

@@ -185,18 +185,18 @@ class RemoteScreen:
         self.wait_for(f"html[data-control={control}]")
 
     @property
-    def path(self) -> str:
-        """The way the picture comes: webrtc or mjpeg."""
-        return self.page.evaluate("document.documentElement.dataset.path")
+    def transport(self) -> str:
+        """The video transport: webrtc or mjpeg."""
+        return self.page.evaluate("document.documentElement.dataset.transport")
 
-    def path_note(self) -> str:
+    def transport_note(self) -> str:
         """Why it does not come by WebRTC, as far as a person can see it."""
-        note = self.page.locator("#path-note")
+        note = self.page.locator("#transport-note")
         return note.inner_text() if note.is_visible() else ""
 
     def jpeg_code(self) -> tuple[int, int] | None:
         """Counter and stamp (in microseconds) of the JPEG that is shown; None if that is not whole."""
-        if self.path != "mjpeg" or not self.page.locator("#jpegs").is_visible():
+        if self.transport != "mjpeg" or not self.page.locator("#jpegs").is_visible():
             return None
         code = self.page.evaluate("observer.code('jpegs')")
         return (code["counter"], code["stampUs"]) if code["counter"] is not None else None

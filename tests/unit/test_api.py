@@ -7,7 +7,7 @@ import re
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from tinypilot.door import ROLES
+from tinypilot.auth.auth import ROLES
 
 from .conftest import HOST
 
@@ -75,7 +75,7 @@ def test_a_token_is_no_session(program, app):
 
 def test_a_token_is_shown_once_and_kept_as_a_hash(program, logged_in, config):
     token = program().headers["Authorization"].removeprefix("Bearer ")
-    kept = b"".join(path.read_bytes() for path in config.door_file.parent.glob("door*"))
+    kept = b"".join(path.read_bytes() for path in config.auth_file.parent.glob("auth*"))
     assert token.encode() not in kept
     (listed,) = logged_in("admin").ask("GET", "/api/tokens").get_json()["tokens"]
     assert (listed["name"], listed["role"], listed["made_by"]) == ("nightly", "admin", "ada")

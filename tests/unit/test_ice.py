@@ -6,7 +6,7 @@ import hmac
 import json
 
 import pytest
-from tinypilot.ice import IceServers
+from tinypilot.video.ice import IceServers
 
 STUN = "stun:stun.example:3478"
 TURN = ["turn:turn.example:3478", "turns:turn.example:5349?transport=tcp"]

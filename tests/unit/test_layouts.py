@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "roles/tinypilot/files/app"))
 
-from tinypilot.input import keys, layouts  # noqa: E402
+from tinypilot.hid import keycodes, layouts  # noqa: E402
 
 spec = importlib.util.spec_from_file_location("make_layouts", ROOT / "tools/make_layouts.py")
 make_layouts = importlib.util.module_from_spec(spec)
@@ -22,7 +22,7 @@ spec.loader.exec_module(make_layouts)
 ALL = layouts.load_all()
 SHIFT_KEY, ALTGR_KEY = 42, 100  # the kernel's numbers
 COMPOSED = 2
-POSITION_OF_USAGE = {keys.USAGES[code]: at for code, at in make_layouts.POSITIONS.items()}
+POSITION_OF_USAGE = {keycodes.USAGES[code]: at for code, at in make_layouts.POSITIONS.items()}
 
 
 class Desktop:
@@ -51,7 +51,7 @@ class Desktop:
         for stroke in strokes:
             held = [
                 key
-                for key, bit in ((SHIFT_KEY, keys.SHIFT), (ALTGR_KEY, keys.ALTGR))
+                for key, bit in ((SHIFT_KEY, keycodes.SHIFT), (ALTGR_KEY, keycodes.ALTGR))
                 if stroke.modifiers & bit
             ]
             for key in held:

@@ -4,13 +4,16 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import struct
 
 import pytest
 from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
-from tinypilot import relay as relay_module
-from tinypilot.door import SESSION_COOKIE, Door
-from tinypilot.relay import PROTOCOL, Relay, read_secret, sign
+from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.store import make_database
+from tinypilot.auth.watcher import SessionWatcher
+from tinypilot.video import relay as relay_module
+from tinypilot.video.relay import PROTOCOL, Relay, read_secret, sign
 
 SECRET = b"0123456789abcdef"
 
@@ -85,7 +88,7 @@ async def serving(application, path):
 
 
 @contextlib.asynccontextmanager
-async def running(door, tmp_path, janus=None, ustreamer=None):
+async def running(auth, tmp_path, janus=None, ustreamer=None):
     """A relay in front of `janus` and `ustreamer`; yields a client of it."""
     async with contextlib.AsyncExitStack() as stack:
         for name, path, answer in [
@@ -96,7 +99,9 @@ async def running(door, tmp_path, janus=None, ustreamer=None):
                 application = web.Application()
                 application.router.add_get(path, answer)
                 await stack.enter_async_context(serving(application, f"{tmp_path}/{name}.sock"))
-        relay = Relay(door, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
+        relay = Relay(
+            SessionWatcher(auth), f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
+        )
         await stack.enter_async_context(serving(relay.application(), f"{tmp_path}/relay.sock"))
         yield await stack.enter_async_context(
             ClientSession(connector=UnixConnector(f"{tmp_path}/relay.sock"))
@@ -139,26 +144,27 @@ def ustreamer():
 
 
 @pytest.fixture
-def door(config):
+def auth(config):
     """With the real clock: the relay waits by it."""
-    return Door.from_config(config)
+    make_database(config.auth_file)
+    return Auth.from_config(config)
 
 
 @pytest.fixture
-def token(door):
-    return door.new_play_session("viewer", 3600)
+def token(auth):
+    return auth.new_provisioning_session("viewer", 3600)
 
 
-def test_what_a_viewer_says_reaches_janus_signed(door, token, janus, tmp_path, monkeypatch):
+def test_what_a_viewer_says_reaches_janus_signed(auth, token, janus, tmp_path, monkeypatch):
     monkeypatch.setattr(relay_module.time, "time", lambda: 1_800_000_000)
 
     async def talk():
-        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
             assert viewer.protocol == PROTOCOL
             assert (await ask(viewer, "create", token="of the viewer's own"))["janus"] == "success"
 
     # The session is looked up with another clock than the one that signs.
-    monkeypatch.setattr(door, "find", lambda given: given == token)
+    monkeypatch.setattr(auth, "session_for", lambda given: given == token)
     asyncio.run(talk())
     assert janus.requests[0]["janus"] == "create"
     assert janus.requests[0]["token"] == sign(SECRET, "janus.plugin.ustreamer", 1_800_000_000)
@@ -178,9 +184,9 @@ def test_the_secret_is_read_from_the_configuration(tmp_path):
 
 
 @pytest.mark.parametrize("given", ["", "unknown"])
-def test_without_a_session_nobody_speaks_to_janus(door, janus, tmp_path, given):
+def test_without_a_session_nobody_speaks_to_janus(auth, janus, tmp_path, given):
     async def talk():
-        async with running(door, tmp_path, janus) as http:
+        async with running(auth, tmp_path, janus) as http:
             with pytest.raises(WSServerHandshakeError) as refusal:
                 await connect(http, given)
             return refusal.value.status
@@ -188,12 +194,12 @@ def test_without_a_session_nobody_speaks_to_janus(door, janus, tmp_path, given):
     assert asyncio.run(talk()) == 401
 
 
-def test_a_session_that_ends_ends_the_picture(door, token, janus, tmp_path):
-    other = door.new_play_session("viewer", 3600)
+def test_a_session_that_ends_ends_the_picture(auth, token, janus, tmp_path):
+    other = auth.new_provisioning_session("viewer", 3600)
 
     async def talk():
         async with (
-            running(door, tmp_path, janus) as http,
+            running(auth, tmp_path, janus) as http,
             connect(http, token) as viewer,
             connect(http, other) as bystander,
         ):
@@ -201,7 +207,7 @@ def test_a_session_that_ends_ends_the_picture(door, token, janus, tmp_path):
             await ask(viewer, "keepalive", session_id=7)
             await ask(bystander, "create")
             await ask(bystander, "keepalive", session_id=8)
-            door.log_out(door.find(token))
+            auth.log_out(auth.session_for(token))
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             assert janus.sessions == {8}
@@ -219,14 +225,14 @@ def test_a_session_that_ends_ends_the_picture(door, token, janus, tmp_path):
     ],
 )
 def test_who_says_destroy_as_janus_does_not_take_it_keeps_no_picture(
-    door, token, janus, tmp_path, facts
+    auth, token, janus, tmp_path, facts
 ):
     async def talk():
-        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
             await ask(viewer, "create")
             await ask(viewer, "keepalive", session_id=7)
             await viewer.send_json({"janus": "destroy", "session_id": 7, **facts})
-            door.log_out(door.find(token))
+            auth.log_out(auth.session_for(token))
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             await until(lambda: not janus.sessions)
@@ -234,13 +240,13 @@ def test_who_says_destroy_as_janus_does_not_take_it_keeps_no_picture(
     asyncio.run(talk())
 
 
-def test_a_number_that_is_none_to_janus_ends_no_session(door, token, janus, tmp_path):
+def test_a_number_that_is_none_to_janus_ends_no_session(auth, token, janus, tmp_path):
     async def talk():
-        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
             janus.sessions.add(1)
             await ask(viewer, "keepalive", session_id=1)
             await viewer.send_json({"janus": "destroy", "session_id": True, "transaction": "t"})
-            door.log_out(door.find(token))
+            auth.log_out(auth.session_for(token))
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             await until(lambda: not janus.sessions)
@@ -248,26 +254,47 @@ def test_a_number_that_is_none_to_janus_ends_no_session(door, token, janus, tmp_
     asyncio.run(talk())
 
 
-def test_a_picture_without_a_socket_ends_with_the_session_too(door, token, janus, tmp_path):
+def test_a_picture_without_a_socket_ends_with_the_session_too(auth, token, janus, tmp_path):
     """The page lost its WebSocket, and Janus would keep its picture for a while."""
 
     async def talk():
-        async with running(door, tmp_path, janus) as http:
+        async with running(auth, tmp_path, janus) as http:
             async with connect(http, token) as viewer:
                 await ask(viewer, "create")
                 await ask(viewer, "keepalive", session_id=7)
             assert janus.sessions == {7}
-            door.log_out(door.find(token))
+            auth.log_out(auth.session_for(token))
             await until(lambda: not janus.sessions)
 
     asyncio.run(talk())
 
 
-def test_a_claimed_picture_outlives_the_socket_before(door, token, janus, tmp_path, monkeypatch):
+def test_a_database_that_can_not_be_read_ends_no_picture(auth, token, janus, tmp_path, monkeypatch):
+    failed = []
+
+    def fail(_):
+        failed.append(True)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def talk():
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
+            await ask(viewer, "create")
+            await ask(viewer, "keepalive", session_id=7)
+            with monkeypatch.context() as broken:
+                broken.setattr(auth, "session_for", fail)
+                await until(lambda: len(failed) > 1)
+            assert janus.sessions == {7}
+            auth.log_out(auth.session_for(token))
+            await until(lambda: not janus.sessions)
+
+    asyncio.run(talk())
+
+
+def test_a_claimed_picture_outlives_the_socket_before(auth, token, janus, tmp_path, monkeypatch):
     monkeypatch.setattr(relay_module, "LINGER_SECONDS", 0.1)
 
     async def talk():
-        async with running(door, tmp_path, janus) as http:
+        async with running(auth, tmp_path, janus) as http:
             async with connect(http, token) as viewer:
                 await ask(viewer, "create")
                 await ask(viewer, "keepalive", session_id=7)
@@ -280,10 +307,12 @@ def test_a_claimed_picture_outlives_the_socket_before(door, token, janus, tmp_pa
     asyncio.run(talk())
 
 
-def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(door, token, janus, tmp_path):
+def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(auth, token, janus, tmp_path):
     async def talk():
-        async with running(door, tmp_path, janus):
-            relay = Relay(door, f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock")
+        async with running(auth, tmp_path, janus):
+            relay = Relay(
+                SessionWatcher(auth), f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
+            )
             async with (
                 ClientSession(connector=UnixConnector(f"{tmp_path}/other.sock")) as http,
                 contextlib.AsyncExitStack() as stopping,
@@ -304,9 +333,9 @@ def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(door, token, janu
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"create"', "[" * 60_000, "x" * 70_000])
-def test_a_viewer_who_speaks_no_json_is_cut_off(door, token, janus, tmp_path, text):
+def test_a_viewer_who_speaks_no_json_is_cut_off(auth, token, janus, tmp_path, text):
     async def talk():
-        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
             await viewer.send_str(text)
             assert (await viewer.receive()).type.name.startswith("CLOS")
 
@@ -314,9 +343,9 @@ def test_a_viewer_who_speaks_no_json_is_cut_off(door, token, janus, tmp_path, te
     assert janus.requests == []
 
 
-def test_a_viewer_can_not_have_any_number_of_janus_sessions(door, token, janus, tmp_path):
+def test_a_viewer_can_not_have_any_number_of_janus_sessions(auth, token, janus, tmp_path):
     async def talk():
-        async with running(door, tmp_path, janus) as http, connect(http, token) as viewer:
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
             for number in range(100):
                 await viewer.send_json(
                     {"janus": "keepalive", "transaction": "t", "session_id": number}
@@ -330,17 +359,17 @@ def test_a_viewer_can_not_have_any_number_of_janus_sessions(door, token, janus, 
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_the_page_can_ask_whether_janus_is_there(door, janus, tmp_path, is_there):
+def test_the_page_can_ask_whether_janus_is_there(auth, janus, tmp_path, is_there):
     async def talk():
-        async with running(door, tmp_path, janus if is_there else None) as http:
+        async with running(auth, tmp_path, janus if is_there else None) as http:
             return (await http.get("http://relay/api/gateway")).status
 
     assert asyncio.run(talk()) == (204 if is_there else 502)
 
 
-def test_without_janus_a_viewer_is_told_so(door, token, tmp_path):
+def test_without_janus_a_viewer_is_told_so(auth, token, tmp_path):
     async def talk():
-        async with running(door, tmp_path) as http:
+        async with running(auth, tmp_path) as http:
             with pytest.raises(WSServerHandshakeError) as refusal:
                 await connect(http, token)
             return refusal.value.status
@@ -348,10 +377,10 @@ def test_without_janus_a_viewer_is_told_so(door, token, tmp_path):
     assert asyncio.run(talk()) == 502
 
 
-def test_a_page_gets_the_newest_jpeg_each_time_it_has_shown_one(door, token, ustreamer, tmp_path):
+def test_a_page_gets_the_newest_jpeg_each_time_it_has_shown_one(auth, token, ustreamer, tmp_path):
     async def talk():
         async with (
-            running(door, tmp_path, ustreamer=ustreamer) as http,
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
             watch_jpegs(http, token) as page,
         ):
             for jpeg in (b"one", b"two"):
@@ -377,9 +406,9 @@ def test_a_page_gets_the_newest_jpeg_each_time_it_has_shown_one(door, token, ust
 
 
 @pytest.mark.parametrize("given", ["", "unknown"])
-def test_without_a_session_there_are_no_jpegs(door, ustreamer, tmp_path, given):
+def test_without_a_session_there_are_no_jpegs(auth, ustreamer, tmp_path, given):
     async def talk():
-        async with running(door, tmp_path, ustreamer=ustreamer) as http:
+        async with running(auth, tmp_path, ustreamer=ustreamer) as http:
             with pytest.raises(WSServerHandshakeError) as refusal:
                 await watch_jpegs(http, given)
             return refusal.value.status
@@ -388,17 +417,17 @@ def test_without_a_session_there_are_no_jpegs(door, ustreamer, tmp_path, given):
     assert ustreamer.viewers == 0
 
 
-def test_jpegs_end_with_their_session(door, token, ustreamer, tmp_path):
-    other = door.new_play_session("viewer", 3600)
+def test_jpegs_end_with_their_session(auth, token, ustreamer, tmp_path):
+    other = auth.new_provisioning_session("viewer", 3600)
 
     async def talk():
         async with (
-            running(door, tmp_path, ustreamer=ustreamer) as http,
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
             watch_jpegs(http, token) as page,
             watch_jpegs(http, other) as bystander,
         ):
             await until(lambda: ustreamer.viewers == 2)
-            door.log_out(door.find(token))
+            auth.log_out(auth.session_for(token))
             assert (await page.receive()).type.name.startswith("CLOS")
             await until(lambda: ustreamer.viewers == 1)
             ustreamer.show(b"jpeg")
@@ -407,9 +436,9 @@ def test_jpegs_end_with_their_session(door, token, ustreamer, tmp_path):
     asyncio.run(talk())
 
 
-def test_who_leaves_costs_ustreamer_nothing(door, token, ustreamer, tmp_path):
+def test_who_leaves_costs_ustreamer_nothing(auth, token, ustreamer, tmp_path):
     async def talk():
-        async with running(door, tmp_path, ustreamer=ustreamer) as http:
+        async with running(auth, tmp_path, ustreamer=ustreamer) as http:
             async with watch_jpegs(http, token):
                 await until(lambda: ustreamer.viewers == 1)
             await until(lambda: ustreamer.viewers == 0)
@@ -417,23 +446,50 @@ def test_who_leaves_costs_ustreamer_nothing(door, token, ustreamer, tmp_path):
     asyncio.run(talk())
 
 
-def test_who_shows_what_was_not_sent_is_cut_off(door, token, ustreamer, tmp_path):
+@pytest.mark.parametrize("sent", [0, 1, 2, 5])
+def test_who_shows_what_was_not_sent_is_cut_off(auth, token, ustreamer, tmp_path, sent):
     async def talk():
         async with (
-            running(door, tmp_path, ustreamer=ustreamer) as http,
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
             watch_jpegs(http, token) as page,
         ):
+            for number in range(sent):
+                ustreamer.show(b"%d" % number)
+                assert (await page.receive_bytes())[4:] == b"%d" % number
+                await page.send_str("shown")
+            with pytest.raises(asyncio.TimeoutError):
+                await page.receive(timeout=0.1)  # nobody is cut off for what was sent
             await page.send_str("shown")
-            assert (await page.receive()).type.name.startswith("CLOS")
+            # Long before the silence of uStreamer ends it.
+            assert (await page.receive(timeout=3)).type.name.startswith("CLOS")
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("size", [5, 15, 17, 1000])
+def test_a_page_that_watches_jpegs_says_no_more_than_a_word(auth, token, ustreamer, tmp_path, size):
+    async def talk():
+        async with (
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+        ):
+            ustreamer.show(b"one")
+            await page.receive_bytes()
+            await page.send_str("x" * size)
+            if size < 16:
+                ustreamer.show(b"two")
+                assert (await page.receive_bytes())[4:] == b"two"
+            else:
+                assert (await page.receive(timeout=3)).type.name.startswith("CLOS")
 
     asyncio.run(talk())
 
 
 @pytest.mark.parametrize("length", [0, -1, 2**40])
-def test_a_stream_of_nonsense_ends(door, token, ustreamer, tmp_path, length):
+def test_a_stream_of_nonsense_ends(auth, token, ustreamer, tmp_path, length):
     async def talk():
         async with (
-            running(door, tmp_path, ustreamer=ustreamer) as http,
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
             watch_jpegs(http, token) as page,
         ):
             ustreamer.show(b"jpeg", length=length)
@@ -442,9 +498,9 @@ def test_a_stream_of_nonsense_ends(door, token, ustreamer, tmp_path, length):
     asyncio.run(talk())
 
 
-def test_without_ustreamer_there_are_no_jpegs(door, token, tmp_path):
+def test_without_ustreamer_there_are_no_jpegs(auth, token, tmp_path):
     async def talk():
-        async with running(door, tmp_path) as http:
+        async with running(auth, tmp_path) as http:
             with pytest.raises(WSServerHandshakeError) as refusal:
                 await watch_jpegs(http, token)
             return refusal.value.status

@@ -3,13 +3,16 @@
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tinypilot import apply, edid
-from tinypilot.settings import Settings
+from tinypilot import edid
+from tinypilot.settings import apply
+from tinypilot.settings.model import Settings
 
 from .conftest import ROLES, SERVICES
-from .test_door import run_command
+from .test_auth import run_command
 
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -24,6 +27,7 @@ SERVERS, SECRET, USER, PASSWORD = (
     "tinypilot_turn_password",
 )
 TURN = ["turn:turn.example:65535", "turns:[2001:db8::1]:5349?transport=tcp"]
+PATIENCE_SECONDS = 10
 NORTH_WIND = "north wind and sun"
 
 EDID = "ustreamer_edid"
@@ -48,7 +52,7 @@ def test_settings_say_what_the_play_has_and_within_which_bounds(logged_in):
     settings = logged_in("admin").ask("GET", "/api/settings").get_json()["settings"]
     assert settings[BITRATE] == {
         "value": 5000,
-        "play": 5000,
+        "default": 5000,
         "is_set": False,
         "fixed": False,
         "secret": False,
@@ -89,10 +93,43 @@ def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in,
     systemd.poisons = {f"{BITRATE}=9000"}
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 9000, GOP: 10})
     assert answer.status_code == 409
-    assert "the previous ones are in force again." in answer.get_json()["error"]
+    assert "The previous settings were restored." in answer.get_json()["error"]
     assert systemd.environment() == [f"{BITRATE}=8000"]
     settings = admin.ask("GET", "/api/settings").get_json()["settings"]
     assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
+
+
+def test_a_service_that_systemd_restarts_again_and_again_is_not_up(logged_in, root, systemd):
+    systemd.revives = {f"{BITRATE}=9000"}
+    answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 9000})
+    assert answer.status_code == 409
+    assert systemd.environment() == []
+
+
+def test_who_sets_something_waits_for_who_sets_something_else(applier, systemd, monkeypatch):
+    """Whoever comes second must see what the first has set, and not write over it."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def restart(*arguments):
+        if "restart" in arguments and not entered.is_set():
+            entered.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+            systemd.poisons = {f"{BITRATE}=9000"}
+        return systemd(*arguments)
+
+    monkeypatch.setattr(apply, "_systemctl", restart)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(applier.change, {BITRATE: 9000})
+        assert entered.wait(PATIENCE_SECONDS)
+        second = pool.submit(applier.change, {GOP: 10})
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.3)
+        go_on.set()
+        with pytest.raises(apply.UnitFailed):
+            first.result(PATIENCE_SECONDS)
+        second.result(PATIENCE_SECONDS)
+    # The first was undone, the second was not.
+    assert systemd.environment() == [f"{GOP}=10"]
 
 
 def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root, systemd):
@@ -106,7 +143,7 @@ def test_if_the_previous_settings_do_not_help_either_it_says_so(logged_in, root,
 def test_without_root_nothing_changes(logged_in, config):
     answer = logged_in("admin").ask("PATCH", "/api/settings", {BITRATE: 8000})
     assert (answer.status_code, answer.get_json()["error"][-1]) == (503, ".")
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 WRONG = [
@@ -142,7 +179,7 @@ def test_wrong_settings_are_refused_in_a_sentence_and_change_nothing(
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
@@ -191,17 +228,17 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
     declare(config, "tinypilot", play={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})
     admin = logged_in("admin")
     refused = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND})
-    assert (refused.status_code, "both are set" in refused.get_json()["error"]) == (400, True)
+    assert (refused.status_code, "not both." in refused.get_json()["error"]) == (400, True)
     taken = admin.ask("PATCH", "/api/settings", {SERVERS: TURN, SECRET: NORTH_WIND, PASSWORD: ""})
     settings = taken.get_json()["settings"]
     facts = {name: settings[name] for name in (SECRET, PASSWORD)}
-    assert [(each["secret"], each["value"], each["play"]) for each in facts.values()] == [
+    assert [(each["secret"], each["value"], each["default"]) for each in facts.values()] == [
         (True, True, False),
         (True, False, True),
     ]
     paths = ("/settings", "/api/settings", "/api/openapi.json", "/api/ice-servers")
     pages = [admin.ask("GET", path).get_data(as_text=True) for path in paths]
-    assert '<p class="quiet" id="turn-secret-hint">One is set.' in pages[0]
+    assert '<p class="quiet" id="turn-secret-hint">A value is set.' in pages[0]
     told = run_command(monkeypatch, capsys, config, "", "settings")
     assert f"{SECRET} is another secret, not empty\n" in told
     assert f"{PASSWORD} is empty, not the secret" in told
@@ -215,15 +252,15 @@ def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatc
     [
         ({SERVERS: TURN}, f"The TURN server {TURN[0]} needs a secret"),
         ({SERVERS: TURN, USER: "kvm"}, "needs a secret, or a user name and a password."),
-        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either a secret or a user name"),
-        ({SECRET: NORTH_WIND}, "and no TURN server"),
-        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "and no TURN server"),
+        ({SERVERS: TURN, SECRET: NORTH_WIND, USER: "kvm"}, "either the shared secret"),
+        ({SECRET: NORTH_WIND}, "but no TURN server"),
+        ({SERVERS: ["stun:stun.example"], PASSWORD: "sesame"}, "but no TURN server"),
     ],
 )
 def test_addresses_and_credentials_belong_together(logged_in, root, config, changes, sentence):
     answer = logged_in("admin").ask("PATCH", "/api/settings", changes)
     assert (answer.status_code, sentence in answer.get_json()["error"]) == (400, True)
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
 
 
 def test_without_its_credentials_a_turn_server_is_left_out(logged_in, root, config):
@@ -306,7 +343,7 @@ def test_a_wrong_edid_changes_nothing(logged_in, root, systemd, config, value, s
     answer = logged_in("admin").ask("PATCH", "/api/settings", {EDID: value})
     assert answer.status_code == 400
     assert sentence in answer.get_json()["error"]
-    assert not Settings.from_config(config).chosen()
+    assert not Settings.from_config(config).overrides()
     assert systemd.restarts == []
 
 
@@ -337,7 +374,7 @@ def test_root_checks_again(applier, systemd, changes):
     ],
 )
 def test_root_answers_nonsense_with_a_sentence(applier, line):
-    assert apply.answer(applier, SERVICES, line) == ({"error": "It is no request."}, ())
+    assert apply.answer(applier, SERVICES, line) == ({"error": "Malformed request."}, ())
 
 
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
@@ -362,13 +399,13 @@ def test_what_the_operator_fixes_is_as_the_play_has_it(logged_in, root, systemd,
     root.reconcile()
     assert systemd.environment() == [f"{GOP}=10"]
     answer = admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
-    assert (answer.status_code, "fixed by the operator" in answer.get_json()["error"]) == (
+    assert (answer.status_code, "is fixed by provisioning" in answer.get_json()["error"]) == (
         400,
         True,
     )
     assert admin.ask("GET", "/api/settings").get_json()["settings"][BITRATE]["fixed"]
     page = admin.ask("GET", "/settings").get_data(as_text=True)
-    assert "Fixed by the operator." in page
+    assert "Fixed by provisioning." in page
 
 
 def test_settings_are_for_root_and_the_web_app_alone(applier, config):

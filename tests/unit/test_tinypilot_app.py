@@ -60,13 +60,16 @@ def test_page_names_every_module_it_needs(page):
     named = [link["href"] for link in page.of("link") if link["rel"] == "modulepreload"]
     assert len(named) == len(set(named)) > 20
     imports = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""")
-    scripts = {STATIC / "js/main.js", *(STATIC.parent / url.lstrip("/") for url in named)}
+    scripts = {STATIC / "pages/main.js", *(STATIC.parent / url.lstrip("/") for url in named)}
     needed = {
         (script.parent / name).resolve()
         for script in scripts
         for name in imports.findall(script.read_text())
     }
-    assert {script.resolve() for script in scripts} == {*needed, (STATIC / "js/main.js").resolve()}
+    assert {script.resolve() for script in scripts} == {
+        *needed,
+        (STATIC / "pages/main.js").resolve(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,8 @@ def test_pages_have_nothing_inline(each_page):
 def test_pages_load_from_the_device_alone(each_page):
     for tag, attributes in each_page.elements:
         for name in ("src", "href"):
-            assert attributes.get(name, "/").startswith("/"), (tag, attributes)
+            # Two slashes begin the name of another host.
+            assert re.match(r"/(?!/)", attributes.get(name, "/")), (tag, attributes)
 
 
 def test_pages_name_only_static_files_that_exist(each_page):
@@ -116,15 +120,17 @@ def test_who_has_not_logged_in_can_load_all_that_the_login_needs(browser, ada):
     for path in ("/login", "/setup"):
         page = Page(browser().ask("GET", path).get_data(as_text=True))
         needed = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
-        assert all(path.startswith("/static/door/") for path in needed)
-    for module in (STATIC / "door").glob("*.js"):
-        assert all(
-            name.startswith("./") for name in re.findall(r"from '([^']+)'", module.read_text())
-        )
+        assert all(path.startswith(("/static/common/", "/static/login/")) for path in needed)
+    folders = [STATIC / "common", STATIC / "login"]
+    for module in [module for folder in folders for module in folder.glob("*.js")]:
+        for name in re.findall(r"from '([^']+)'", module.read_text()):
+            assert (module.parent / name).resolve().parent in folders, f"{module.name}: {name}"
 
 
 def test_modules_import_only_modules_that_exist():
-    for module in STATIC.glob("*/*.js"):
+    modules = list(STATIC.rglob("*.js"))
+    assert {module.parent.name for module in modules} >= {"common", "hid", "video", "pages"}
+    for module in modules:
         for name in re.findall(r"from '([^']+)'", module.read_text()):
             file = (
                 STATIC / name.removeprefix("/static/") if name[0] == "/" else module.parent / name
@@ -142,10 +148,14 @@ def test_state_is_announced(page):
     assert any(a.get("role") == "status" and a["aria-live"] == "polite" for a in page.of("p"))
 
 
-def test_first_load_stays_small():
-    # As nginx sends them. janus.js and the adapter add about 46 kB.
-    files = [path.read_bytes() for path in STATIC.rglob("*") if path.is_file()]
-    assert sum(len(gzip.compress(file)) for file in files) < 54_000
+def test_first_load_stays_small(page):
+    """As nginx sends it. janus.js and the adapter, which this machine does not have, add about 46 kB."""
+    named = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
+    files = {
+        STATIC / path.removeprefix("/static/") for path in named if path.startswith("/static/")
+    }
+    assert len(files) > 30
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 48_500
 
 
 def test_health_is_ok(client):
@@ -154,7 +164,7 @@ def test_health_is_ok(client):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("GET", "/static/js/main.js", 404), ("POST", "/", 405)],
+    [("GET", "/nothing", 404), ("GET", "/static/pages/main.js", 404), ("POST", "/", 405)],
 )
 def test_errors_are_plain_text(logged_in, method, path, status):
     response = logged_in().ask(method, path)

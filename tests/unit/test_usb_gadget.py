@@ -2,10 +2,23 @@
 """The USB gadget: what is written into configfs, and what the descriptors tell the attached computer."""
 
 import importlib.util
+import socket
+import struct
+import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
+from hidtools.hid import ReportDescriptor
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "roles/tinypilot/files/app"))
+
+from tinypilot.hid import reports
+from tinypilot.hid.keycodes import USAGES
+from tinypilot.hid.outputs import CAPS_LOCK_LED
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location(
@@ -15,6 +28,7 @@ usb_gadget = importlib.util.module_from_spec(spec)
 sys.modules["usb_gadget"] = usb_gadget
 spec.loader.exec_module(usb_gadget)
 
+PATIENCE_SECONDS = 10
 NAMES = {
     "USB_VENDOR_ID": "0x1d6b",
     "USB_PRODUCT_ID": "0x0104",
@@ -24,37 +38,252 @@ NAMES = {
 }
 
 
-def parse(descriptor: bytes) -> dict:
-    """Bits of all inputs and outputs, and whether the collections are closed."""
-    sizes = {"input": 0, "output": 0}
-    size = count = depth = at = 0
-    while at < len(descriptor):
-        tag = descriptor[at] & 0xFC
-        length = (0, 1, 2, 4)[descriptor[at] & 3]
-        value = int.from_bytes(descriptor[at + 1 : at + 1 + length], "little")
-        at += 1 + length
-        match tag:
-            case 0x74:
-                size = value
-            case 0x94:
-                count = value
-            case 0x80:
-                sizes["input"] += size * count
-            case 0x90:
-                sizes["output"] += size * count
-            case 0xA0:
-                depth += 1
-            case 0xC0:
-                depth -= 1
-    assert depth == 0 and at == len(descriptor)
-    return sizes
+KEYBOARD, POINTER, RELATIVE_MOUSE = usb_gadget.FUNCTIONS
+MOUSE_FIELDS = [
+    *(f"B{number}" for number in range(1, reports.BUTTONS + 1)),
+    "X",
+    "Y",
+    "Wheel",
+    "AC Pan",
+]
 
 
-@pytest.mark.parametrize("function", usb_gadget.FUNCTIONS, ids=lambda function: function.name)
-def test_descriptors_describe_reports_of_their_length(function):
-    sizes = parse(function.descriptor)
-    assert sizes["input"] == 8 * function.report_bytes
-    assert sizes["output"] == (8 if function is usb_gadget.KEYBOARD else 0)
+# --- Descriptors, as hid-tools reads them, and the reports of the HID service ---
+
+
+def input_report(function):
+    (report,) = ReportDescriptor.from_bytes(function.descriptor).input_reports.values()
+    return report
+
+
+def values(function, report: bytes) -> dict:
+    """What the attached computer reads in a report."""
+    described = input_report(function)
+    assert len(report) == described.size == function.report_bytes
+    read = {}
+    for field in described:
+        if not field.is_const:
+            found = field.get_values(list(report))
+            read[field.usage_name] = found if field.is_array else found[0]
+    return read
+
+
+def ranges(function) -> dict:
+    return {
+        field.usage_name: (field.logical_min, field.logical_max)
+        for field in input_report(function)
+        if not field.is_const
+    }
+
+
+def reports_of(queue) -> list[bytes]:
+    found = []
+    while report := queue.next_report():
+        found.append(report)
+        queue.pop()
+    return found
+
+
+def test_a_keyboard_report_says_which_keys_are_down():
+    keyboard = reports.Keyboard()
+    names = ["LeftControl", "LeftShift", "LeftAlt", "Left GUI"]
+    names += ["RightControl", "RightShift", "RightAlt", "Right GUI"]
+    codes = [
+        f"{key}{side}" for side in ("Left", "Right") for key in ("Control", "Shift", "Alt", "Meta")
+    ]
+    for name, code in zip(names, codes, strict=True):
+        keyboard.change(code, True)
+        (report,) = reports_of(keyboard)
+        assert values(KEYBOARD, report) == {
+            **dict.fromkeys(names, 0),
+            name: 1,
+            "Keyboard": [0] * reports.KEYS_AT_ONCE,
+        }
+        keyboard.change(code, False)
+        reports_of(keyboard)
+    for code in ("KeyA", "KeyB", "KeyC", "KeyD", "KeyE", "F24"):
+        keyboard.change(code, True)
+    down = values(KEYBOARD, reports_of(keyboard)[-1])["Keyboard"]
+    assert down == [0x04, 0x05, 0x06, 0x07, 0x08, 0x73]
+    keyboard.tap(0x04, 0x22)
+    tapped = values(KEYBOARD, reports_of(keyboard)[1])
+    assert tapped["LeftShift"] and tapped["RightShift"] and tapped["Keyboard"][0] == 0x04
+
+
+def test_a_keyboard_has_every_usage_that_the_page_may_send():
+    (keys,) = (field for field in input_report(KEYBOARD) if field.is_array and not field.is_const)
+    assert set(USAGES.values()) <= {usage & 0xFFFF for usage in keys.usages}
+    assert (keys.logical_min, keys.logical_max) == (0, 255)
+
+
+def test_a_computer_sends_leds_in_one_byte():
+    (report,) = ReportDescriptor.from_bytes(KEYBOARD.descriptor).output_reports.values()
+    assert report.size == 1
+    leds = [field.usage_name for field in report if not field.is_const]
+    assert leds[:3] == ["Num Lock", "Caps Lock", "Scroll Lock"]
+    assert 1 << leds.index("Caps Lock") == CAPS_LOCK_LED
+    for mouse in (POINTER, RELATIVE_MOUSE):
+        assert not ReportDescriptor.from_bytes(mouse.descriptor).output_reports
+
+
+def mouse_values(**others: int) -> dict:
+    return dict.fromkeys(MOUSE_FIELDS, 0) | others
+
+
+@pytest.mark.parametrize("button", range(reports.BUTTONS))
+@pytest.mark.parametrize(
+    ("function", "mouse"),
+    [(POINTER, reports.AbsoluteMouse), (RELATIVE_MOUSE, reports.RelativeMouse)],
+    ids=["absolute", "relative"],
+)
+def test_each_button_of_a_mouse_comes_out(function, mouse, button):
+    mouse = mouse()
+    mouse.press(button, True)
+    (report,) = reports_of(mouse)
+    pressed = {name: value for name, value in values(function, report).items() if name[0] == "B"}
+    assert pressed == {f"B{number + 1}": int(number == button) for number in range(reports.BUTTONS)}
+
+
+def test_an_absolute_mouse_report_says_where_the_pointer_is():
+    pointer = reports.AbsoluteMouse()
+    pointer.move(0x1234, reports.POINTER_MAX)
+    assert values(POINTER, *reports_of(pointer)) == mouse_values(X=0x1234, Y=reports.POINTER_MAX)
+    pointer.scroll(-3, 127)
+    assert values(POINTER, *reports_of(pointer)) == mouse_values(
+        X=0x1234, Y=reports.POINTER_MAX, Wheel=-3, **{"AC Pan": 127}
+    )
+    assert ranges(POINTER) == mouse_ranges((0, reports.POINTER_MAX))
+
+
+def test_a_relative_mouse_report_says_how_far_it_went():
+    mouse = reports.RelativeMouse()
+    mouse.move(-5, 6)
+    mouse.scroll(-127, 2)
+    assert values(RELATIVE_MOUSE, *reports_of(mouse)) == mouse_values(
+        X=-5, Y=6, Wheel=-127, **{"AC Pan": 2}
+    )
+    mouse.move(1000, -1000)  # several reports, none beyond the range
+    moves = [values(RELATIVE_MOUSE, report) for report in reports_of(mouse)]
+    assert sum(move["X"] for move in moves) == 1000
+    assert sum(move["Y"] for move in moves) == -1000
+    assert ranges(RELATIVE_MOUSE) == mouse_ranges((-127, 127))
+    assert max(move["X"] for move in moves) == 127
+
+
+def mouse_ranges(position: tuple[int, int]) -> dict:
+    small = (-127, 127)
+    others = {"X": position, "Y": position, "Wheel": small, "AC Pan": small}
+    return dict.fromkeys(MOUSE_FIELDS, (0, 1)) | others
+
+
+def test_describe_prints_the_descriptors_in_the_order_of_the_devices():
+    program = [sys.executable, usb_gadget.__file__, "describe"]
+    lines = subprocess.run(program, check=True, capture_output=True, text=True).stdout.split()
+    assert lines == [function.descriptor.hex() for function in usb_gadget.FUNCTIONS]
+
+
+# --- The simulated computer reads the descriptors ---
+
+
+@pytest.fixture(scope="module")
+def simulated_computer():
+    """The program of the virtual Pi, as `make unit` compiles it."""
+    build = ROOT / "build/simulated_computer"
+    source = ROOT / "roles/emulated_hardware/files/simulated_computer"
+    made = subprocess.run(
+        ["make", "--silent", "-C", source, f"BUILD={build}"], capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    return build / "simulated_computer"
+
+
+class Desk(NamedTuple):
+    """The mouse's part of struct desk (desk.h)."""
+
+    buttons: int
+    x: int
+    y: int
+    wheel: int
+    pan: int
+
+    @classmethod
+    def of(cls, file: bytes) -> "Desk":
+        return cls(*struct.unpack_from("9I4096H6B3B4i", file)[-5:])
+
+
+class Attached:
+    """The simulated computer, running, with the end of its cable in this process."""
+
+    def __init__(self, program: Path, folder: Path, gadget: Path):
+        self._folder = folder
+        self.journal = folder / "journal"
+        with self.journal.open("w") as journal:
+            self.process = subprocess.Popen([program, folder, "1280x720", gadget], stderr=journal)
+
+    def send(self, device: int, report: bytes) -> list[str]:
+        """Returns what the computer has noted of all that came, the newest line last."""
+        address = str(self._folder / f"hidg{device}")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as cable:
+            self._until(lambda: cable.connect_ex(address) == 0, "the gadget is found")
+            seen = len(self._lines())
+            cable.send(report)
+            self._until(lambda: len(self._lines()) > seen, "the report is taken or refused")
+        return [line.split(maxsplit=1)[1] for line in self._noted()]
+
+    def desk(self) -> bytes:
+        return (self._folder / "desk").read_bytes()
+
+    def _noted(self) -> list[str]:
+        return (self._folder / "reports").read_text().splitlines()
+
+    def _lines(self) -> list[str]:
+        return self._noted() + self.journal.read_text().splitlines()
+
+    def _until(self, done, what: str) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not done():
+            assert time.monotonic() < end, f"not within {PATIENCE_SECONDS} s: {what}"
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def attached(simulated_computer, tmp_path):
+    gadget = tmp_path / "gadget"
+    gadget.write_text(f'#!/bin/sh\nexec {sys.executable} {usb_gadget.__file__} "$@"\n')
+    gadget.chmod(0o755)
+    computer = Attached(simulated_computer, tmp_path, gadget)
+    yield computer
+    computer.process.terminate()
+    computer.process.wait(timeout=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("device", range(3))
+def test_the_simulated_computer_takes_only_reports_as_long_as_their_descriptor_says(
+    attached, device
+):
+    length = input_report(usb_gadget.FUNCTIONS[device]).size
+    for wrong in (length - 1, length + 1):
+        assert attached.send(device, bytes(wrong)) == []
+        assert f"hidg{device}: {wrong} bytes, reports have {length}" in attached.journal.read_text()
+    assert attached.send(device, bytes(length)) == [f"{device} " + " ".join(["00"] * length)]
+
+
+def report_of(function, **fields: int) -> bytes:
+    """Made by hid-tools: it knows nothing but the descriptor."""
+    data = SimpleNamespace(**fields)
+    return bytes(input_report(function).create_report([data], None))
+
+
+def test_the_simulated_computer_finds_each_field_where_hid_tools_puts_it(attached):
+    attached.send(1, report_of(POINTER, b1=1, b5=1, x=0x1234, y=0x4321, wheel=-3, acpan=5))
+    assert Desk.of(attached.desk()) == Desk(buttons=0b10001, x=0x1234, y=0x4321, wheel=-3, pan=5)
+    attached.send(1, report_of(POINTER, x=0, y=0))
+    attached.send(2, report_of(RELATIVE_MOUSE, b2=1, x=127, y=64, wheel=4, acpan=-6))
+    desk = Desk.of(attached.desk())
+    assert desk == Desk(buttons=0b10, x=127 * 32767 // 1279, y=64 * 32767 // 719, wheel=1, pan=-1)
+
+
+# --- What is written into configfs ---
 
 
 @pytest.fixture

@@ -28,6 +28,15 @@ def texts(role):
     }
 
 
+def renamed(role):
+    """The role's table of renamed variables: new names by old ones."""
+    return {
+        old: new
+        for file in (ROOT / "roles" / role / "vars").rglob("*.yml")
+        for old, new in load(file.relative_to(ROOT)).get(f"__{role}_renamed", {}).items()
+    }
+
+
 def options(role):
     return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 
@@ -39,7 +48,7 @@ def import_plugin(path):
     return module
 
 
-check_input = import_plugin("plugins/action/check_input.py")
+validate_variables = import_plugin("plugins/action/validate_variables.py")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -69,9 +78,29 @@ def test_every_variable_is_used(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_reads_no_variable_of_another(role):
     others = {name for other in ROLES if other != role for name in options(other)}
+    # These are not read: the new name of a variable that moved to another role is said in a sentence.
+    others -= set(renamed(role).values())
     for path, text in texts(role).items():
         strangers = others & set(re.findall(r"\b[a-z]\w+\b", text))
         assert not strangers, f"{path.relative_to(ROOT)} reads {strangers}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_renamed_variable_exists_under_its_new_name_alone(role):
+    known = {name for other in ROLES for name in options(other)}
+    assert set(renamed(role).values()) <= known
+    assert not renamed(role).keys() & known
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_preflight_refuses_what_the_role_has_renamed(role):
+    [check] = [
+        task["validate_variables"]
+        for task in load(f"roles/{role}/tasks/preflight.yml")
+        if "validate_variables" in task
+    ]
+    if renamed(role):
+        assert check["renamed"] == f"{{{{ __{role}_renamed }}}}"
 
 
 def test_the_wiring_file_sets_only_what_exists():
@@ -113,6 +142,7 @@ SPECIFICATION = {
     "kvm_password": {"no_log": True, "type": "int"},
 }
 RANGES = {"kvm_port": [1, 65535]}
+RENAMED = {"kvm_dimensions": "kvm_size", "other_names": "kvm_names", "kvm_host": "other_host"}
 PATTERNS = {
     "kvm_size": [r"(|\d+x\d+)", "WIDTHxHEIGHT"],
     "kvm_names": [r"[a-z]+", "a list of small letters"],
@@ -138,11 +168,19 @@ PATTERNS = {
             {"kvm_zzzzzzzz": 1},
             "kvm_zzzzzzzz: there is no such variable. docs/variables.md lists all.",
         ),
+        (
+            {"kvm_dimensions": "640x480"},
+            "kvm_dimensions is called kvm_size now: rename it in the inventory.",
+        ),
+        # Of a role that had it before, and of one that has it now.
+        ({"other_names": []}, "other_names is called kvm_names now: rename it in the inventory."),
+        ({"kvm_host": "a"}, "kvm_host is called other_host now: rename it in the inventory."),
         ({"kvm_password": "x"}, "kvm_password is (not shown): it must be a whole number."),
     ],
 )
 def test_a_mistake_is_answered_in_one_sentence(values, sentence):
-    assert check_input.mistakes(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == [sentence]
+    found = validate_variables.errors(values, SPECIFICATION, "kvm_", RANGES, PATTERNS, RENAMED)
+    assert found == [sentence]
 
 
 def test_what_is_right_passes():
@@ -154,4 +192,4 @@ def test_what_is_right_passes():
         "kvm_names": [],
         "other_thing": 1,
     }
-    assert check_input.mistakes(values, SPECIFICATION, "kvm_", RANGES, PATTERNS) == []
+    assert not validate_variables.errors(values, SPECIFICATION, "kvm_", RANGES, PATTERNS, RENAMED)

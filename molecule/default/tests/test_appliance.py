@@ -25,7 +25,7 @@ SERVICES = {
     "janus.service": "janus",
     "tinypilot.service": "tinypilot",
     "tinypilot-relay.service": "tinypilot",
-    "tinypilot-input.service": "tinypilot",
+    "tinypilot-hid.service": "tinypilot",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -51,7 +51,7 @@ FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [
     "tinypilot.socket",
     "tinypilot-relay.socket",
-    "tinypilot-input.socket",
+    "tinypilot-hid.socket",
     "tinypilot-apply.socket",
     "nginx.socket",
 ]
@@ -276,7 +276,7 @@ def test_the_certificate_is_looked_after(host):
         ("/run/janus/ws.sock", "janus", "kvm-signalling", 0o660),
         ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
-        ("/run/tinypilot/input.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
         ("/etc/kvm-settings/ustreamer.json", "root", "root", 0o644),
         ("/etc/kvm-settings/tinypilot.json", "root", "tinypilot", 0o640),
@@ -289,7 +289,7 @@ def test_the_certificate_is_looked_after(host):
         ("/etc/kvm-signalling/token.jcfg", "root", "kvm-signalling", 0o640),
         ("/etc/tinypilot/tls/server.pem", "root", "www-data", 0o640),
         ("/var/lib/tinypilot", "tinypilot", "tinypilot", 0o700),
-        ("/var/lib/tinypilot/door.sqlite", "tinypilot", "tinypilot", 0o600),
+        ("/var/lib/tinypilot/auth.sqlite3", "tinypilot", "tinypilot", 0o600),
         ("/opt/janus/bin/janus", "root", "root", 0o755),
     ],
 )
@@ -382,7 +382,7 @@ def test_only_the_input_service_may_open_the_gadget(host):
     gid = str(host.group("tinypilot-usb").gid)
     for unit in SERVICES:
         has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
-        assert has_group == (unit == "tinypilot-input.service"), unit
+        assert has_group == (unit == "tinypilot-hid.service"), unit
 
 
 def test_a_host_without_usb_controller_has_no_gadget_and_no_failed_unit(host):

@@ -18,4 +18,4 @@ def test_a_user_of_the_play_can_log_in(host):
     )
     assert answer.status_code == 200
     # Whoever uses this device next begins with nobody.
-    assert host.check_output("echo '[]' | tinypilot users-of-play") == "changed"
+    assert host.check_output("echo '[]' | tinypilot provisioned-users") == "changed"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the device a USB keyboard and two mice for the attached computer, or undoes it: start or stop.
+"""Makes the device a USB keyboard and two mice for the attached computer, or undoes it: start or stop. The word
+describe prints the report descriptors in hexadecimal, one a line, in the order of /dev/hidg0, 1 and 2.
 
 What it is called comes from the environment: USB_VENDOR_ID, USB_PRODUCT_ID, USB_MANUFACTURER, USB_PRODUCT,
 USB_SERIAL. Reports are written to /dev/hidg0 (keyboard), /dev/hidg1 (absolute mouse) and /dev/hidg2 (relative
@@ -206,5 +207,7 @@ if __name__ == "__main__":
             start(os.environ)
         case ["stop"]:
             stop()
+        case ["describe"]:
+            print(*(function.descriptor.hex() for function in FUNCTIONS), sep="\n")
         case _:
             raise SystemExit(__doc__)

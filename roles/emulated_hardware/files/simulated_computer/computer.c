@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "computer.h"
 
+#include "descriptor.h"
 #include "keyboard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOUSE_REPORT = 7, RELATIVE_MOUSE_REPORT = 5, BUTTONS = 8 };
+enum { BUTTONS = 8 };
 
 // The screen of a computer that starts, as firmware has it.
 static const struct stage {
@@ -30,7 +31,8 @@ enum { USB_STATES = sizeof usb_names / sizeof *usb_names };
 struct computer {
     struct desk desk;
     struct keyboard *keyboard;
-    uint32_t width, height; // pixels, of the system
+    struct descriptor attached[DEVICES]; // without a gadget: reports of no bytes
+    uint32_t width, height;              // pixels, of the system
     enum usb usb;
     int stage;
     uint64_t stage_ends_us;
@@ -84,41 +86,60 @@ static int32_t within(int32_t value, int32_t most) {
     return value < 0 ? 0 : value > most ? most : value;
 }
 
-static void take_mouse(struct desk *desk, const uint8_t *report) {
-    desk->buttons = report[0];
-    desk->x = within(report[1] | report[2] << 8, DESK_POINTER);
-    desk->y = within(report[3] | report[4] << 8, DESK_POINTER);
-    desk->wheel += (int8_t)report[5];
-    desk->pan += (int8_t)report[6];
+static uint8_t buttons(const struct descriptor *mouse, const uint8_t *report) {
+    unsigned pressed = 0;
+
+    for (unsigned i = 0; i < BUTTONS; i++)
+        pressed |= (unsigned)descriptor_value(mouse, USAGE_BUTTON_1 + i, report) << i;
+    return (uint8_t)pressed;
 }
 
 // One count is one pixel: a computer without acceleration. `place` is 0 to DESK_POINTER.
-static int32_t moved(int32_t place, int8_t counts, uint32_t pixels) {
+static int32_t moved(int32_t place, int32_t counts, uint32_t pixels) {
     int32_t most = (int32_t)pixels - 1;
     int32_t pixel = (place * most + DESK_POINTER / 2) / DESK_POINTER;
     return within(pixel + counts, most) * DESK_POINTER / most;
 }
 
-static void take_relative_mouse(struct desk *desk, const uint8_t *report) {
-    desk->buttons = report[0];
-    desk->x = moved(desk->x, (int8_t)report[1], desk->width);
-    desk->y = moved(desk->y, (int8_t)report[2], desk->height);
-    desk->wheel += (int8_t)report[3];
-    desk->pan += (int8_t)report[4];
+static void take_mouse(struct desk *desk, enum device device, const struct descriptor *mouse,
+                       const uint8_t *report) {
+    int32_t x = descriptor_value(mouse, USAGE_X, report);
+    int32_t y = descriptor_value(mouse, USAGE_Y, report);
+    bool is_relative = device == DEVICE_RELATIVE_MOUSE;
+
+    desk->buttons = buttons(mouse, report);
+    desk->x = is_relative ? moved(desk->x, x, desk->width) : within(x, DESK_POINTER);
+    desk->y = is_relative ? moved(desk->y, y, desk->height) : within(y, DESK_POINTER);
+    desk->wheel += descriptor_value(mouse, USAGE_WHEEL, report);
+    desk->pan += descriptor_value(mouse, USAGE_AC_PAN, report);
 }
 
-void computer_take(struct computer *computer, enum device device, const uint8_t *report,
+bool computer_take(struct computer *computer, enum device device, const uint8_t *report,
                    size_t size, uint64_t now_us) {
+    const struct descriptor *descriptor = &computer->attached[device];
     struct desk *desk = &computer->desk;
 
+    if (size != descriptor->report_bytes) {
+        fprintf(stderr, "simulated_computer: hidg%d: %zu bytes, reports have %zu: not taken.\n",
+                device, size, descriptor->report_bytes);
+        return false;
+    }
     desk->reports++;
     log_report(desk, device, report, size);
-    if (device == DEVICE_KEYBOARD && keyboard_take(computer->keyboard, report, size, now_us))
+    if (device != DEVICE_KEYBOARD)
+        take_mouse(desk, device, descriptor, report);
+    else if (keyboard_take(computer->keyboard, report, size, now_us))
         show_keyboard(computer);
-    else if (device == DEVICE_MOUSE && size == MOUSE_REPORT)
-        take_mouse(desk, report);
-    else if (device == DEVICE_RELATIVE_MOUSE && size == RELATIVE_MOUSE_REPORT)
-        take_relative_mouse(desk, report);
+    return true;
+}
+
+bool computer_attach(struct computer *computer, enum device device, const uint8_t *descriptor,
+                     size_t size) {
+    return descriptor_parse(&computer->attached[device], descriptor, size);
+}
+
+void computer_detach(struct computer *computer) {
+    memset(computer->attached, 0, sizeof computer->attached);
 }
 
 // --------------------------------------------------------------------------------------- Boot
@@ -188,6 +209,8 @@ const struct desk *computer_desk(const struct computer *computer) {
 }
 
 enum usb computer_usb(const struct computer *computer) {
+    if (computer->attached[DEVICES - 1].report_bytes == 0)
+        return USB_GONE;
     bool off = !computer->desk.powered && computer->usb != USB_GONE;
     return off ? USB_DISCONNECTED : computer->usb;
 }

@@ -26,8 +26,16 @@ struct computer;
 struct computer *computer_create(uint32_t width, uint32_t height);
 void computer_free(struct computer *computer);
 
-// A report that came at this moment.
-void computer_take(struct computer *computer, enum device device, const uint8_t *report,
+// A gadget is there, and says of one of its functions what its reports are like. False if the
+// computer does not understand it.
+bool computer_attach(struct computer *computer, enum device device, const uint8_t *descriptor,
+                     size_t size);
+// It is not there any more.
+void computer_detach(struct computer *computer);
+
+// A report that came at this moment. False, and a sentence on stderr, if it is not as long as the
+// descriptor says: then it is not taken.
+bool computer_take(struct computer *computer, enum device device, const uint8_t *report,
                    size_t size, uint64_t now_us);
 
 // Does one line of the control file. False and a complaint, without a final full stop, if it is
@@ -39,4 +47,5 @@ bool computer_command(struct computer *computer, const char *line, uint64_t now_
 uint64_t computer_tick(struct computer *computer, uint64_t now_us);
 
 const struct desk *computer_desk(const struct computer *computer);
-enum usb computer_usb(const struct computer *computer); // a computer without power has none
+// A computer without power has none, nor one that no gadget is attached to.
+enum usb computer_usb(const struct computer *computer);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// simulated_computer FOLDER WIDTHxHEIGHT: the computer that a virtual Pi controls. In the folder
-// are its USB sockets, its screen (desk.h), the file `control`, which takes commands, and
-// `reports`, a line for each report that came.
+// simulated_computer FOLDER WIDTHxHEIGHT GADGET: the computer that a virtual Pi controls. In the
+// folder are its USB sockets, its screen (desk.h), the file `control`, which takes commands, and
+// `reports`, a line for each report that came. GADGET is the program that makes the product's USB
+// gadget: it tells the report descriptors.
 #include "computer.h"
+#include "gadget.h"
 #include "publish.h"
 #include "usb.h"
 
@@ -20,6 +22,7 @@ enum { REPORTS_MAX = 4 << 20 }; // bytes of the file, which then begins anew
 
 struct world {
     struct computer *computer;
+    struct gadget gadget;
     struct usb_port port;
     struct desk *shared;
     int control;
@@ -44,7 +47,8 @@ static uint64_t clock_us(clockid_t clock) {
 static void take(void *context, enum device device, const uint8_t *report, size_t size) {
     struct world *world = context;
 
-    computer_take(world->computer, device, report, size, clock_us(CLOCK_MONOTONIC));
+    if (!computer_take(world->computer, device, report, size, clock_us(CLOCK_MONOTONIC)))
+        return;
     if (ftell(world->reports) > REPORTS_MAX && ftruncate(fileno(world->reports), 0) == 0)
         rewind(world->reports);
     fprintf(world->reports, "%llu %d", (unsigned long long)clock_us(CLOCK_REALTIME), device);
@@ -82,10 +86,14 @@ static void live(struct world *world) {
     while (!ended) {
         uint64_t now_us = clock_us(CLOCK_MONOTONIC);
         uint64_t until_us = computer_tick(world->computer, now_us);
+        if (gadget_changed(&world->gadget, world->computer))
+            usb_switch(&world->port, USB_GONE);
         usb_switch(&world->port, computer_usb(world->computer));
         usb_set_leds(&world->port, computer_desk(world->computer)->leds);
         publish(world->shared, computer_desk(world->computer));
 
+        if (!world->gadget.changed.tv_sec && now_us + GADGET_LOOK_US < until_us)
+            until_us = now_us + GADGET_LOOK_US;
         int count = usb_wait_for(&world->port, fds, now_us, &until_us);
         fds[count++] = (struct pollfd){.fd = world->control, .events = POLLIN};
         uint64_t wait_us = until_us > now_us ? until_us - now_us : 0;
@@ -112,8 +120,8 @@ int main(int count, char *arguments[]) {
     uint32_t width, height;
     sigset_t signals;
 
-    if (count != 3 || sscanf(arguments[2], "%4ux%4u", &width, &height) != 2) {
-        fprintf(stderr, "simulated_computer: FOLDER and WIDTHxHEIGHT are needed.\n");
+    if (count != 4 || sscanf(arguments[2], "%4ux%4u", &width, &height) != 2) {
+        fprintf(stderr, "simulated_computer: FOLDER, WIDTHxHEIGHT and GADGET are needed.\n");
         return 2;
     }
     // They arrive in ppoll() alone.
@@ -125,6 +133,7 @@ int main(int count, char *arguments[]) {
     sigaction(SIGINT, &(struct sigaction){.sa_handler = end}, NULL);
 
     const char *folder = arguments[1];
+    world.gadget.program = arguments[3];
     world.computer = computer_create(width, height);
     if (!world.computer)
         return 1;

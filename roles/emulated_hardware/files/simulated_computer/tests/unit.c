@@ -2,6 +2,7 @@
 // The computer without its wires.
 #include "check.h"
 #include "computer.h"
+#include "descriptor.h"
 #include "keyboard.h"
 
 #include <string.h>
@@ -16,11 +17,31 @@ static void command(const char *line) {
     CHECK(computer_command(computer, line, now_us, complaint, sizeof complaint));
 }
 
+// Reports of 8 bytes, which are in the boot protocol.
+static const uint8_t keyboard[] = {0x75, 8, 0x95, 8, 0x81, 0};
+// 4 buttons, 4 bits of nothing, x and y of 16 bits, wheel and AC pan of 8.
+static const uint8_t mouse[] = {0xA1, 1,    0x05, 9,    0x19, 1,    0x29, 4,    0x15, 0,    0x75,
+                                1,    0x95, 4,    0x81, 2,    0x75, 4,    0x95, 1,    0x81, 1,
+                                0x05, 1,    0x09, 0x30, 0x09, 0x31, 0x75, 16,   0x95, 2,    0x81,
+                                2,    0x09, 0x38, 0x15, 0x81, 0x75, 8,    0x95, 1,    0x81, 6,
+                                0x05, 0x0C, 0x0A, 0x38, 2,    0x81, 6,    0xC0};
+// Y before x, 8 bits each, then 3 buttons and 5 bits of nothing.
+static const uint8_t relative_mouse[] = {
+    0x05, 1, 0x09, 0x31, 0x09, 0x30, 0x15, 0x81, 0x75, 8, 0x95, 2, 0x81, 6, 0x05, 9,
+    0x19, 1, 0x15, 0,    0x75, 1,    0x95, 3,    0x81, 2, 0x75, 5, 0x95, 1, 0x81, 1};
+
+static void attach(void) {
+    CHECK(computer_attach(computer, DEVICE_KEYBOARD, keyboard, sizeof keyboard));
+    CHECK(computer_attach(computer, DEVICE_MOUSE, mouse, sizeof mouse));
+    CHECK(computer_attach(computer, DEVICE_RELATIVE_MOUSE, relative_mouse, sizeof relative_mouse));
+}
+
 static void start(const char *layout) {
     char line[64];
 
     computer = computer_create(1280, 720);
     CHECK(computer);
+    attach();
     snprintf(line, sizeof line, "layout %s", layout);
     command(line);
     now_us = 1000000;
@@ -144,7 +165,7 @@ static void test_text_scrolls(void) {
 
 static void test_mouse(void) {
     static const uint8_t corner[] = {1, 0xFF, 0x7F, 0, 0, 0xFF, 2};
-    static const uint8_t left[] = {2, 0x81, 5, 1, 0};
+    static const uint8_t left[] = {5, 0x81, 2};
 
     start("us");
     const struct desk *desk = computer_desk(computer);
@@ -153,19 +174,56 @@ static void test_mouse(void) {
     CHECK(desk->wheel == -1 && desk->pan == 2);
     computer_take(computer, DEVICE_RELATIVE_MOUSE, left, sizeof left, now_us);
     CHECK(desk->x == (1279 - 127) * DESK_POINTER / 1279 && desk->y == 5 * DESK_POINTER / 719);
-    CHECK(desk->buttons == 2 && desk->wheel == 0);
+    CHECK(desk->buttons == 2 && desk->wheel == -1);
     stop();
 }
 
-static void test_a_report_of_another_size_is_only_noted(void) {
-    static const uint8_t bytes[] = {1, 2, 3};
+static void test_a_report_of_another_length_is_not_taken(void) {
+    static const uint8_t bytes[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const size_t lengths[DEVICES] = {8, 7, 3};
 
     start("us");
     const struct desk *desk = computer_desk(computer);
     for (int device = 0; device < DEVICES; device++)
-        computer_take(computer, (enum device)device, bytes, sizeof bytes, now_us);
-    CHECK(desk->reports == 3 && desk->buttons == 0 && desk->modifiers == 0);
+        for (size_t length = 1; length <= sizeof bytes; length++)
+            CHECK(computer_take(computer, (enum device)device, bytes, length, now_us) ==
+                  (length == lengths[device]));
+    CHECK(desk->reports == 3);
     CHECK(strcmp(desk->log[0], "rel.mouse 01 02 03") == 0);
+    stop();
+}
+
+static void test_what_is_no_descriptor_is_not_attached(void) {
+    static const struct {
+        size_t size;
+        uint8_t bytes[16];
+    } wrong[] = {
+        {0, {0}},
+        {2, {0x75, 8}},                                      // describes no report
+        {5, {0x75, 8, 0x95, 1, 0x81}},                       // the last item has no value
+        {6, {0x75, 4, 0x95, 1, 0x81, 1}},                    // half a byte
+        {8, {0xA1, 1, 0x75, 8, 0x95, 1, 0x81, 1}},           // the collection does not end
+        {7, {0xC0, 0x75, 8, 0x95, 1, 0x81, 1}},              // it ends without a beginning
+        {8, {0x85, 1, 0x75, 8, 0x95, 1, 0x81, 1}},           // reports with a number
+        {6, {0x75, 64, 0x95, 1, 0x81, 2}},                   // a field of 64 bits
+        {6, {0x75, 1, 0x95, 128, 0x81, 2}},                  // more fields than there is place for
+        {8, {0x75, 32, 0x97, 0xFF, 0xFF, 0xFF, 0xFF, 0x81}}, // longer than any report
+    };
+    start("us");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(!computer_attach(computer, DEVICE_MOUSE, wrong[i].bytes, wrong[i].size));
+    stop();
+}
+
+static void test_without_a_gadget_there_is_nothing_behind_the_port(void) {
+    static const uint8_t bytes[KEYBOARD_REPORT] = {0};
+
+    start("us");
+    computer_detach(computer);
+    CHECK(computer_usb(computer) == USB_GONE);
+    CHECK(!computer_take(computer, DEVICE_KEYBOARD, bytes, sizeof bytes, now_us));
+    attach();
+    CHECK(computer_usb(computer) == USB_CONNECTED);
     stop();
 }
 
@@ -222,7 +280,9 @@ int main(void) {
     test_locks();
     test_text_scrolls();
     test_mouse();
-    test_a_report_of_another_size_is_only_noted();
+    test_a_report_of_another_length_is_not_taken();
+    test_what_is_no_descriptor_is_not_attached();
+    test_without_a_gadget_there_is_nothing_behind_the_port();
     test_a_reboot_goes_through_the_firmware();
     test_a_computer_that_is_off_has_no_usb();
     test_wrong_commands_are_explained();

@@ -5,7 +5,7 @@ tinypilot setup-code                             print a new one-time set-up cod
 tinypilot setup-code --unless-users              the same, and nothing if there is a user
 tinypilot session --role viewer --minutes 2      print the cookie of a short session
 tinypilot hash < FILE                            print the hash of the password in FILE, for tinypilot_users
-tinypilot users-of-play < FILE                   set the users of the play, a JSON list
+tinypilot provisioned-users < FILE               set the users of the play, a JSON list
 tinypilot settings                               print what is set in the page and differs from the play
 """
 
@@ -14,11 +14,11 @@ import json
 import os
 import sys
 
-from tinypilot import passwords
+from tinypilot.auth import passwords
+from tinypilot.auth.auth import ROLES, SESSION_COOKIE, Auth
 from tinypilot.config import Config
-from tinypilot.door import ROLES, SESSION_COOKIE, Door
-from tinypilot.refusal import Refused
-from tinypilot.settings import Settings
+from tinypilot.errors import ApiError
+from tinypilot.settings.model import Settings
 
 LONGEST_SESSION_MINUTES = 60
 
@@ -42,7 +42,7 @@ def main() -> None:
         "--minutes", type=int, default=2, choices=range(1, LONGEST_SESSION_MINUTES + 1)
     )
     commands.add_parser("hash")
-    commands.add_parser("users-of-play")
+    commands.add_parser("provisioned-users")
     commands.add_parser("settings")
     arguments = parser.parse_args()
 
@@ -50,32 +50,32 @@ def main() -> None:
         password = sys.stdin.readline().rstrip("\n")
         try:
             passwords.check(password, "")
-        except Refused as refusal:
+        except ApiError as refusal:
             sys.exit(str(refusal))
         print(passwords.hash_password(password))
         return
     config = Config.from_environment()
     if arguments.command == "settings":
         settings = Settings.from_config(config)
-        in_force = settings.in_force()
+        effective = settings.effective()
         for name, setting in settings.declared().items():
-            here, there = in_force[name], setting.play
+            here, there = effective[name], setting.play
             if here != there:
                 if setting.secret:
                     here, there = here and "another secret", there and "the secret"
                 print(f"{name} is {_shown(here)}, not {_shown(there)}")
         return
-    door = Door.from_config(config)
+    auth = Auth.from_config(config)
     if arguments.command == "setup-code":
-        if not (arguments.unless_users and door.has_users()):
-            print(door.new_setup_code())
+        if not (arguments.unless_users and auth.has_users()):
+            print(auth.new_setup_code())
     elif arguments.command == "session":
-        token = door.new_play_session(arguments.role, 60 * arguments.minutes)
+        token = auth.new_provisioning_session(arguments.role, 60 * arguments.minutes)
         print(f"{SESSION_COOKIE}={token}")
-    elif arguments.command == "users-of-play":
+    elif arguments.command == "provisioned-users":
         try:
-            print("changed" if door.set_users_of_play(json.load(sys.stdin)) else "unchanged")
-        except Refused as refusal:
+            print("changed" if auth.set_provisioned_users(json.load(sys.stdin)) else "unchanged")
+        except ApiError as refusal:
             sys.exit(str(refusal))
 
 

@@ -4,22 +4,26 @@
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
-from tinypilot import access, accounts, api, openapi, pages, settings_api, words
+from tinypilot import i18n, openapi
+from tinypilot.auth import http as auth_http
+from tinypilot.auth.auth import Auth
+from tinypilot.auth.store import make_database
 from tinypilot.config import Config
-from tinypilot.door import Door
+from tinypilot.routes import account, health, pages, settings
 
 
 def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)  # nginx serves the static files
     config = app.config["TINYPILOT"] = config or Config.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
-    access.install(app, Door.from_config(config))
+    make_database(config.auth_file)
+    auth_http.install(app, Auth.from_config(config))
     app.register_blueprint(pages.blueprint)
-    app.register_blueprint(api.blueprint)
-    app.register_blueprint(accounts.blueprint)
-    app.register_blueprint(settings_api.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(account.blueprint)
+    app.register_blueprint(settings.blueprint)
     app.register_blueprint(openapi.blueprint)
-    app.context_processor(words.for_templates)
+    app.context_processor(i18n.for_templates)
     app.register_error_handler(HTTPException, _describe_error)
     app.after_request(_forbid_caching)
     return app

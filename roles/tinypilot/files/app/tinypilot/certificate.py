@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from tinypilot.refusal import Refused
+from tinypilot.errors import ApiError
 
 OPENSSL = "/usr/bin/openssl"
 # Of what `openssl x509 -text` tells. nginx starts with others, too, and then nobody gets in.
@@ -19,20 +19,20 @@ KEY_OF_BROWSERS = re.compile(
 
 
 def check(pem: str) -> None:
-    """Raises Refused. `pem` is all of it in one text: the certificate, those between it and its authority, its key."""
+    """Raises ApiError. `pem` is all of it in one text: the certificate, those between it and its authority, its key."""
     with _in_memory(pem) as path:
         try:
             # Nobody is asked for a passphrase.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path, password=lambda: "")
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
-                raise Refused(
+                raise ApiError(
                     400,
-                    "The key is that of another certificate. The certificate itself must be the first in its file.",
+                    "The key belongs to another certificate. The device's certificate must be the first in its file.",
                 ) from error
             if not error.reason:
-                raise Refused(400, "The certificate or its key can't be read.") from error
-            raise Refused(
+                raise ApiError(400, "The certificate or its key can't be read.") from error
+            raise ApiError(
                 400,
                 "nginx can't use this certificate and its key: {reason}.",
                 reason=error.reason.replace("_", " ").lower(),
@@ -45,15 +45,15 @@ def check(pem: str) -> None:
         text=True,
     ).stdout
     if not KEY_OF_BROWSERS.search(told):
-        raise Refused(
+        raise ApiError(
             400,
-            "Browsers can't use a key of this kind: take RSA with 2048 bits or more, or the curve P-256 or P-384.",
+            "Browsers do not accept this kind of key. Use RSA with at least 2048 bits, or the curve P-256 or P-384.",
         )
     begin, end = re.findall("^not(?:Before|After)=(.*)$", told, re.MULTILINE)
     if not ssl.cert_time_to_seconds(begin) <= time.time() < ssl.cert_time_to_seconds(end):
-        raise Refused(
+        raise ApiError(
             400,
-            "By the clock of the device the certificate is not valid now: it is valid from {begin} to {end}.",
+            "By the device's clock the certificate is not valid now. It is valid from {begin} to {end}.",
             begin=begin,
             end=end,
         )

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from flask import Blueprint, Flask, current_app
 
-from tinypilot.door import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
-from tinypilot.settings_api import POWER_ACTIONS, settings
+from tinypilot.auth.auth import LONGEST_INPUT, NAME, ROLES, SESSION_COOKIE
+from tinypilot.routes.settings import POWER_ACTIONS, settings
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
@@ -52,13 +52,16 @@ WHO = {
     "additionalProperties": False,
 }
 SETTING = _object(
-    value={"description": "What counts; of a secret, whether there is one."},
-    play={"description": "What the operator's play says, likewise."},
-    is_set={**BOOL, "description": "Whether it was set here, which is stronger than the play."},
-    fixed={**BOOL, "description": "Whether the operator forbids to set it here."},
-    secret={**BOOL, "description": "Whether it can be set and never be asked for."},
-    choices={"type": "object", "description": "Good values, by name."},
-    schema={"type": "object", "description": "What may be set, as JSON Schema."},
+    value={"description": "The effective value; for a secret, whether there is one."},
+    default={"description": "The default from provisioning; for a secret, whether there is one."},
+    is_set={**BOOL, "description": "Whether it was set here, which overrides the default."},
+    fixed={
+        **BOOL,
+        "description": "Whether provisioning has fixed it, so that it can't be set here.",
+    },
+    secret={**BOOL, "description": "Whether its value is never answered."},
+    choices={"type": "object", "description": "Suggested values, by name."},
+    schema={"type": "object", "description": "The values that may be set, as JSON Schema."},
 )
 ICE_SERVER = {
     "type": "object",
@@ -82,7 +85,7 @@ class Operation(NamedTuple):
 
 def _operations() -> dict[str, Operation]:
     """By endpoint."""
-    described = settings().described()
+    described = settings().as_dict()
     new_settings = {
         "type": "object",
         "properties": {name: _or_null(facts["schema"]) for name, facts in described.items()},
@@ -90,57 +93,57 @@ def _operations() -> dict[str, Operation]:
         "minProperties": 1,
     }
     return {
-        "api.health": Operation(
+        "health.health": Operation(
             "Whether the web app answers", None, _object(status=TEXT, since=TIME)
         ),
-        "api.ice_servers": Operation(
+        "health.ice_servers": Operation(
             "STUN and TURN servers, as RTCPeerConnection takes them; credentials may end in an hour",
             None,
             _object(ice_servers={"type": "array", "items": ICE_SERVER}),
         ),
         "openapi.document": Operation("This document", None, {"type": "object"}),
-        "accounts.auth": Operation("Whether a session or token holds", None, None),
-        "accounts.who_am_i": Operation("Who is logged in", None, WHO),
-        "accounts.log_in": Operation(
-            "Log in; code is that of an app, or empty",
+        "account.check_session": Operation("Whether a session or token is valid", None, None),
+        "account.who_am_i": Operation("Who is logged in", None, WHO),
+        "account.log_in": Operation(
+            "Log in; code is from the authenticator app, or empty",
             _object(name=TEXT, password=SECRET, code=TEXT),
             NOTHING,
         ),
-        "accounts.set_up": Operation(
-            "Make an admin with the one-time code of the device",
+        "account.set_up": Operation(
+            "Create an admin with the device's one-time set-up code",
             _object(code=SECRET, name=NEW_NAME, password=SECRET),
             NOTHING,
         ),
-        "accounts.log_out": Operation("Log out", NOTHING, NOTHING),
-        "accounts.change_password": Operation(
-            "Change one's password, which ends all other sessions",
+        "account.log_out": Operation("Log out", NOTHING, NOTHING),
+        "account.change_password": Operation(
+            "Change the own password, which ends all other sessions of the user",
             _object(old=SECRET, new=SECRET),
             NOTHING,
         ),
-        "accounts.propose_totp_key": Operation(
+        "account.propose_totp_key": Operation(
             "Propose a key for an authenticator app", NOTHING, _object(key=SECRET, address=SECRET)
         ),
-        "accounts.turn_on_totp": Operation(
-            "Turn codes of an app on, with the proposed key",
+        "account.turn_on_totp": Operation(
+            "Turn two-factor authentication on, with the proposed key",
             _object(key=SECRET, code=TEXT, password=SECRET),
             _object(recovery_codes={"type": "array", "items": SECRET}),
         ),
-        "accounts.turn_off_totp": Operation(
-            "Turn codes of an app off", _object(password=SECRET), NOTHING
+        "account.turn_off_totp": Operation(
+            "Turn two-factor authentication off", _object(password=SECRET), NOTHING
         ),
-        "accounts.users": Operation(
+        "account.users": Operation(
             "All users",
             None,
-            _object(users=_list(name=TEXT, role=ROLE, from_play=BOOL, has_totp=BOOL)),
+            _object(users=_list(name=TEXT, role=ROLE, is_provisioned=BOOL, has_totp=BOOL)),
         ),
-        "accounts.add_user": Operation(
+        "account.add_user": Operation(
             "Add a user", _object(name=TEXT, role=ROLE, password=SECRET), NOTHING
         ),
-        "accounts.change_role": Operation(
+        "account.change_role": Operation(
             "Change a user's role, which ends the user's sessions", _object(role=ROLE), NOTHING
         ),
-        "accounts.remove_user": Operation("Remove a user", None, NOTHING),
-        "accounts.sessions": Operation(
+        "account.remove_user": Operation("Remove a user", None, NOTHING),
+        "account.sessions": Operation(
             "All sessions",
             None,
             _object(
@@ -156,9 +159,9 @@ def _operations() -> dict[str, Operation]:
                 )
             ),
         ),
-        "accounts.revoke": Operation("End a session", None, NOTHING),
-        "accounts.tokens": Operation(
-            "All tokens of programs",
+        "account.revoke": Operation("End a session", None, NOTHING),
+        "account.tokens": Operation(
+            "All API tokens",
             None,
             _object(
                 tokens=_list(
@@ -171,15 +174,17 @@ def _operations() -> dict[str, Operation]:
                 )
             ),
         ),
-        "accounts.add_token": Operation(
-            "Make a token, which is shown only now",
+        "account.add_token": Operation(
+            "Create an API token, which is answered only now",
             _object(name=NEW_NAME, role=ROLE),
             _object(token=SECRET),
         ),
-        "accounts.remove_token": Operation("Remove a token", None, NOTHING),
-        "settings.all_settings": Operation("All settings, and their bounds", None, SETTINGS),
+        "account.remove_token": Operation("Remove an API token", None, NOTHING),
+        "settings.all_settings": Operation(
+            "All settings and the values that they may have", None, SETTINGS
+        ),
         "settings.log": Operation(
-            "What the services wrote to the journal, the oldest first",
+            "The log of the services, oldest entry first",
             None,
             {"type": "string"},
             "text/plain",
@@ -190,7 +195,9 @@ def _operations() -> dict[str, Operation]:
             NOTHING,
         ),
         "settings.change_settings": Operation(
-            "Change settings, all or none; null: as the play has it", new_settings, SETTINGS
+            "Change settings, all or none; null: the default from provisioning",
+            new_settings,
+            SETTINGS,
         ),
     }
 
@@ -202,7 +209,7 @@ def document() -> dict:
         "info": {
             "title": "TinyPilot",
             "version": "1",
-            "description": "A program shows a token (Authorization: Bearer). Errors are sentences.",
+            "description": "Programs send an API token (Authorization: Bearer). Errors are sentences.",
         },
         "security": [{"token": []}, {"session": []}],
         "components": {
@@ -212,7 +219,7 @@ def document() -> dict:
             },
             "responses": {
                 "refused": {
-                    "description": "Nothing was changed, and why.",
+                    "description": "Nothing was changed; error says why.",
                     "content": _json(ERROR),
                 }
             },

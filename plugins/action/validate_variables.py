@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Answer a mistake in a role's variables in one sentence, before anything is changed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "path": "an absolute path",
+    "list": "a list",
+    "dict": "a mapping",
+}
+
+
+def is_kind(value, kind):
+    """Whether `value` is of the argument_specs type `kind`, with YAML's types taken at their word.
+
+    Numbers and booleans written as text are accepted, because `-e name=value` can give nothing else.
+    """
+    if kind == "int":
+        return not isinstance(value, bool) and re.fullmatch(r"[+-]?\d+", str(value)) is not None
+    if kind == "float":
+        return (
+            not isinstance(value, bool)
+            and re.fullmatch(r"[+-]?\d+(\.\d+)?", str(value)) is not None
+        )
+    if kind == "bool":
+        return str(value).lower() in ("true", "false", "yes", "no")
+    if kind == "path":
+        return isinstance(value, str) and value.startswith("/")
+    if kind == "str":
+        return isinstance(value, str | int | float) and not isinstance(value, bool)
+    return isinstance(value, {"list": list, "dict": dict}[kind])
+
+
+def allowed(name, spec, ranges, patterns):
+    """What may be given for `name`, as the end of the sentence "... must be"."""
+    if "choices" in spec:
+        return "one of " + ", ".join(str(choice) for choice in spec["choices"])
+    if name in patterns:
+        return patterns[name][1]
+    kind = KINDS[spec.get("type", "str")]
+    if name in ranges:
+        return "{} from {} to {}".format(kind, *ranges[name])
+    return kind
+
+
+def errors(values, options, prefix, ranges, patterns, renamed):
+    """Sentences, one for each error.
+
+    values: variables of the host by name; options: the role's argument_specs; prefix: of its variables; renamed: the
+    new name of each variable that had another one.
+    """
+    found = []
+    for name in sorted(values):
+        if name in renamed:
+            found.append(f"{name} is called {renamed[name]} now: rename it in the inventory.")
+        elif name.startswith(prefix) and name not in options:
+            close = difflib.get_close_matches(name, options, n=1)
+            hint = f" Did you mean {close[0]}?" if close else " docs/variables.md lists all."
+            found.append(f"{name}: there is no such variable.{hint}")
+    for name, spec in options.items():
+        if name not in values:
+            if spec.get("required"):
+                found.append(f"{name} is not set.")
+            continue
+        value = values[name]
+        kind = spec.get("type", "str")
+        good = is_kind(value, kind)
+        if good and "choices" in spec:
+            good = value in spec["choices"]
+        if good and name in ranges:
+            lowest, highest = ranges[name]
+            good = lowest <= float(value) <= highest
+        if good and name in patterns:
+            texts = value if isinstance(value, list) else [value]
+            good = all(re.fullmatch(patterns[name][0], str(text)) for text in texts)
+        if not good:
+            shown = (
+                "(not shown)" if spec.get("no_log") else "empty" if value is None else repr(value)
+            )
+            found.append(f"{name} is {shown}: it must be {allowed(name, spec, ranges, patterns)}.")
+    return found
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        role = self._task._role
+        if role is None:
+            raise AnsibleError("validate_variables belongs into a role's tasks.")
+        specification = Path(role._role_path, "meta", "argument_specs.yml")
+        options = yaml.safe_load(specification.read_text())["argument_specs"]["main"]["options"]
+        # Not its full name, which it has in a collection.
+        prefix = f"{role.get_name(include_role_fqcn=False)}_"
+        renamed = self._task.args.get("renamed", {})
+        values = {
+            name: self._templar.template(task_vars[name])
+            for name in task_vars
+            if name.startswith(prefix) and name not in renamed
+        }
+        # Not templated: what such a value is made of may have another name now as well.
+        values |= {name: task_vars[name] for name in renamed if name in task_vars}
+        found = errors(
+            values,
+            options,
+            prefix,
+            self._task.args.get("ranges", {}),
+            self._task.args.get("patterns", {}),
+            renamed,
+        )
+        result.update(changed=False, failed=bool(found), msg=" ".join(found))
+        return result

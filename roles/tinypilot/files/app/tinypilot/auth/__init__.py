@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Who may use the device: users, passwords, sessions, tokens, two-factor authentication."""

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""Authentication over HTTP: cookies, where a request comes from, and what it may do.
+
+Every route needs a session unless it is marked `@public`, and every change comes from a page of this host. A program
+shows a token instead of all that, which no foreign page can make a browser do.
+"""
+
+import hmac
+from collections.abc import Callable
+
+from flask import Flask, Response, current_app, g, redirect, request
+
+from tinypilot import audit
+from tinypilot.auth import passwords
+from tinypilot.auth.auth import (
+    LONGEST_INPUT,
+    SESSION_COOKIE,
+    Auth,
+    ClientInfo,
+    Session,
+    SessionTokens,
+)
+from tinypilot.errors import ApiError
+from tinypilot.i18n import t
+
+# Says only that this browser was let in before: its attempts are counted apart from those of strangers.
+REMEMBERED_BROWSER_COOKIE = "__Host-tinypilot-browser"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+def public(view: Callable) -> Callable:
+    """Marks a route that answers without login."""
+    view.is_public = True
+    return view
+
+
+def require_role(role: str) -> Callable:
+    """Marks a route for this role and those that may more."""
+
+    def mark(view: Callable) -> Callable:
+        view.needed_role = role
+        return view
+
+    return mark
+
+
+def auth() -> Auth:
+    return current_app.extensions["auth"]
+
+
+def session() -> Session:
+    return g.session
+
+
+def client_info() -> ClientInfo:
+    # Only nginx reaches this socket, and it overwrites the header.
+    return ClientInfo(
+        request.headers.get("X-Forwarded-For", "127.0.0.1"),
+        request.headers.get("User-Agent", ""),
+        request.cookies.get(REMEMBERED_BROWSER_COOKIE, ""),
+    )
+
+
+def csrf_token() -> str:
+    return auth().csrf_token(request.cookies.get(SESSION_COOKIE, ""))
+
+
+def guard() -> Response | None:
+    """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
+    token = _bearer_token()
+    if token is None:
+        g.session = auth().session_for(request.cookies.get(SESSION_COOKIE, ""))
+    else:
+        g.session = auth().api_token_session(token)
+    view = current_app.view_functions.get(request.endpoint)
+    changes = request.method not in SAFE_METHODS
+    if changes and token is None and not _is_from_own_page():
+        raise _noted(ApiError(403, "Refused: the request comes from another site."))
+    if getattr(view, "is_public", False):
+        return None
+    if g.session is None:
+        if changes or request.path.startswith("/api/"):
+            raise ApiError(401, "Log in first.")
+        return redirect("/login", 303)
+    if changes and token is None and not _has_csrf_token():
+        raise _noted(ApiError(403, "Refused: the request has no valid CSRF token."))
+    needed = getattr(view, "needed_role", None)
+    if needed and not g.session.may(needed):
+        raise ApiError(
+            403,
+            "This needs the role {needed}. Your role is {role}.",
+            needed=needed,
+            role=g.session.role,
+        )
+    return None
+
+
+def _bearer_token() -> str | None:
+    """Of a program. A cookie beside it counts for nothing: a request has the rights of one or of the other."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _has_csrf_token() -> bool:
+    return hmac.compare_digest(request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode())
+
+
+def _is_from_own_page() -> bool:
+    """Browsers name the page's origin with each change. A program must do so, too."""
+    return request.headers.get("Origin") == f"https://{request.headers.get('Host')}"
+
+
+def _noted(refusal: ApiError) -> ApiError:
+    audit.note("request_refused", str(refusal), refused=True, network=client_info().network)
+    return refusal
+
+
+def read_object() -> dict:
+    """The request's JSON object."""
+    if request.mimetype != "application/json":
+        raise ApiError(415, "The request must be JSON (Content-Type: application/json).")
+    try:
+        values = request.get_json(silent=True)
+    except RecursionError:  # brackets in brackets in brackets
+        values = None
+    if not isinstance(values, dict):
+        raise ApiError(400, "The request must hold one JSON object.")
+    return values
+
+
+def read_json(**fields: type) -> list:
+    """The request's JSON object, which must have exactly these fields; their values in this order."""
+    values = read_object()
+    if values.keys() != fields.keys():
+        raise ApiError(
+            400, "The request must hold {fields}, and nothing else.", fields=", ".join(fields)
+        )
+    for name, kind in fields.items():
+        value = values[name]
+        if not isinstance(value, kind):
+            raise ApiError(400, "{name} must be of the type {type}.", name=name, type=kind.__name__)
+        if kind is str and (len(value) > LONGEST_INPUT or not value.isprintable()):
+            raise ApiError(
+                400,
+                "{name} must have at most {most} characters and no control characters.",
+                name=name,
+                most=LONGEST_INPUT,
+            )
+    return [values[name] for name in fields]
+
+
+def set_session_cookies(tokens: SessionTokens, answer: dict) -> Response:
+    """The answer to whoever came in."""
+    response = current_app.make_response(answer)
+    everywhere = {"path": "/", "secure": True, "httponly": True, "samesite": "Strict"}
+    response.set_cookie(SESSION_COOKIE, tokens.session, **everywhere)
+    response.set_cookie(
+        REMEMBERED_BROWSER_COOKIE, tokens.browser, max_age=180 * 24 * 3600, **everywhere
+    )
+    return response
+
+
+def describe_refusal(error: ApiError):
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    answer = {"error": t(error.sentence, **error.values)}
+    if error.code_needed:
+        answer["code_needed"] = True
+    return answer, error.status, headers
+
+
+def describe_busy(_: passwords.Busy):
+    refusal = ApiError(
+        503, "The device is busy with other logins. Try again in a moment.", retry_after=1
+    )
+    return describe_refusal(refusal)
+
+
+def install(app: Flask, new_auth: Auth) -> None:
+    app.extensions["auth"] = new_auth
+    app.before_request(guard)
+    app.register_error_handler(ApiError, describe_refusal)
+    app.register_error_handler(passwords.Busy, describe_busy)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""The database of users and sessions: SQLite, one connection for each thread.
+
+Another process may change it (relay and HID service read it, the command line writes it): `revision` tells so. The web
+app alone makes it, and takes over the one of an earlier version.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+BUSY_SECONDS = 5
+# gunicorn says that it is ready before its worker, which makes the database, has started.
+WAIT_SECONDS = 20
+
+# Times are seconds of time.time(). What proves something (token, code) is kept as a hash.
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS users (
+    name TEXT PRIMARY KEY,
+    role TEXT NOT NULL,
+    password TEXT NOT NULL,
+    is_provisioned INTEGER NOT NULL DEFAULT 0,
+    totp_key BLOB,
+    totp_step INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS recovery_codes (
+    hash BLOB PRIMARY KEY,
+    user TEXT NOT NULL REFERENCES users ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS remembered_browsers (
+    hash BLOB PRIMARY KEY,
+    user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    expires REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS sessions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash BLOB NOT NULL UNIQUE,
+    user TEXT REFERENCES users ON DELETE CASCADE,
+    role TEXT,
+    created REAL NOT NULL,
+    seen REAL NOT NULL,
+    expires REAL NOT NULL,
+    network TEXT NOT NULL,
+    agent TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS tokens (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    made_by TEXT,
+    created REAL NOT NULL,
+    seen REAL
+);
+CREATE TABLE IF NOT EXISTS setup_code (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    hash BLOB NOT NULL,
+    expires REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS rate_limits (
+    key TEXT PRIMARY KEY,
+    free_at REAL NOT NULL
+);
+"""
+
+
+# Earlier versions had the same with other names, in another file.
+EARLIER_FILE = "door.sqlite"
+RENAMES = (
+    "ALTER TABLE users RENAME COLUMN from_play TO is_provisioned",
+    "ALTER TABLE browsers RENAME TO remembered_browsers",
+    "ALTER TABLE throttle RENAME TO rate_limits",
+)
+
+
+def make_database(path: Path) -> None:
+    """For the web app, before anybody opens it. Nobody writes to an earlier version's file then: the web app of that
+    version has ended. Its relay may go on reading it until it is restarted, so the file is copied, not renamed."""
+    earlier = path.with_name(EARLIER_FILE)
+    if earlier.exists() and not path.exists():
+        _take_over(earlier, path)
+    for suffix in ("", "-wal", "-shm"):
+        earlier.with_name(f"{EARLIER_FILE}{suffix}").unlink(missing_ok=True)
+    store = Store(path, is_new=True)
+    with contextlib.closing(store.database), store.transaction() as database:
+        for statement in SCHEMA.split(";"):
+            database.execute(statement)
+
+
+def _take_over(earlier: Path, path: Path) -> None:
+    """The new file is there whole or not at all, whenever the power fails."""
+    new = path.with_suffix(".new")
+    for rest in path.parent.glob(f"{new.name}*"):
+        rest.unlink()
+    with (
+        contextlib.closing(sqlite3.connect(earlier, timeout=BUSY_SECONDS)) as source,
+        contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy,
+    ):
+        source.backup(copy)
+        for statement in RENAMES:
+            copy.execute(statement)
+    os.replace(new, path)
+
+
+class Store:
+    """Waits for the web app if that has not made the database yet. Raises sqlite3.OperationalError if it does not."""
+
+    def __init__(self, path: Path, is_new: bool = False):
+        self._address = f"{path.absolute().as_uri()}?mode={'rwc' if is_new else 'rw'}"
+        self._local = threading.local()
+        began = time.monotonic()
+        while not (is_new or path.exists() or time.monotonic() > began + WAIT_SECONDS):
+            time.sleep(0.1)
+        # Fails here rather than with the first question, so that systemd starts the program again.
+        self.database.execute("SELECT 1")
+
+    @property
+    def database(self) -> sqlite3.Connection:
+        """This thread's connection. Each statement outside transaction() is one by itself."""
+        if not hasattr(self._local, "connection"):
+            connection = sqlite3.connect(
+                self._address, uri=True, timeout=BUSY_SECONDS, isolation_level=None
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A session that was ended must not return with the power.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = connection
+        return self._local.connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, and nobody else writes meanwhile."""
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.database
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    @property
+    def revision(self) -> int:
+        """Another number after each change that another connection has made."""
+        return self.database.execute("PRAGMA data_version").fetchone()[0]

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""Runs the server on the socket that systemd has opened, so nobody is refused while it restarts."""
+
+import socket
+
+from aiohttp import web
+
+from tinypilot.auth.auth import SESSION_COOKIE, Auth
+from tinypilot.auth.watcher import SessionWatcher
+from tinypilot.config import Config
+from tinypilot.hid.server import Server
+
+SYSTEMD_SOCKET = 3
+PATHS = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
+
+
+def main() -> None:
+    config = Config.from_environment()
+    watcher = SessionWatcher(Auth.from_config(config))
+    server = Server(watcher, SESSION_COOKIE, PATHS, config.input_idle_seconds)
+    web.run_app(
+        server.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
+    )
+
+
+if __name__ == "__main__":
+    main()

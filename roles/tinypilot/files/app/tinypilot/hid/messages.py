@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""What a page may say: JSON objects with exactly the fields of their type. The table is the protocol."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from tinypilot.hid import layouts
+from tinypilot.hid.reports import BUTTONS, KEYS_AT_ONCE, POINTER_MAX
+
+TEXT_MAX = 20_000  # characters of a paste
+MESSAGE_MAX = 128 * 1024  # bytes
+STEP_MAX = 4096  # of a relative mouse, in one message
+COMBINATION_MAX = 8 + KEYS_AT_ONCE  # all modifiers, too
+
+
+class ProtocolError(ValueError):
+    """A sentence: what is wrong with a message."""
+
+
+def _whole(least: int, most: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _is_flag(value: object) -> bool:
+    return type(value) is bool
+
+
+def _is_key(value: object) -> bool:
+    """Any name will do: browsers know keys that a USB keyboard lacks, and who presses one means no harm."""
+    return isinstance(value, str) and re.fullmatch(r"\w{1,32}", value, re.ASCII) is not None
+
+
+def _are_keys(value: object) -> bool:
+    return (
+        isinstance(value, list) and 0 < len(value) <= COMBINATION_MAX and all(map(_is_key, value))
+    )
+
+
+def _is_layout(value: object) -> bool:
+    return isinstance(value, str) and value in layouts.load_all()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= TEXT_MAX
+
+
+_is_place = _whole(0, POINTER_MAX)
+_is_step = _whole(-STEP_MAX, STEP_MAX)
+_is_number = _whole(1, 2**53)
+
+FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
+    # Sent while a key or button is down: who falls silent lets go.
+    "alive": {},
+    "key": {"code": _is_key, "down": _is_flag},
+    "combination": {"codes": _are_keys},
+    "release": {},
+    "move": {"x": _is_place, "y": _is_place},
+    "step": {"x": _is_step, "y": _is_step},
+    "button": {"button": _whole(0, BUTTONS - 1), "down": _is_flag, "relative": _is_flag},
+    "wheel": {"wheel": _is_step, "pan": _is_step, "relative": _is_flag},
+    "check": {"layout": _is_layout, "text": _is_text},
+    "paste": {"layout": _is_layout, "text": _is_text},
+    "cancel": {},
+    "ask": {},
+    "give-up": {},
+    "answer": {"person": _is_number, "yes": _is_flag},
+}
+
+
+def parse(data: str) -> dict:
+    try:
+        message = json.loads(data)
+    except ValueError:
+        raise ProtocolError("A message must be JSON.") from None
+    kind = message.get("type") if isinstance(message, dict) else None
+    fields = FIELDS.get(kind) if isinstance(kind, str) else None
+    if fields is None:
+        raise ProtocolError(
+            f"A message must be an object whose type is one of {', '.join(FIELDS)}."
+        )
+    if message.keys() != {"type", *fields}:
+        raise ProtocolError(
+            f"{kind} must have {', '.join(fields) or 'no fields'}, and nothing else."
+        )
+    for name, is_good in fields.items():
+        if not is_good(message[name]):
+            raise ProtocolError(f"{name} of {kind} has a value that is not allowed.")
+    return message

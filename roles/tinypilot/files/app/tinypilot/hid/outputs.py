@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The attached computer as its keyboard and mouse see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tinypilot.hid.device import HidDevice, UsbState
+from tinypilot.hid.keycodes import USAGES
+from tinypilot.hid.layouts import Layout
+from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
+
+CAPS_LOCK_LED = 2
+# Computers that miss keys at the pace of USB keep up with this one: 125 characters a second.
+STROKE_SECONDS = 0.008
+
+
+class HidOutputs:
+    """`paths` are those of keyboard, absolute mouse and relative mouse. `on_change` is called when `port` or
+    `leds` are others than before."""
+
+    def __init__(self, paths: Sequence[str], on_change: Callable[[], None]):
+        self.keyboard = Keyboard()
+        self.absolute_mouse = AbsoluteMouse()
+        self.relative_mouse = RelativeMouse()
+        self.leds = 0
+        self._on_change = on_change
+        self._keyboard_device = HidDevice(
+            paths[0],
+            self.keyboard,
+            probe=self.keyboard.state,
+            on_usb_state=lambda usb_state: on_change(),
+            on_leds=self._note_leds,
+        )
+        self._devices = [
+            self._keyboard_device,
+            HidDevice(paths[1], self.absolute_mouse),
+            # One that was killed may have left a button down.
+            HidDevice(paths[2], self.relative_mouse, on_open=self.relative_mouse.repeat_buttons),
+        ]
+
+    def open(self) -> None:
+        for device in self._devices:
+            device.open()
+
+    def close(self) -> None:
+        self.release_all()
+        for device in self._devices:
+            device.close()
+
+    @property
+    def usb_state(self) -> UsbState:
+        return self._keyboard_device.usb_state
+
+    @property
+    def anything_down(self) -> bool:
+        mice = (self.absolute_mouse, self.relative_mouse)
+        return self.keyboard.anything_down or any(mouse.anything_down for mouse in mice)
+
+    def send(self) -> None:
+        """Writes what was put into the queues of keyboard and mice."""
+        for device in self._devices:
+            device.flush()
+
+    def release_all(self) -> None:
+        for queue in (self.keyboard, self.absolute_mouse, self.relative_mouse):
+            queue.release_all()
+        self.send()
+
+    def combine(self, codes: Sequence[str]) -> None:
+        """Presses the keys one after the other, and lets them go in the other order."""
+        for code in codes:
+            self.keyboard.change(code, True)
+        for code in reversed(codes):
+            self.keyboard.change(code, False)
+        self.send()
+
+    async def type(self, text: str, layout: Layout, on_progress: Callable[[int], None]) -> bool:
+        """Types a text that the layout can type. False if the computer went away meanwhile."""
+        self.release_all()
+        had_caps_lock = bool(self.leds & CAPS_LOCK_LED)
+        if had_caps_lock:
+            await self._tap(USAGES["CapsLock"])
+        try:
+            for count, character in enumerate(text, 1):
+                for stroke in layout.strokes(character):
+                    await self._tap(stroke.usage, stroke.modifiers)
+                    if (
+                        self.usb_state is not UsbState.CONNECTED
+                        and self.usb_state is not UsbState.SILENT
+                    ):
+                        return False
+                on_progress(count)
+        finally:
+            if had_caps_lock:
+                self.keyboard.tap(USAGES["CapsLock"], 0)
+                self.send()
+        return True
+
+    async def _tap(self, usage: int, modifiers: int = 0) -> None:
+        self.keyboard.tap(usage, modifiers)
+        self._keyboard_device.flush()
+        await self._keyboard_device.drained()
+        await asyncio.sleep(STROKE_SECONDS)
+
+    def _note_leds(self, leds: int) -> None:
+        if leds != self.leds:
+            self.leds = leds
+            self._on_change()

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: MIT
+"""One WebSocket a person: keys and mouse of the one who has the controls, and the news for all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from tinypilot import audit
+from tinypilot.auth.watcher import SessionWatcher
+from tinypilot.hid import layouts, messages
+from tinypilot.hid.keycodes import USAGES
+from tinypilot.hid.outputs import HidOutputs
+from tinypilot.hid.ownership import Ownership, Person
+
+PING_SECONDS = 5
+# Pages say each half second that they live while something is down.
+SILENCE_SECONDS = 2.0
+LOOK_SECONDS = 0.25
+PROGRESS_SECONDS = 0.2
+# One person has one page, or a few; more sockets than this are no people.
+PEOPLE_MAX = 64
+# A page that takes no news for so long is gone.
+SEND_SECONDS = 5
+# A page that is there says good-bye at once.
+HANG_UP_SECONDS = 1
+
+
+class Connection:
+    def __init__(self, socket: web.WebSocketResponse, person: Person, token: str):
+        self.socket = socket
+        self.person = person
+        self.token = token
+        self.heard_at = time.monotonic()
+        self.is_ending = False
+        self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
+
+    def tell(self, message: dict) -> None:
+        """Never waits: whoever does not listen must not hold up the others."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._news.put_nowait(message)
+
+    def end(self) -> None:
+        """The page is told why, and its socket closed."""
+        self.is_ending = True
+        self.tell({"type": "ended"})
+
+    async def speak(self) -> None:
+        """Ends when the page has gone, or has been told that it must."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while True:
+                message = await self._news.get()
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self.socket.send_json(message)
+                if message["type"] == "ended":
+                    break
+        await self.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+
+
+class Server:
+    def __init__(
+        self, watcher: SessionWatcher, cookie: str, paths: Sequence[str], idle_seconds: float
+    ):
+        self._watcher = watcher
+        self._cookie = cookie
+        self._paths = paths
+        self._ownership = Ownership(idle_seconds)
+        self._connections: dict[int, Connection] = {}
+        self._outputs: HidOutputs | None = None
+        self._paste: asyncio.Task | None = None
+        self._told: dict | None = None
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_get("/api/hid", self.serve)
+        application.cleanup_ctx.append(self._run)
+        application.on_shutdown.append(self._hang_up)
+        return application
+
+    async def _run(self, _: web.Application) -> AsyncIterator[None]:
+        self._outputs = HidOutputs(self._paths, self._tell_all)
+        self._outputs.open()
+        watches = [asyncio.create_task(watch()) for watch in (self._watch_down, self._watch_people)]
+        yield
+        for watch in watches:
+            watch.cancel()
+        self._stop_paste()
+        self._outputs.close()
+
+    async def _hang_up(self, _: web.Application) -> None:
+        """The service restarts, and the pages come back to the next one."""
+        sockets = [each.socket for each in self._connections.values()]
+        closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
+        if closing:
+            await asyncio.wait(closing, timeout=HANG_UP_SECONDS)
+
+    # --- One person ---
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        token = request.cookies.get(self._cookie, "")
+        session = await self._watcher.session_for(token)
+        if session is None:
+            return web.Response(status=401)
+        if len(self._connections) >= PEOPLE_MAX:
+            return web.Response(status=503)
+        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=messages.MESSAGE_MAX)
+        await socket.prepare(request)
+        person = self._ownership.join(session.user, session.may("operator"))
+        connection = self._connections[person.number] = Connection(socket, person, token)
+        names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
+        connection.tell(
+            {"type": "welcome", "person": person.number, "layouts": names, "codes": list(USAGES)}
+        )
+        self._told = None
+        self._tell_all()
+        speaking = asyncio.create_task(connection.speak())
+        try:
+            await self._listen(connection)
+        finally:
+            self._remove(connection)
+            if connection.is_ending:
+                await asyncio.wait({speaking}, timeout=SEND_SECONDS)
+            speaking.cancel()
+        return socket
+
+    async def _listen(self, connection: Connection) -> None:
+        async for packet in connection.socket:
+            if packet.type is not WSMsgType.TEXT:
+                return
+            connection.heard_at = time.monotonic()
+            try:
+                message = messages.parse(packet.data)
+            except messages.ProtocolError as error:
+                reason = str(error).encode()[:120]
+                await connection.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=reason)
+                return
+            if connection.person.number not in self._connections:
+                return
+            self._do(connection, message)
+
+    def _remove(self, connection: Connection) -> None:
+        if self._connections.pop(connection.person.number, None):
+            self._change_control("left", lambda: self._ownership.leave(connection.person))
+
+    # --- What a person says ---
+
+    def _do(self, connection: Connection, message: dict) -> None:
+        person = connection.person
+        match message:
+            case {"type": "ask"}:
+                self._change_control("taken", lambda: self._ownership.ask(person))
+            case {"type": "give-up"}:
+                self._change_control("given_up", lambda: self._ownership.give_up(person))
+            case {"type": "answer", "person": number, "yes": yes}:
+                self._change_control("given", lambda: self._ownership.answer(person, number, yes))
+            case {"type": "check", "layout": layout, "text": text}:
+                missing = layouts.load_all()[layout].untypable(layouts.normalized(text))
+                connection.tell({"type": "checked", "untypable": missing})
+            case {"type": "alive"}:
+                pass
+            case _ if self._ownership.use(person):
+                self._dispatch(connection, message)
+
+    def _dispatch(self, connection: Connection, message: dict) -> None:
+        outputs = self._outputs
+        match message:
+            case {"type": "release"}:
+                outputs.release_all()
+                return
+            case {"type": "cancel"}:
+                self._stop_paste()
+                return
+            case {"type": "move", "x": x, "y": y}:
+                outputs.absolute_mouse.move(x, y)
+            case {"type": "step", "x": x, "y": y}:
+                outputs.relative_mouse.move(x, y)
+            case {"type": "button", "button": button, "down": down, "relative": relative}:
+                mouse = outputs.relative_mouse if relative else outputs.absolute_mouse
+                mouse.press(button, down)
+            case {"type": "wheel", "wheel": wheel, "pan": pan, "relative": relative}:
+                mouse = outputs.relative_mouse if relative else outputs.absolute_mouse
+                mouse.scroll(wheel, pan)
+            case {"type": _} if self._paste:
+                return  # keys would get into the text
+            case {"type": "key", "code": code, "down": down} if code in USAGES:
+                outputs.keyboard.change(code, down)
+            case {"type": "combination", "codes": codes} if USAGES.keys() >= set(codes):
+                outputs.combine(codes)
+                return
+            case {"type": "paste", "layout": layout, "text": text}:
+                self._start_paste(connection, layouts.load_all()[layout], layouts.normalized(text))
+                return
+        outputs.send()
+
+    # --- Paste ---
+
+    def _start_paste(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
+        missing = layout.untypable(text)
+        if missing:
+            connection.tell({"type": "paste", "state": "refused", "untypable": missing})
+            return
+        self._paste = asyncio.create_task(self._type(connection, layout, text))
+
+    async def _type(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
+        told_at = 0.0
+
+        def tell(state: str, done: int) -> None:
+            connection.tell({"type": "paste", "state": state, "done": done, "total": len(text)})
+
+        def on_progress(count: int) -> None:
+            nonlocal told_at, done
+            done = count
+            self._ownership.use(connection.person)
+            if time.monotonic() - told_at >= PROGRESS_SECONDS:
+                told_at = time.monotonic()
+                tell("typing", count)
+
+        done = 0
+        state = "cancelled"
+        try:
+            arrived = await self._outputs.type(text, layout, on_progress)
+            state = "done" if arrived else "disconnected"
+        finally:
+            if self._paste is asyncio.current_task():
+                self._paste = None
+            tell(state, done)
+
+    def _stop_paste(self) -> None:
+        if self._paste:
+            self._paste.cancel()
+            self._paste = None
+
+    # --- All people ---
+
+    def _change_control(self, how: str, change: Callable[[], None]) -> None:
+        before = self._ownership.owner
+        change()
+        after = self._ownership.owner
+        if after is not before:
+            self._let_go()
+            _note_hand_over(how, before, after)
+        self._tell_all()
+
+    def _let_go(self) -> None:
+        """Nothing stays down, and nothing more is typed, when somebody else takes over or nobody does."""
+        self._stop_paste()
+        self._outputs.release_all()
+
+    def _tell_all(self) -> None:
+        owner = self._ownership.owner
+        news = {
+            "type": "state",
+            "usb": str(self._outputs.usb_state) if self._outputs else "missing",
+            "leds": self._outputs.leds if self._outputs else 0,
+            "owner": owner.number if owner else None,
+            "idle": bool(owner) and self._ownership.is_idle,
+            "people": [
+                {
+                    "number": each.number,
+                    "name": each.name,
+                    "mayControl": each.may_control,
+                    "asks": each.asked_at is not None,
+                }
+                for each in self._ownership.people.values()
+            ],
+        }
+        if news != self._told:
+            self._told = news
+            for connection in self._connections.values():
+                connection.tell(news)
+
+    async def _watch_down(self) -> None:
+        """A page that hangs, or whose network is gone, holds nothing down."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            owner = self._ownership.owner
+            if not owner or not self._outputs.anything_down:
+                continue
+            if time.monotonic() - self._connections[owner.number].heard_at > SILENCE_SECONDS:
+                self._outputs.release_all()
+
+    async def _watch_people(self) -> None:
+        """Ends what belongs to sessions that no longer hold, and says who has become idle."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            tokens = {each.token for each in self._connections.values()}
+            gone = await self._watcher.expired(tokens)
+            for connection in list(self._connections.values()):
+                if connection.token in gone:
+                    self._remove(connection)
+                    connection.end()
+            self._tell_all()
+
+
+def _note_hand_over(how: str, before: Person | None, after: Person | None) -> None:
+    """For the audit log. how: taken (also from somebody idle), given, given_up, left (also by the session's end)."""
+    had, has = _called(before), _called(after)
+    to_next = f", and {has}, who had asked, got them" if has else ""
+    sentence = {
+        "taken": f"{has} took the controls{had and f' over from {had}, who was idle'}",
+        "given": f"{had} gave the controls to {has}",
+        "given_up": f"{had} gave the controls up{to_next}",
+        "left": f"{had} left with the controls{to_next}",
+    }[how]
+    audit.note(f"controls_{how}", sentence, had=had, has=has)
+
+
+def _called(person: Person | None) -> str:
+    """Empty for nobody."""
+    return person.name or "provisioning" if person else ""

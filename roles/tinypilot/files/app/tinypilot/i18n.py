@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The words of the page in the reader's language. English is in the code; the other languages are catalogues
+(locale/LANGUAGE.json) from the English text to its translation."""
+
+import functools
+import json
+from pathlib import Path
+
+from flask import request
+
+CATALOGUES = Path(__file__).with_name("locale")
+# Each by the name that its readers give it.
+LANGUAGES = {"en": "English", "de": "Deutsch", "ja": "日本語"}
+# Set by static/login/language.js.
+COOKIE = "__Host-tinypilot-language"
+
+
+@functools.cache
+def catalogue(language: str) -> dict[str, str]:
+    """Empty for English."""
+    file = CATALOGUES / f"{language}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if language != "en" else {}
+
+
+def language() -> str:
+    """What was chosen in this browser, or else what it prefers of the languages there are."""
+    chosen = request.cookies.get(COOKIE)
+    return chosen if chosen in LANGUAGES else request.accept_languages.best_match(LANGUAGES, "en")
+
+
+def t(text: str, /, **values: object) -> str:
+    """`text` in the reader's language, its {names} filled in with `values`."""
+    translated = catalogue(language()).get(text, text)
+    return translated.format(**values) if values else translated
+
+
+def for_templates() -> dict[str, object]:
+    """`words` goes into the page for its scripts (static/common/i18n.js)."""
+    return {
+        "t": t,
+        "language": language(),
+        "languages": LANGUAGES,
+        "words": catalogue(language()),
+    }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the web app answers, one blueprint a subject."""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What a person opens in a browser."""
+
+import re
+from functools import cache
+from pathlib import Path
+from urllib.parse import urljoin
+
+from flask import Blueprint, current_app, redirect, render_template
+
+from tinypilot.auth.http import auth, public, require_role, session
+from tinypilot.routes.settings import settings
+
+blueprint = Blueprint("pages", __name__)
+
+APP = Path(__file__).parents[1]
+IMPORT = re.compile(r"^(?:import|export)\b[^']* from '([^']+)'", re.MULTILINE)
+
+
+@cache
+def modules_of(script: str) -> list[str]:
+    """The URLs of all modules that a script of the page needs, each after one that imports it.
+
+    A page that names them has them all after one round trip. Left alone, a browser finds them import by import.
+    """
+    found = [script]
+    for url in found:
+        for name in IMPORT.findall((APP / url.lstrip("/")).read_text(encoding="utf-8")):
+            if (imported := urljoin(url, name)) not in found:
+                found.append(imported)
+    return found[1:]
+
+
+@blueprint.get("/")
+def remote_screen():
+    config = current_app.config["TINYPILOT"]
+    modules = modules_of("/static/pages/main.js")
+    return render_template("index.html", name=config.name, user=session().user, modules=modules)
+
+
+@blueprint.get("/login")
+@public
+def login():
+    if not auth().has_users():
+        return redirect("/setup", 303)
+    return render_template("login.html", name=current_app.config["TINYPILOT"].name)
+
+
+@blueprint.get("/setup")
+@public
+def setup():
+    """Also where there are users: a code from the device brings back who forgot the password."""
+    return render_template("setup.html", name=current_app.config["TINYPILOT"].name)
+
+
+@blueprint.get("/account")
+def account():
+    return render_template(
+        "account.html",
+        name=current_app.config["TINYPILOT"].name,
+        session=session(),
+        has_totp=any(user["has_totp"] for user in auth().users() if user["name"] == session().user),
+    )
+
+
+@blueprint.get("/settings")
+@require_role("admin")
+def settings_page():
+    return render_template(
+        "settings.html",
+        name=current_app.config["TINYPILOT"].name,
+        settings=settings().as_dict(),
+    )

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The words of the page in its language. English is in the code; for another language the web app puts
+// its catalogue, from the English text to the translation, into the page (see i18n.py).
+
+export const language = globalThis.document?.documentElement.lang || 'en';
+const words = JSON.parse(globalThis.document?.getElementById('words')?.textContent || '{}');
+
+// The text in the page's language, its {names} filled in with the values.
+export function t(text, values = {}) {
+  const translated = Object.hasOwn(words, text) ? words[text] : text;
+  return translated.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// Keyboard, mouse and fingers over the picture, as long as this page has the controls.
+// Keys are captured while the picture has the focus; everything is released when it loses it.
+
+import { HeldKeys } from './held-keys.js';
+import { positionOf } from '../video/picture-map.js';
+import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
+import { WheelSteps } from './wheel-steps.js';
+
+// MouseEvent.button: left, middle, right, back, forward. USB: left, right, middle, back, forward.
+const USB_BUTTONS = [0, 2, 1, 3, 4];
+const RELATIVE_STEP_MAX = 4096;
+
+export class Capture extends EventTarget {
+  #stage;
+  #screen;
+  #socket;
+  #keys = new HeldKeys({ mac: navigator.platform.startsWith('Mac') });
+  #buttons = new Set();
+  #clicking = false; // a button was pressed here, and not all are up since
+  #wheel = new WheelSteps();
+  #touch = new TouchGestures();
+  #enabled = false;
+  codes = new Set(); // of the keys that the computer knows; all others stay the browser's
+
+  // stage: the element that takes the focus; screen: {width, height} of the picture, {box, view} of where it is shown
+  constructor({ stage, screen, socket }) {
+    super();
+    this.#stage = stage;
+    this.#screen = screen;
+    this.#socket = socket;
+    this.#listen();
+  }
+
+  set enabled(enabled) {
+    if (this.#enabled && !enabled) this.releaseAll();
+    this.#enabled = enabled;
+    if (!enabled && this.isRelative) document.exitPointerLock();
+    this.#report();
+  }
+
+  get isCapturing() {
+    return this.#enabled && document.activeElement === this.#stage && document.hasFocus();
+  }
+
+  get isRelative() {
+    return document.pointerLockElement === this.#stage;
+  }
+
+  releaseAll() {
+    const keys = this.#keys.clear();
+    const buttons = this.#buttons.size > 0;
+    this.#buttons.clear();
+    this.#clicking = false;
+    this.#touch.cancel();
+    if (keys || buttons) this.#socket.say('release');
+    this.#note();
+  }
+
+  leave() {
+    this.releaseAll();
+    if (this.isRelative) document.exitPointerLock();
+    this.#stage.blur();
+    this.dispatchEvent(new Event('leave'));
+  }
+
+  #listen() {
+    const stage = this.#stage;
+    const on = (target, name, action, options) => target.addEventListener(name, action, options);
+    on(stage, 'keydown', (event) => this.#keyDown(event));
+    on(stage, 'keyup', (event) => this.#keyUp(event));
+    on(stage, 'focus', () => this.#report());
+    on(stage, 'blur', () => {
+      this.releaseAll();
+      this.#report();
+    });
+    on(globalThis, 'blur', () => {
+      this.releaseAll();
+      this.#report();
+    });
+    on(globalThis, 'focus', () => this.#report());
+    on(globalThis, 'pagehide', () => this.releaseAll());
+    on(document, 'visibilitychange', () => document.hidden && this.releaseAll());
+    on(document, 'pointerlockchange', () => {
+      this.releaseAll();
+      this.#report();
+    });
+    on(stage, 'pointerdown', (event) => this.#pointerDown(event));
+    on(stage, 'pointermove', (event) => this.#pointerMove(event));
+    on(stage, 'pointerup', (event) => this.#pointerUp(event));
+    on(stage, 'pointercancel', () => this.releaseAll());
+    on(stage, 'wheel', (event) => this.#wheelTurned(event), { passive: false });
+    on(stage, 'contextmenu', (event) => event.preventDefault());
+    on(stage, 'auxclick', (event) => event.preventDefault());
+  }
+
+  #keyDown(event) {
+    if (!this.isCapturing || !this.codes.has(event.code)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.#send(this.#keys.press(event));
+  }
+
+  #keyUp(event) {
+    if (!this.isCapturing || !this.codes.has(event.code)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { changes, leave } = this.#keys.release(event);
+    this.#send(changes);
+    if (leave) this.leave();
+  }
+
+  #send(changes) {
+    for (const change of changes) this.#socket.say('key', change);
+    this.#note();
+  }
+
+  #note() {
+    this.#socket.held = this.#keys.any || this.#buttons.size > 0;
+  }
+
+  // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared. What was pressed
+  // elsewhere, and is dragged over the picture, is not the computer's.
+  #pointerDown(event) {
+    if (this.#isOnScrollbar(event)) return;
+    if (event.pointerType === 'touch') {
+      this.#finger(this.#touch.down(event.pointerId, this.#point(event), event.timeStamp));
+      setTimeout(() => this.#finger(this.#touch.wait(performance.now())), LONG_PRESS_MS);
+      return;
+    }
+    // A locked pointer is captured already, and browsers refuse to do it again.
+    if (!this.isRelative) this.#stage.setPointerCapture(event.pointerId);
+    this.#mouse(event);
+  }
+
+  #pointerMove(event) {
+    if (event.pointerType === 'touch') this.#finger(this.#touch.move(event.pointerId, this.#point(event)));
+    else this.#mouse(event);
+  }
+
+  #pointerUp(event) {
+    if (event.pointerType === 'touch') this.#finger(this.#touch.up(event.pointerId));
+    else this.#mouse(event);
+  }
+
+  #mouse(event) {
+    if (!this.#enabled) return;
+    const relative = this.isRelative;
+    if (!relative) this.#moveTo(this.#point(event));
+    else if (event.type === 'pointermove') {
+      const step = (value) => Math.max(-RELATIVE_STEP_MAX, Math.min(RELATIVE_STEP_MAX, Math.round(value)));
+      if (event.movementX || event.movementY) {
+        this.#socket.say('step', { x: step(event.movementX), y: step(event.movementY) });
+      }
+    }
+    if (event.type === 'pointerdown') this.#clicking = true;
+    if (!this.#clicking) return;
+    for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
+    this.#clicking = event.buttons !== 0;
+  }
+
+  // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
+  #button(button, down, relative) {
+    if (down === this.#buttons.has(button)) return;
+    if (down) this.#buttons.add(button);
+    else this.#buttons.delete(button);
+    this.#socket.say('button', { button, down, relative });
+    this.#note();
+  }
+
+  #moveTo(point) {
+    const { box, width, height, view } = this.#screen;
+    const place = positionOf(point, box, width, height, view);
+    if (place) this.#socket.say('move', place);
+  }
+
+  #finger(actions) {
+    if (!this.#enabled) return;
+    for (const { move, click, scroll } of actions) {
+      if (move) this.#moveTo(move);
+      if (scroll) this.#scrollBy(scroll);
+      if (click !== undefined) {
+        for (const down of [true, false]) this.#button(USB_BUTTONS[click], down, false);
+      }
+    }
+  }
+
+  #wheelTurned(event) {
+    if (!this.#enabled) return;
+    event.preventDefault();
+    this.#scrollBy(event);
+  }
+
+  #scrollBy(delta) {
+    const steps = this.#wheel.notches(delta);
+    if (steps.wheel || steps.pan) this.#socket.say('wheel', { ...steps, relative: this.isRelative });
+  }
+
+  #isOnScrollbar({ clientX, clientY }) {
+    const { left, top, width, height } = this.#screen.box;
+    return clientX >= left + width || clientY >= top + height;
+  }
+
+  #point({ clientX, clientY }) {
+    return { x: clientX, y: clientY };
+  }
+
+  #report() {
+    this.dispatchEvent(new Event('change'));
+  }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Types a text on the attached computer. What its layout can't type is listed before anything is typed.
+
+import { language, t } from '../common/i18n.js';
+
+const CHECK_AFTER_MS = 200;
+// As many as hid/messages.py takes. The field itself has no bound: it would cut off the rest without a word.
+const LONGEST_TEXT = 20000;
+const STORED = 'paste-layout';
+const WORDS = {
+  done: t('Done.'),
+  cancelled: t('Cancelled.'),
+  disconnected: t('Stopped: the attached computer went away.'),
+};
+
+// "U+0007" for what has no picture
+export function showCharacter(character) {
+  const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(character);
+  return printable ? character : `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+// The layout whose name fits best what the browser's person reads.
+export function guessLayout(layouts, languages) {
+  const ids = layouts.map(({ id }) => id);
+  for (const language of languages) {
+    const [main, region] = language.toLowerCase().split('-');
+    const fitting = [`${main}-${region}`, main].find((id) => ids.includes(id));
+    if (fitting) return fitting;
+    const near = ids.find((id) => id.startsWith(`${main}-`));
+    if (near) return main === 'en' ? 'en-us' : near;
+  }
+  return 'en-us';
+}
+
+// In the page's language: "German (Switzerland)".
+export function layoutName(id, language) {
+  const names = new Intl.DisplayNames(language, { type: 'language', languageDisplay: 'standard' });
+  return names.of(id === 'es-latam' ? 'es-419' : id);
+}
+
+export class PasteDialog {
+  #parts;
+  #socket;
+  #timer = null;
+
+  // parts: {dialog, text, layout, missing, start, cancel, progress, result}
+  constructor(parts, socket) {
+    this.#parts = parts;
+    this.#socket = socket;
+    const { dialog, text, layout, start, cancel } = parts;
+    text.addEventListener('input', () => this.#changed());
+    layout.addEventListener('change', () => {
+      localStorage.setItem(STORED, layout.value);
+      this.#changed();
+    });
+    start.addEventListener('click', () => this.#start());
+    cancel.addEventListener('click', () => socket.say('cancel'));
+    dialog.addEventListener('close', () => socket.say('cancel'));
+    socket.addEventListener('checked', ({ detail }) => this.#showMissing(detail.untypable));
+    socket.addEventListener('paste', ({ detail }) => this.#showProgress(detail));
+    socket.addEventListener('lost', () => this.#showProgress({ state: 'cancelled', done: 0, total: 1 }));
+  }
+
+  set layouts(layouts) {
+    const { layout } = this.#parts;
+    const chosen = layout.value || localStorage.getItem(STORED) || guessLayout(layouts, navigator.languages);
+    const named = layouts.map(({ id }) => ({ id, name: layoutName(id, language) }));
+    named.sort((one, other) => one.name.localeCompare(other.name, language));
+    layout.replaceChildren(...named.map(({ id, name }) => new Option(name, id, false, id === chosen)));
+  }
+
+  open() {
+    this.#parts.result.textContent = '';
+    this.#parts.dialog.showModal();
+    this.#changed();
+  }
+
+  #changed() {
+    const { text, layout, missing, start } = this.#parts;
+    clearTimeout(this.#timer);
+    start.disabled = true;
+    const { length } = [...text.value];
+    if (length === 0) this.#showMissing(null);
+    else if (length > LONGEST_TEXT) {
+      missing.textContent = t('The text has {length} characters: up to {most} can be typed at once.', {
+        length: length.toLocaleString(language),
+        most: LONGEST_TEXT.toLocaleString(language),
+      });
+    } else {
+      this.#timer = setTimeout(
+        () => this.#socket.say('check', { layout: layout.value, text: text.value }),
+        CHECK_AFTER_MS,
+      );
+    }
+  }
+
+  #showMissing(untypable) {
+    const { missing, start } = this.#parts;
+    start.disabled = untypable === null || untypable.length > 0;
+    missing.textContent = untypable?.length
+      ? t("This layout can't type: {characters}", { characters: untypable.map(showCharacter).join(' ') })
+      : '';
+  }
+
+  #start() {
+    const { text, layout, start, progress, result } = this.#parts;
+    start.disabled = true;
+    result.textContent = '';
+    progress.value = 0;
+    this.#socket.say('paste', { layout: layout.value, text: text.value });
+  }
+
+  #showProgress({ state, done, total, untypable }) {
+    const { cancel, progress, result } = this.#parts;
+    if (state === 'refused') {
+      this.#showMissing(untypable);
+      return;
+    }
+    const typing = state === 'typing';
+    progress.hidden = cancel.hidden = !typing;
+    progress.max = total;
+    progress.value = done;
+    if (typing) return;
+    result.textContent = WORDS[state];
+    this.#parts.start.disabled = this.#parts.text.value === '';
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// A classic script ahead of the others: when one of them can't be loaded (the device restarts just now, the
+// network changes), nothing else of the page could say so or try again. It tries ever more slowly, across
+// reloads too (main.js forgets the pause once everything is there), and reloads only what can be had: a
+// reload in vain would end on an error page of the browser, which never tries again.
+
+const RETRY_MS = { first: 2000, cap: 30000, timeout: 5000 };
+let reloading = false;
+
+async function reload() {
+  if (reloading) return;
+  reloading = true;
+  for (let there = false; !there; ) {
+    const pause = Number(sessionStorage.getItem('reload-pause-ms')) || RETRY_MS.first;
+    sessionStorage.setItem('reload-pause-ms', Math.min(2 * pause, RETRY_MS.cap));
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    const request = { cache: 'no-store', signal: AbortSignal.timeout(RETRY_MS.timeout) };
+    there = await fetch(location.href, request).then(
+      (response) => response.ok,
+      () => false,
+    );
+  }
+  location.reload();
+}
+
+addEventListener(
+  'error',
+  (event) => {
+    // Errors of elements don't bubble, but they are captured. Those of a script's run have no element.
+    if (event.target instanceof HTMLScriptElement) reload();
+  },
+  true,
+);

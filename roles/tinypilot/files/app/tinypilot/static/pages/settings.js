@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// The page of the device's settings, for admins.
+
+import { callApi, fetchSession, onSubmit, ApiError } from '../common/api.js';
+import { t } from '../common/i18n.js';
+import { readCertificate, readEdid, readIce, readNumbers } from './settings-form.js';
+
+const LARGEST_EDID_BYTES = 4096;
+const LARGEST_PEM_BYTES = 24_576;
+const LOOK_MS = 1000;
+
+const byId = (id) => document.getElementById(id);
+
+async function change(form, changes) {
+  const done = form.querySelector('.done');
+  done.textContent = t('Applying…');
+  try {
+    const { settings } = await callApi('PATCH', '/api/settings', changes);
+    done.textContent = t('Applied.');
+    return settings;
+  } catch (refusal) {
+    done.textContent = '';
+    throw refusal;
+  }
+}
+
+async function applyNumbers(form, typed) {
+  const bounds = {};
+  for (const name of Object.keys(typed)) {
+    const { minimum, maximum } = byId(name).dataset;
+    bounds[name] = { minimum: Number(minimum), maximum: Number(maximum) };
+  }
+  const { changes, wrong } = readNumbers(typed, bounds);
+  if (wrong) {
+    byId(wrong).focus();
+    const what = byId(wrong).labels[0].textContent;
+    throw new ApiError(t('{what} must be a whole number from {minimum} to {maximum}.', { what, ...bounds[wrong] }));
+  }
+  await change(form, changes);
+}
+
+async function applyEdid(form, { choice, file }) {
+  if (file.size > LARGEST_EDID_BYTES) throw new ApiError(t('The file is too large for an EDID.'));
+  const edid = file.size ? readEdid(new Uint8Array(await file.arrayBuffer())) : choice;
+  await change(form, { ustreamer_edid: edid || null });
+}
+
+const applyHostName = (form, { name }) => change(form, { tinypilot_host_name: name.trim().toLowerCase() || null });
+
+async function applyCertificate(form, { whose, chain, key }) {
+  if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES) throw new ApiError(t('The file is too large for a certificate.'));
+  const read = readCertificate({ whose, chain: await chain.text(), key: await key.text() });
+  if (read.missing) throw new ApiError(t('Choose two files: the certificate and its private key.'));
+  const settings = await change(form, read.changes);
+  byId('certificate-key-hint').hidden = !settings.tinypilot_certificate_and_key.is_set;
+}
+
+// Of a form whose fields are for some of the choices alone.
+function showFieldsOf({ form, disabled, value }) {
+  for (const field of form.querySelectorAll('[data-for]')) {
+    field.hidden = disabled || !field.dataset.for.split(' ').includes(value);
+  }
+}
+
+async function applyIce(form, typed) {
+  const settings = await change(form, readIce(typed));
+  for (const name of ['secret', 'password']) {
+    form.elements[name].value = '';
+    byId(`turn-${name}-hint`).hidden = !settings[`tinypilot_turn_${name}`].value;
+  }
+}
+
+// --- Tokens ---
+
+function describeToken({ number, name, role }) {
+  const row = document.createElement('li');
+  const what = document.createElement('span');
+  what.className = 'what';
+  what.textContent = `${name} (${role})`;
+  const remove = document.createElement('button');
+  remove.type = 'button';
+  remove.textContent = t('Remove');
+  remove.ariaLabel = t('Remove {name}', { name });
+  remove.addEventListener('click', () => callApi('DELETE', `/api/tokens/${number}`).then(showTokens, showTokens));
+  row.append(what, remove);
+  return row;
+}
+
+async function showTokens() {
+  const { tokens } = await callApi('GET', '/api/tokens');
+  byId('tokens').replaceChildren(...tokens.map(describeToken));
+}
+
+async function addToken(form, typed) {
+  const { token } = await callApi('POST', '/api/tokens', typed);
+  form.reset();
+  form.querySelector('.done').textContent = t('This is the new token. It is shown only now:');
+  byId('new-token').textContent = token;
+  await showTokens();
+}
+
+// --- Power ---
+
+const POWER = {
+  restart: [t('Restart the services? The video is interrupted for a few seconds.'), t('Restarting. This page reloads when the services are back.')],
+  reboot: [t('Reboot the device?'), t('Rebooting. This page reloads when the device is back.')],
+  poweroff: [
+    t('Switch the device off? Only its power supply can switch it on again.'),
+    t('Switching off. Only the power supply can switch it on again.'),
+  ],
+};
+
+const runningSince = () => callApi('GET', '/api/health').then(({ since }) => since, () => null);
+
+async function power(action) {
+  const [question, doing] = POWER[action];
+  if (!confirm(question)) return;
+  byId('power-error').textContent = '';
+  const before = await runningSince();
+  try {
+    await callApi('POST', '/api/power', { action });
+  } catch (refusal) {
+    byId('power-error').textContent = refusal.message;
+    return;
+  }
+  byId('power-done').textContent = doing;
+  const looking = setInterval(async () => {
+    const since = await runningSince();
+    if (since === null || since === before) return;
+    clearInterval(looking);
+    location.reload();
+  }, LOOK_MS);
+}
+
+// --- All of it ---
+
+const FORMS = {
+  video: applyNumbers,
+  'host-name': applyHostName,
+  certificate: applyCertificate,
+  edid: applyEdid,
+  ice: applyIce,
+  'add-token': addToken,
+};
+
+fetchSession().then(({ role }) => {
+  if (!role) location.replace('/login');
+  for (const [id, send] of Object.entries(FORMS)) {
+    const form = byId(id);
+    if (form) onSubmit(form, (typed) => send(form, typed));
+  }
+  for (const choice of document.querySelectorAll('[data-chooses]')) {
+    showFieldsOf(choice);
+    choice.addEventListener('change', () => showFieldsOf(choice));
+  }
+  for (const button of byId('power').children) {
+    button.disabled = false;
+    button.addEventListener('click', () => power(button.value));
+  }
+  return showTokens();
+});

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// The picture as JPEGs over a WebSocket, drawn on a canvas: the way without UDP, and without a decoder for
+// video. Each frame that was drawn is told to the device, which then sends its newest: so the picture never lags
+// behind by more than the two that are underway, and what is shown is known to be fresh.
+
+import { Backoff } from '../common/backoff.js';
+import { FrameWatch } from './frame-watch.js';
+
+const AGE_BYTES = 4; // of the frame when it was sent, in microseconds; the JPEG follows
+const COUNT_MS = 1000;
+// uStreamer repeats its last frame each second when it gets no newer one, as from an encoder that hangs.
+const OLD_MS = 2000;
+// Frames come while there is no signal, too. A browser takes minutes to notice a network that went away.
+const SILENCE_MS = 5000;
+
+export class MjpegVideo extends EventTarget {
+  #url;
+  #canvas;
+  #deviceAnswers;
+  #socket = null;
+  #running = false;
+  #keeping = false;
+  #backoff = new Backoff();
+  #wake = null;
+  #frames = new FrameWatch();
+  #count = { frames: 0, bytes: 0, since: 0 };
+  #rate = { frames: 0, bits: 0 };
+  #latencyMs = null;
+  #hadPicture = false;
+
+  // deviceAnswers: asks by HTTP, because browsers slow down pages whose WebSockets keep failing
+  constructor({ url, canvas, deviceAnswers }) {
+    super();
+    this.#url = url;
+    this.#canvas = canvas;
+    this.#deviceAnswers = deviceAnswers;
+  }
+
+  get isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  get hadPicture() {
+    return this.#hadPicture;
+  }
+
+  get element() {
+    return this.#canvas;
+  }
+
+  get stream() {
+    return this.#canvas.captureStream();
+  }
+
+  get width() {
+    return this.#canvas.hidden ? 0 : this.#canvas.width;
+  }
+
+  get height() {
+    return this.#canvas.hidden ? 0 : this.#canvas.height;
+  }
+
+  get framesPerSecond() {
+    return this.isFresh() ? this.#rate.frames : 0;
+  }
+
+  get bitsPerSecond() {
+    return this.isFresh() ? this.#rate.bits : 0;
+  }
+
+  // From capture to the canvas, without the way through the network.
+  get latencyMs() {
+    return this.isFresh() ? this.#latencyMs : null;
+  }
+
+  isFresh() {
+    return this.#running && this.#frames.isFresh(performance.now());
+  }
+
+  start() {
+    if (this.#running) return;
+    this.#running = true;
+    this.#frames.reset();
+    this.#backoff.reset();
+    if (!this.#keeping) this.#keepOpen();
+  }
+
+  // The last frame stays until hide(): nothing goes black meanwhile.
+  stop() {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#socket?.close();
+    this.#wake?.();
+  }
+
+  hide() {
+    this.#canvas.hidden = true;
+  }
+
+  retryNow() {
+    this.#backoff.reset();
+    this.#wake?.();
+  }
+
+  async #keepOpen() {
+    this.#keeping = true;
+    while (this.#running) {
+      if (await this.#deviceAnswers()) await this.#untilLost();
+      if (this.#running) await this.#pause(this.#backoff.next());
+    }
+    this.#keeping = false;
+  }
+
+  #untilLost() {
+    if (!this.#running) return null;
+    const socket = new WebSocket(this.#url);
+    socket.binaryType = 'arraybuffer';
+    this.#socket = socket;
+    let drawn = Promise.resolve();
+    return new Promise((resolve) => {
+      const lose = () => {
+        clearTimeout(patience);
+        if (socket === this.#socket) this.#socket = null;
+        socket.close();
+        resolve();
+      };
+      let patience = setTimeout(lose, SILENCE_MS);
+      socket.addEventListener('close', lose);
+      socket.addEventListener('message', ({ data }) => {
+        const at = performance.now();
+        clearTimeout(patience);
+        patience = setTimeout(lose, SILENCE_MS);
+        drawn = drawn.then(() => this.#draw(socket, data, at));
+      });
+    });
+  }
+
+  async #draw(socket, data, at) {
+    const jpeg = new Blob([new Uint8Array(data, AGE_BYTES)], { type: 'image/jpeg' });
+    const picture = await createImageBitmap(jpeg).catch(() => null);
+    if (socket !== this.#socket || !this.#running) return;
+    if (picture) {
+      this.#show(picture);
+      const ageMs = new DataView(data).getUint32(0) / 1000;
+      if (ageMs < OLD_MS) this.#note(data.byteLength);
+      this.#latencyMs = ageMs + performance.now() - at;
+    }
+    if (socket.readyState === WebSocket.OPEN) socket.send('shown');
+  }
+
+  #show(picture) {
+    const { width, height } = picture;
+    if (this.#canvas.width !== width || this.#canvas.height !== height) Object.assign(this.#canvas, { width, height });
+    this.#canvas.getContext('2d').drawImage(picture, 0, 0);
+    this.#canvas.hidden = false;
+    picture.close();
+  }
+
+  #note(bytes) {
+    const now = performance.now();
+    const before = this.#frames.isFresh(now);
+    this.#frames.note(now);
+    this.#count.frames += 1;
+    this.#count.bytes += bytes;
+    const span = now - this.#count.since;
+    if (span >= COUNT_MS) {
+      if (span < 2 * COUNT_MS) {
+        this.#rate = { frames: (this.#count.frames * 1000) / span, bits: (this.#count.bytes * 8000) / span };
+      }
+      this.#count = { frames: 0, bytes: 0, since: now };
+    }
+    if (before || !this.#frames.isFresh(now)) return;
+    this.#hadPicture = true;
+    this.#backoff.reset();
+    this.dispatchEvent(new Event('picture'));
+  }
+
+  #pause(delay) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, delay);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

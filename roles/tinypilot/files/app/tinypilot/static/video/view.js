@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// How the picture lies in its place: as large as fits, or pixel for pixel with scrolling; rotated by quarters. Where
+// the mouse points is computed from the same numbers (picture-map.js), so they can't differ.
+
+import { pictureIn } from './picture-map.js';
+
+const REMEMBERED = 'picture-view';
+
+export class View {
+  #scroller;
+  #connection;
+  #rotation = 0;
+  #actual = false;
+
+  // scroller: the element around the pictures; connection: whose `shown` has the picture's size
+  constructor(scroller, connection) {
+    this.#scroller = scroller;
+    this.#connection = connection;
+    const { rotation, actual } = JSON.parse(localStorage.getItem(REMEMBERED) ?? '{}');
+    if ([90, 180, 270].includes(rotation)) this.#rotation = rotation;
+    this.#actual = actual === true;
+    new ResizeObserver(() => this.layout()).observe(scroller);
+    this.layout();
+  }
+
+  get width() {
+    return this.#connection.shown.width;
+  }
+
+  get height() {
+    return this.#connection.shown.height;
+  }
+
+  get box() {
+    const { left, top, width, height } = this.#scroller.getBoundingClientRect();
+    const { offsetWidth, clientWidth, offsetHeight, clientHeight } = this.#scroller;
+    // Without the scrollbars.
+    return { left, top, width: width - (offsetWidth - clientWidth), height: height - (offsetHeight - clientHeight) };
+  }
+
+  get view() {
+    const { scrollLeft: left, scrollTop: top } = this.#scroller;
+    return { rotation: this.#rotation, scale: this.#actual ? 1 / devicePixelRatio : null, scrolled: { left, top } };
+  }
+
+  get rotation() {
+    return this.#rotation;
+  }
+
+  get isActual() {
+    return this.#actual;
+  }
+
+  set isActual(actual) {
+    this.#actual = actual;
+    this.#change();
+  }
+
+  rotateRight() {
+    this.#rotation = (this.#rotation + 90) % 360;
+    this.#change();
+  }
+
+  #change() {
+    localStorage.setItem(REMEMBERED, JSON.stringify({ rotation: this.#rotation, actual: this.#actual }));
+    this.layout();
+  }
+
+  // Upright and fitted is the style sheet's own business. Anything else is placed here, in the scroller's own
+  // coordinates: its middle where that of the turned picture is, its size that of the picture upright.
+  layout() {
+    const { width, height } = this;
+    const isPlaced = (this.#actual || this.#rotation !== 0) && width > 0;
+    this.#scroller.classList.toggle('view-scrolls', this.#actual);
+    this.#scroller.classList.toggle('view-placed', isPlaced);
+    if (!isPlaced) return;
+    const { clientWidth, clientHeight, style } = this.#scroller;
+    const box = { left: 0, top: 0, width: clientWidth, height: clientHeight };
+    const shown = pictureIn(box, width, height, { ...this.view, scrolled: { left: 0, top: 0 } });
+    style.setProperty('--picture-width', `${width * shown.scale}px`);
+    style.setProperty('--picture-height', `${height * shown.scale}px`);
+    style.setProperty('--picture-left', `${shown.left + (shown.width - width * shown.scale) / 2}px`);
+    style.setProperty('--picture-top', `${shown.top + (shown.height - height * shown.scale) / 2}px`);
+    style.setProperty('--picture-rotation', `${this.#rotation}deg`);
+  }
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// Keyboard and mouse: what is decided without a browser.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import test from 'node:test';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
+const { HeldKeys } = await import(new URL('held-keys.js', BASE));
+const { pictureIn, positionOf } = await import(new URL('../video/picture-map.js', BASE));
+const { WheelSteps } = await import(new URL('wheel-steps.js', BASE));
+const { LONG_PRESS_MS, TouchGestures } = await import(new URL('touch-gestures.js', BASE));
+const { describeControls } = await import(new URL('controls-state.js', BASE));
+const { BUILT_IN, isCombination, loadOwn, Recorder } = await import(new URL('combinations.js', BASE));
+const { guessLayout, layoutName, showCharacter } = await import(new URL('paste-dialog.js', BASE));
+
+const down = (code) => ({ code, down: true });
+const up = (code) => ({ code, down: false });
+
+// --- Keys ---
+
+test('a held key is sent once, and let go once', () => {
+  const keys = new HeldKeys();
+  assert.deepEqual(keys.press({ code: 'KeyA' }), [down('KeyA')]);
+  assert.deepEqual(keys.press({ code: 'KeyA', repeat: true }), []);
+  assert.deepEqual(keys.press({ code: 'KeyA' }), []);
+  assert.deepEqual(keys.release({ code: 'KeyA' }).changes, [up('KeyA')]);
+  assert.deepEqual(keys.release({ code: 'KeyA' }).changes, []);
+  assert.deepEqual(keys.press({ code: '' }), []);
+});
+
+test('the Control that Windows puts before AltGr is taken back', () => {
+  const keys = new HeldKeys();
+  keys.press({ code: 'ControlLeft', key: 'Control', timeStamp: 100 });
+  const changes = keys.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 101 });
+  assert.deepEqual(changes, [up('ControlLeft'), down('AltRight')]);
+  assert.deepEqual(keys.release({ code: 'ControlLeft' }).changes, []);
+});
+
+test('Control and then AltGr stay both', () => {
+  const keys = new HeldKeys();
+  keys.press({ code: 'ControlLeft', key: 'Control', timeStamp: 100 });
+  assert.deepEqual(keys.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 300 }), [down('AltRight')]);
+});
+
+test('keys that macOS forgets are let go with Command', () => {
+  const keys = new HeldKeys();
+  for (const code of ['ShiftLeft', 'MetaLeft', 'KeyC']) keys.press({ code });
+  assert.deepEqual(keys.release({ code: 'MetaLeft' }).changes, [up('MetaLeft'), up('KeyC')]);
+});
+
+test('Ctrl, Alt and Shift alone give the keyboard back, in any order, when one is let go', () => {
+  const keys = new HeldKeys();
+  for (const code of ['ShiftLeft', 'ControlLeft', 'AltLeft']) keys.press({ code });
+  assert.equal(keys.release({ code: 'ControlLeft' }).leave, true);
+  assert.equal(keys.release({ code: 'AltLeft' }).leave, false);
+});
+
+test('with another key they are an ordinary combination', () => {
+  const keys = new HeldKeys();
+  for (const code of ['ControlLeft', 'AltLeft', 'ShiftLeft', 'KeyT']) keys.press({ code });
+  assert.equal(keys.release({ code: 'KeyT' }).leave, false);
+  assert.equal(keys.release({ code: 'ShiftLeft' }).leave, false);
+});
+
+test('Caps Lock of a Mac, which is down as long as it is on, is pressed and let go each time', () => {
+  const keys = new HeldKeys({ mac: true });
+  const pressed = [down('CapsLock'), up('CapsLock')];
+  assert.deepEqual(keys.press({ code: 'CapsLock' }), pressed);
+  assert.equal(keys.any, false);
+  assert.deepEqual(keys.release({ code: 'CapsLock' }), { changes: pressed, leave: false });
+  const others = new HeldKeys();
+  assert.deepEqual(others.press({ code: 'CapsLock' }), [down('CapsLock')]);
+  assert.deepEqual(others.release({ code: 'CapsLock' }).changes, [up('CapsLock')]);
+});
+
+test('the chord gives the keyboard back while Caps Lock of a Mac is on, and not when it is pressed with it', () => {
+  const keys = new HeldKeys({ mac: true });
+  const chord = ['ShiftLeft', 'ControlLeft', 'AltLeft'];
+  keys.press({ code: 'CapsLock' });
+  for (const code of chord) keys.press({ code });
+  assert.equal(keys.release({ code: 'AltLeft' }).leave, true);
+  for (const change of ['press', 'release']) {
+    keys.clear();
+    for (const code of chord) keys.press({ code });
+    keys[change]({ code: 'CapsLock' });
+    assert.equal(keys.release({ code: 'AltLeft' }).leave, false, change);
+  }
+});
+
+// --- Places ---
+
+test('bars at the sides or above and below belong to nothing', () => {
+  assert.deepEqual(pictureIn({ left: 10, top: 20, width: 2000, height: 720 }, 1280, 720), {
+    left: 370, top: 20, scale: 1, width: 1280, height: 720,
+  });
+  assert.equal(pictureIn({ left: 0, top: 0, width: 640, height: 1000 }, 1280, 720).top, 320);
+});
+
+test('each pixel of the picture is met, at any zoom and resolution', () => {
+  for (const [width, height] of [[640, 480], [1024, 768], [1280, 720], [1920, 1080], [3840, 2160]]) {
+    for (const scale of [0.33, 0.5, 1, 1.25, 2.5]) {
+      const box = { left: 7.5, top: 31.25, width: width * scale + 100, height: height * scale };
+      for (const pixel of [0, 1, Math.floor(width / 3), width - 2, width - 1]) {
+        const point = { x: 7.5 + 50 + (pixel + 0.5) * scale, y: 31.25 };
+        const { x } = positionOf(point, box, width, height);
+        assert.equal(Math.floor((x * width) / 32768), pixel, `${pixel} of ${width} at ${scale}`);
+      }
+    }
+  }
+});
+
+test('places outside are those at the edge, and stay in range', () => {
+  const box = { left: 0, top: 0, width: 1280, height: 720 };
+  for (const point of [{ x: -50, y: -1 }, { x: 5000, y: 9000 }]) {
+    const { x, y } = positionOf(point, box, 1280, 720);
+    assert.ok(x >= 0 && x <= 32767 && y >= 0 && y <= 32767);
+  }
+  assert.equal(positionOf({ x: 1, y: 1 }, box, 0, 0), null);
+});
+
+// A pixel of a 640 x 360 picture, and where its middle is when the picture is turned clockwise by so much.
+const corner = [10, 20];
+const turned = {
+  0: [10.5, 20.5],
+  90: [360 - 20.5, 10.5],
+  180: [640 - 10.5, 360 - 20.5],
+  270: [20.5, 640 - 10.5],
+};
+for (const [rotation, [x, y]] of Object.entries(turned)) {
+  const view = { rotation: Number(rotation), scale: null, scrolled: { left: 0, top: 0 } };
+  const pixelAt = (point, box, how = view) => {
+    const place = positionOf(point, box, 640, 360, how);
+    return [Math.floor((place.x * 640) / 32768), Math.floor((place.y * 360) / 32768)];
+  };
+
+  test(`a picture turned by ${rotation} degrees, fitted, has its places`, () => {
+    // Twice its size, and 60 pixels of bar on both sides.
+    const box = rotation % 180 ? { width: 720 + 120, height: 1280 } : { width: 1280 + 120, height: 720 };
+    const point = { x: 5 + 60 + 2 * x, y: 7 + 2 * y };
+    assert.deepEqual(pixelAt(point, { left: 5, top: 7, ...box }), corner);
+  });
+
+  test(`a picture turned by ${rotation} degrees, pixel for pixel, has its places where it is scrolled to`, () => {
+    const small = { left: 5, top: 7, width: 100, height: 80 };
+    const scrolled = { ...view, scale: 1, scrolled: { left: 90, top: 33 } };
+    assert.deepEqual(pixelAt({ x: 5 + x - 90, y: 7 + y - 33 }, small, scrolled), corner);
+    // In a place that is larger it lies in the middle.
+    const large = { left: 5, top: 7, width: 1000, height: 1000 };
+    const [across, down] = rotation % 180 ? [360, 640] : [640, 360];
+    const unscrolled = { ...view, scale: 1 };
+    const point = { x: 5 + (1000 - across) / 2 + x, y: 7 + (1000 - down) / 2 + y };
+    assert.deepEqual(pixelAt(point, large, unscrolled), corner);
+    // And on a screen with two pixels where others have one.
+    const dense = { ...view, scale: 0.5, scrolled: { left: 40, top: 10 } };
+    assert.deepEqual(pixelAt({ x: 5 + x / 2 - 40, y: 7 + y / 2 - 10 }, small, dense), corner);
+  });
+}
+
+// --- Wheel ---
+
+test('a notch is a step, and fractions add up', () => {
+  const wheel = new WheelSteps();
+  assert.deepEqual(wheel.notches({ deltaX: 0, deltaY: 100 }), { wheel: -1, pan: 0 });
+  assert.deepEqual(wheel.notches({ deltaX: 0, deltaY: -3, deltaMode: 1 }), { wheel: 0, pan: 0 });
+  let steps = 0;
+  for (let i = 0; i < 99; i++) steps += wheel.notches({ deltaX: 10, deltaY: 0 }).pan;
+  assert.equal(steps, 9);
+});
+
+test('another direction begins anew', () => {
+  const wheel = new WheelSteps();
+  wheel.notches({ deltaX: 0, deltaY: 90 });
+  assert.equal(wheel.notches({ deltaX: 0, deltaY: -90 }).wheel, 0);
+  assert.equal(wheel.notches({ deltaX: 0, deltaY: -10 }).wheel, 1);
+});
+
+// --- Fingers ---
+
+const at = (x, y) => ({ x, y });
+
+test('a tap moves and clicks', () => {
+  const touch = new TouchGestures();
+  assert.deepEqual(touch.down(1, at(5, 5), 0), [{ move: at(5, 5) }]);
+  assert.deepEqual(touch.move(1, at(7, 7)), []);
+  assert.deepEqual(touch.up(1), [{ click: 0 }]);
+});
+
+test('a long press is the right button, once', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(5, 5), 0);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS - 1), []);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS), [{ click: 2 }]);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS * 2), []);
+  assert.deepEqual(touch.up(1), []);
+});
+
+test('a finger that wanders moves the pointer and clicks nothing', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(0, 0), 0);
+  assert.deepEqual(touch.move(1, at(50, 0)), [{ move: at(50, 0) }]);
+  assert.deepEqual(touch.wait(LONG_PRESS_MS), []);
+  assert.deepEqual(touch.up(1), []);
+});
+
+test('two fingers scroll, and the one that stays longer does nothing', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(0, 100), 0);
+  assert.deepEqual(touch.down(2, at(50, 100), 10), []);
+  assert.deepEqual(touch.move(1, at(0, 80)), [{ scroll: { deltaX: 0, deltaY: 10 } }]);
+  assert.deepEqual(touch.up(1), []);
+  assert.deepEqual(touch.move(2, at(90, 90)), []);
+  assert.deepEqual(touch.up(2), []);
+  touch.down(3, at(0, 0), 20);
+  assert.deepEqual(touch.up(3), [{ click: 0 }]);
+});
+
+// --- Who has the controls ---
+
+const person = (number, name, more = {}) => ({ number, name, mayControl: true, asks: false, ...more });
+
+test('who has the controls is said in words', () => {
+  const people = [person(1, 'ann'), person(2, 'bob', { asks: true }), person(3, 'eve', { mayControl: false })];
+  const state = { owner: 1, idle: false, usb: 'connected', people };
+  assert.equal(describeControls(null, 1).control, 'offline');
+  assert.equal(describeControls(state, 1).control, 'mine');
+  assert.deepEqual(describeControls(state, 1).asking.map(({ name }) => name), ['bob']);
+  assert.equal(describeControls(state, 2).control, 'theirs');
+  assert.equal(describeControls(state, 2).text, 'You asked ann for the controls');
+  assert.deepEqual(describeControls(state, 2).asking, []);
+  assert.equal(describeControls({ ...state, idle: true }, 3).text, 'ann has the controls but is idle');
+  assert.equal(describeControls(state, 3).control, 'watching');
+  assert.equal(describeControls({ ...state, owner: null }, 2).control, 'free');
+});
+
+test('a USB side that is not there is said', () => {
+  const state = { owner: null, idle: false, people: [] };
+  assert.equal(describeControls({ ...state, usb: 'connected' }, 1).problem, '');
+  for (const usb of ['silent', 'disconnected', 'missing']) {
+    assert.match(describeControls({ ...state, usb }, 1).problem, /\.$/);
+  }
+});
+
+// --- Combinations ---
+
+const storage = (text) => ({ getItem: () => text });
+
+test('whatever is stored, only combinations come back', () => {
+  assert.ok(BUILT_IN.every(isCombination));
+  assert.deepEqual(loadOwn(storage(null)), []);
+  for (const bad of ['{', '3', '[[]]', '[["a b"]]', '[[1]]', '["KeyA"]', '[["a","b","c","d","e","f","g"]]']) {
+    assert.deepEqual(loadOwn(storage(bad)), [], bad);
+  }
+  assert.deepEqual(loadOwn(storage('[["AltLeft","KeyX"], 7]')), [['AltLeft', 'KeyX']]);
+});
+
+test('a combination is recorded when all is let go', () => {
+  const recorder = new Recorder();
+  for (const code of ['ControlLeft', 'AltLeft', 'KeyX']) recorder.press({ code });
+  assert.equal(recorder.release({ code: 'KeyX' }), null);
+  assert.equal(recorder.release({ code: 'ControlLeft' }), null);
+  assert.deepEqual(recorder.release({ code: 'AltLeft' }), ['ControlLeft', 'AltLeft', 'KeyX']);
+});
+
+// --- Paste ---
+
+test('the layout is guessed from what the person reads', () => {
+  const layouts = ['de', 'de-ch', 'en-gb', 'en-us', 'fr-be', 'pt-br'].map((id) => ({ id }));
+  assert.equal(guessLayout(layouts, ['de-CH', 'en']), 'de-ch');
+  assert.equal(guessLayout(layouts, ['de-AT']), 'de');
+  assert.equal(guessLayout(layouts, ['en']), 'en-us');
+  assert.equal(guessLayout(layouts, ['pt']), 'pt-br');
+  assert.equal(guessLayout(layouts, ['xx']), 'en-us');
+});
+
+test('layouts are called what people call them in their language', () => {
+  const folder = new URL('../../roles/tinypilot/files/app/tinypilot/hid/layouts/', import.meta.url);
+  const ids = readdirSync(folder).map((file) => file.replace('.json', ''));
+  for (const language of ['en', 'de', 'ja']) {
+    const names = ids.map((id) => layoutName(id, language));
+    assert.equal(new Set(names).size, ids.length);
+    for (const [index, name] of names.entries()) assert.notEqual(name.toLowerCase(), ids[index]);
+  }
+  assert.equal(layoutName('de-ch', 'de'), 'Deutsch (Schweiz)');
+  assert.equal(layoutName('es-latam', 'en'), 'Spanish (Latin America)');
+});
+
+test('characters without a picture are named', () => {
+  assert.equal(showCharacter('€'), '€');
+  assert.equal(showCharacter('\u0007'), 'U+0007');
+  assert.equal(showCharacter('\u200b'), 'U+200B');
+});

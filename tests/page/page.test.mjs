@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MIT
+// The page's decisions, without a browser: node --test tests/page/
+
+import assert from 'node:assert/strict';
+import { describe as group, test } from 'node:test';
+
+const modules = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
+const { Backoff } = await import(new URL('../common/backoff.js', modules));
+const { FrameWatch } = await import(new URL('frame-watch.js', modules));
+const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
+const { describe } = await import(new URL('screen-state.js', modules));
+const { readCertificate, readEdid, readIce, readNumbers } = await import(new URL('../pages/settings-form.js', modules));
+const { t } = await import(new URL('../common/i18n.js', modules));
+const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
+
+const calm = {
+  linked: true,
+  unlinkedFor: 0,
+  reachable: true,
+  fresh: false,
+  hadPicture: false,
+  source: Source.ONLINE,
+  problem: null,
+  blocked: false,
+  browserOffline: false,
+};
+
+group('words', () => {
+  test('have their values filled in, and what is not given stays', () => {
+    assert.equal(t('{a} and {b} and {a}', { a: 1, b: '{a}' }), '1 and {a} and 1');
+    assert.equal(t('{a} and {b}', { a: 0 }), '0 and {b}');
+    assert.equal(t('constructor'), 'constructor');
+  });
+});
+
+group('the state that is shown', () => {
+  const cases = [
+    ['connecting at first', { linked: false, reachable: false }, 'connecting', 'Connecting'],
+    ['reconnecting after a picture', { linked: false, hadPicture: true }, 'connecting', 'Reconnecting'],
+    ['unreachable after three seconds', { linked: false, reachable: false, unlinkedFor: 3000 }, 'unreachable'],
+    ['unreachable at once when the browser is offline', { linked: false, browserOffline: true }, 'unreachable'],
+    ['waiting when only the gateway is down', { linked: false, unlinkedFor: 9000 }, 'waiting'],
+    ['waiting for the first picture', {}, 'waiting', 'Waiting for the first picture'],
+    ['waiting for a picture that was there', { hadPicture: true }, 'waiting', 'Waiting for the picture'],
+    ['waiting when capture cannot be asked', { source: Source.UNKNOWN }, 'waiting'],
+    ['waiting when capture is down', { source: Source.DOWN }, 'waiting'],
+    ['live when frames keep coming without capture', { fresh: true, source: Source.DOWN }, 'live'],
+    ['live with fresh frames', { fresh: true }, 'live', 'Live'],
+    ['live while only signalling is lost', { fresh: true, linked: false, unlinkedFor: 9000 }, 'live'],
+    ['live when capture cannot be asked', { fresh: true, source: Source.UNKNOWN }, 'live'],
+    ['live when capture has not counted yet', { fresh: true, source: Source.SILENT }, 'live'],
+    ['no signal without frames', { source: Source.OFFLINE }, 'no-signal', 'No signal'],
+    ['no signal with blank frames', { source: Source.OFFLINE, fresh: true }, 'no-signal'],
+    ['no signal when nothing is captured', { source: Source.SILENT }, 'no-signal'],
+  ];
+  for (const [name, facts, state, title] of cases) {
+    test(name, () => {
+      const shown = describe({ ...calm, ...facts });
+      assert.equal(shown.state, state);
+      if (title) assert.equal(shown.title, title);
+    });
+  }
+
+  test('an unknown problem is shown in the words of the device', () => {
+    const { detail } = describe({ ...calm, problem: { code: 505, text: 'unknown layout 11' } });
+    assert.match(detail, /unknown layout 11/);
+  });
+
+  test('a browser that starts no picture by itself asks for a click', () => {
+    const { state, detail } = describe({ ...calm, blocked: true });
+    assert.equal(state, 'waiting');
+    assert.match(detail, /Click the page/);
+  });
+
+  test('a picture that is merely not there yet is no problem', () => {
+    const { detail } = describe({ ...calm, problem: { code: 503, text: "Haven't received SPS/PPS" } });
+    assert.doesNotMatch(detail, /SPS/);
+  });
+});
+
+group('the signal, from the capture service', () => {
+  const answer = (source) => ({ ok: true, result: { source } });
+  test('is read from its answer', () => {
+    assert.equal(interpretSource(answer({ online: true, captured_fps: 30 })), Source.ONLINE);
+    assert.equal(interpretSource(answer({ online: true, captured_fps: 0 })), Source.SILENT);
+    assert.equal(interpretSource(answer({ online: false, captured_fps: 0 })), Source.OFFLINE);
+  });
+
+  for (const strange of [null, {}, [], 'x', { result: null }, answer({}), answer({ online: 'yes' })]) {
+    test(`is unknown after ${JSON.stringify(strange)}`, () => {
+      assert.equal(interpretSource(strange), Source.UNKNOWN);
+    });
+  }
+
+  test('is unknown when nobody answers, or not with JSON', async () => {
+    const fails = [
+      () => Promise.reject(new TypeError('no network')),
+      () => Promise.resolve(new Response('<html>')),
+    ];
+    for (const fetch of fails) assert.equal(await askSource('/', { fetch }), Source.UNKNOWN);
+  });
+
+  test('is down when the device answers for a capture service that does not', async () => {
+    const fetch = () => Promise.resolve(new Response('bad gateway', { status: 502 }));
+    assert.equal(await askSource('/', { fetch }), Source.DOWN);
+  });
+
+  test('is believed at once when nothing else is known', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.OFFLINE);
+    assert.equal(source.state, Source.OFFLINE);
+  });
+
+  test('is not believed to be gone while the capture service starts', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.UNKNOWN);
+    source.note(500, Source.OFFLINE);
+    source.note(2500, Source.OFFLINE);
+    assert.equal(source.state, Source.UNKNOWN);
+    source.note(3000, Source.OFFLINE);
+    assert.equal(source.state, Source.OFFLINE);
+  });
+
+  test('is believed to be gone only after a while, and to be back at once', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.ONLINE);
+    source.note(500, Source.OFFLINE);
+    assert.equal(source.state, Source.ONLINE);
+    source.note(1100, Source.OFFLINE);
+    assert.equal(source.state, Source.OFFLINE);
+    assert.ok(source.isOff);
+    source.note(1200, Source.ONLINE);
+    assert.equal(source.state, Source.ONLINE);
+  });
+});
+
+group('freshness of frames', () => {
+  test('nothing is fresh before the first frame', () => {
+    assert.equal(new FrameWatch().isFresh(0), false);
+  });
+
+  test('30 frames a second are missed after a second', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    assert.equal(frames.isFresh(1900), true);
+    assert.equal(frames.isFresh(2100), false);
+  });
+
+  test('one frame a second is not missed after one and a half', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 5000; now += 1000) frames.note(now);
+    assert.equal(frames.isFresh(6500), true);
+    assert.equal(frames.isFresh(8100), false);
+  });
+
+  test('an interruption is no rhythm', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    frames.note(20000);
+    assert.equal(frames.patience, 1000);
+  });
+
+  test('no new frames are no news', () => {
+    const frames = new FrameWatch();
+    frames.note(0, 3);
+    frames.note(5000, 0);
+    assert.equal(frames.isFresh(5000), false);
+  });
+
+  for (const span of [1003, 2003]) {
+    test(`frames counted once in ${span} ms stay fresh until the counts end`, () => {
+      const frames = new FrameWatch();
+      for (let k = 0; k < 60; k += 1) {
+        frames.note(k * span, 30, span);
+        if (k === 0) continue;
+        assert.equal(frames.isFresh(k * span), true);
+        assert.equal(frames.isFresh((k + 1) * span - 1, { patience: 500 }), true);
+      }
+      assert.equal(frames.isFresh(59 * span + 2.5 * span), false);
+    });
+  }
+
+  test('a page that is looked at again has missed nothing', () => {
+    const frames = new FrameWatch();
+    for (let k = 0; k < 10; k += 1) frames.note(k * 1003, 30, 1003);
+    frames.note(10 * 1003);
+    assert.equal(frames.isFresh(10 * 1003), true);
+    assert.equal(frames.isFresh(11 * 1003), false);
+  });
+});
+
+group('one frame alone', () => {
+  test('is not live: it may be an old one', () => {
+    const frames = new FrameWatch();
+    frames.note(0);
+    assert.equal(frames.isFresh(10), false);
+    frames.note(50);
+    assert.equal(frames.isFresh(50), false);
+    frames.note(120);
+    assert.equal(frames.isFresh(120), true);
+  });
+
+  test('a longer run can be asked for', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    assert.equal(frames.isFresh(1000, { run: 1500 }), false);
+    for (let now = 1023; now <= 2000; now += 33) frames.note(now);
+    assert.equal(frames.isFresh(2000, { run: 1500 }), true);
+  });
+
+  test('nor is it after an interruption', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 1000; now += 33) frames.note(now);
+    frames.note(9000);
+    assert.equal(frames.isFresh(9000), false);
+    frames.note(9033);
+    frames.note(9100);
+    assert.equal(frames.isFresh(9100), true);
+  });
+});
+
+group('a stream that has lost a frame', () => {
+  // 30 frames a second, counted each second; a key frame each `seconds`.
+  const streamed = (seconds) => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 20000; now += 33) frames.note(now);
+    for (let now = 0; now <= 20; now += seconds) frames.noteKeyFrames(1000 * now, 1);
+    return frames;
+  };
+
+  test('may resume with the next key frame', () => {
+    assert.equal(streamed(1).mayResume(20000 + 2900), true);
+    assert.equal(streamed(1).mayResume(20000 + 3100), false);
+    assert.equal(streamed(5).mayResume(20000 + 5900), true);
+    assert.equal(streamed(5).mayResume(20000 + 6100), false);
+  });
+
+  test('is given up in the end, however rare its key frames are', () => {
+    assert.equal(streamed(20).mayResume(20000 + 9900), true);
+    assert.equal(streamed(20).mayResume(20000 + 10100), false);
+  });
+
+  test('several key frames in one count are as near to each other as they are', () => {
+    const frames = streamed(5);
+    frames.noteKeyFrames(24000, 2);
+    frames.note(24000);
+    assert.equal(frames.mayResume(24000 + 3100), false);
+  });
+
+  test('tells nothing of the next connection', () => {
+    const frames = streamed(5);
+    frames.reset();
+    assert.equal(frames.mayResume(20000), false);
+    frames.note(20000);
+    frames.noteKeyFrames(20000, 1);
+    assert.equal(frames.mayResume(20000 + 2900), true);
+    assert.equal(frames.mayResume(20000 + 3100), false);
+  });
+});
+
+group('recovery while signalling is up', () => {
+  const missing = { fresh: false, expecting: true, mediaUp: true };
+
+  test('does nothing while frames come, or none can be expected', () => {
+    const recovery = new Recovery();
+    for (const facts of [{ ...missing, fresh: true }, { ...missing, expecting: false }]) {
+      assert.equal(recovery.next(0, facts), Remedy.NONE);
+      assert.equal(recovery.next(60000, facts), Remedy.NONE);
+    }
+  });
+
+  test('watches again, then builds anew, more slowly', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    for (let now = 0; now <= 40000; now += 200) {
+      const remedy = recovery.next(now, missing);
+      if (remedy) seen.push([now, remedy]);
+    }
+    assert.deepEqual(seen, [
+      [4000, 'watch'],
+      [8000, 'rebuild'],
+      [16000, 'rebuild'],
+      [24000, 'rebuild'],
+      [32000, 'rebuild'],
+      [40000, 'rebuild'],
+    ]);
+  });
+
+  test('builds anew at once when the media connection is gone', () => {
+    const recovery = new Recovery();
+    recovery.next(0, missing);
+    assert.equal(recovery.next(4000, { ...missing, mediaUp: false }), Remedy.REBUILD);
+  });
+
+  test('starts over after fresh frames', () => {
+    const recovery = new Recovery();
+    recovery.next(0, missing);
+    recovery.next(4000, missing);
+    recovery.next(5000, { ...missing, fresh: true });
+    recovery.next(10000, { ...missing, fresh: true });
+    assert.equal(recovery.next(11000, missing), Remedy.NONE);
+    assert.equal(recovery.next(15000, missing), Remedy.WATCH);
+  });
+
+  test('is not fooled by what the plugin remembers', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    let freshUntil = 0; // each remedy brings the remembered frames, and no other
+    for (let now = 0; now <= 40000; now += 200) {
+      const remedy = recovery.next(now, { ...missing, fresh: now < freshUntil });
+      if (!remedy) continue;
+      seen.push(remedy);
+      freshUntil = now + 4000;
+    }
+    assert.deepEqual(seen, ['watch', 'rebuild', 'rebuild', 'rebuild']);
+  });
+});
+
+group('backoff', () => {
+  test('grows to its cap and starts over', () => {
+    const backoff = new Backoff({ first: 100, factor: 2, cap: 500, random: () => 0.5 });
+    assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.next()), [100, 200, 400, 500, 500]);
+    backoff.reset();
+    assert.equal(backoff.next(), 100);
+  });
+
+  test('differs from page to page', () => {
+    const at = (value) => new Backoff({ first: 100, jitter: 0.2, random: () => value }).next();
+    assert.deepEqual([at(0), at(1)], [80, 120]);
+  });
+});
+
+group('settings that were typed', () => {
+  const bounds = { bitrate: { minimum: 25, maximum: 20000 }, gop: { minimum: 0, maximum: 60 } };
+
+  test('are numbers, and nothing typed means as the operator has it', () => {
+    assert.deepEqual(readNumbers({ bitrate: ' 8000 ', gop: '' }, bounds), { changes: { bitrate: 8000, gop: null } });
+    assert.deepEqual(readNumbers({ gop: '0' }, bounds), { changes: { gop: 0 } });
+  });
+
+  for (const text of ['24', '20001', '5000.5', '5e3', '-25', '0x20', 'many', '５０００'])
+    test(`${text} is none`, () => assert.deepEqual(readNumbers({ gop: '1', bitrate: text }, bounds), { wrong: 'bitrate' }));
+
+  const sent = (typed) => {
+    const { tinypilot_ice_servers: servers, ...credentials } = JSON.parse(JSON.stringify(readIce(typed)));
+    return [servers, ...['secret', 'user', 'password'].map((name) => credentials[`tinypilot_turn_${name}`])];
+  };
+  const typed = { servers: ' stun:a \r\n\nturn:b', secret: 'one', user: 'ada', password: 'two' };
+
+  for (const [way, changes] of [
+    ['', [null, null, null, null]],
+    ['none', [[], '', '', '']],
+    ['stun', [['stun:a', 'turn:b'], '', '', '']],
+    ['secret', [['stun:a', 'turn:b'], 'one', '', '']],
+    ['login', [['stun:a', 'turn:b'], '', 'ada', 'two']],
+  ])
+    test(`are STUN and TURN servers, way "${way}"`, () => assert.deepEqual(sent({ ...typed, way }), changes));
+
+  test('are a certificate and its key, without what stands between', () => {
+    const block = (what) => `-----BEGIN ${what}-----\nAAAA\n-----END ${what}-----`;
+    const [certificate, key] = [block('CERTIFICATE'), block('PRIVATE KEY')];
+    const chain = `subject=CN=kvm\r\n${certificate}\r\nBag Attributes\n${certificate}\n`;
+    const read = (chain, key, whose = 'own') => readCertificate({ whose, chain, key });
+    const changes = (value) => ({ changes: { tinypilot_certificate_and_key: value } });
+    assert.deepEqual(read(chain, key), changes(`${certificate}\n${certificate}\n${key}\n`));
+    assert.deepEqual(read(chain, 'none'), changes(`${certificate}\n${certificate}\nnone\n`));
+    assert.deepEqual([read(chain, ''), read('', key)], [{ missing: true }, { missing: true }]);
+    assert.deepEqual(read('', '', ''), changes(null));
+  });
+
+  test('are no new secret or password where none was typed', () => {
+    const nothing = { ...typed, secret: '', password: '' };
+    assert.deepEqual(sent({ ...nothing, way: 'secret' }), [['stun:a', 'turn:b'], undefined, '', '']);
+    assert.deepEqual(sent({ ...nothing, way: 'login' }), [['stun:a', 'turn:b'], '', 'ada', undefined]);
+  });
+
+  test('are an EDID, binary or as hexadecimal text', () => {
+    assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');
+    assert.equal(readEdid(new TextEncoder().encode('00 FF\nff\t0A\r\n')), '00ffff0a');
+  });
+});

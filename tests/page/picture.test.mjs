@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// The picture: what is decided without a browser.
+import assert from 'node:assert/strict';
+import { describe as group, test } from 'node:test';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
+const { describeTransport, Transport, TransportChoice, Reason } = await import(new URL('transport.js', BASE));
+const { describeStats, DeviceClock, StreamRates } = await import(new URL('stats.js', BASE));
+const { fileName } = await import(new URL('recording.js', BASE));
+
+group('the video transport', () => {
+  const good = {
+    possible: true,
+    fresh: true,
+    mjpegFresh: false,
+    reachable: true,
+    expectsPicture: true,
+    linked: true,
+    unlinkedFor: 0,
+    problem: null,
+    mediaUp: true,
+    blocked: false,
+  };
+  const silent = { ...good, fresh: false, mediaUp: false };
+
+  // Tells the facts each 200 ms, as the page does, from `from` until `to`.
+  const tell = (choice, facts, from, to) => {
+    for (let now = from; now <= to; now += 200) choice.next(now, facts);
+    return choice.current;
+  };
+
+  // A choice that has fallen back for want of a connection.
+  const fallenBack = () => {
+    const choice = new TransportChoice();
+    tell(choice, silent, 0, 4000);
+    assert.equal(choice.current, Transport.MJPEG);
+    return choice;
+  };
+
+  test('is WebRTC while its frames come', () => {
+    assert.equal(tell(new TransportChoice(), good, 0, 60000), Transport.WEBRTC);
+  });
+
+  test('becomes MJPEG when nothing comes, later for a picture that is being opened', () => {
+    const opening = new TransportChoice();
+    assert.equal(tell(opening, silent, 0, 2400), Transport.WEBRTC);
+    assert.equal(tell(opening, silent, 2600, 2600), Transport.MJPEG);
+    const lost = new TransportChoice();
+    tell(lost, good, 0, 1000);
+    assert.equal(tell(lost, silent, 1200, 2000), Transport.WEBRTC);
+    assert.equal(tell(lost, silent, 2200, 2200), Transport.MJPEG);
+  });
+
+  test('an interruption that heals by itself changes nothing', () => {
+    const choice = new TransportChoice();
+    for (let now = 0; now < 60000; now += 1000) {
+      tell(choice, silent, now, now + 600);
+      assert.equal(tell(choice, good, now + 800, now + 800), Transport.WEBRTC);
+    }
+  });
+
+  test('stays MJPEG while WebRTC brings only what the plugin remembers', () => {
+    const choice = fallenBack();
+    for (let now = 4200; now < 60000; now += 4200) {
+      assert.equal(tell(choice, { ...good, mjpegFresh: true }, now, now + 1400), Transport.MJPEG);
+      assert.equal(choice.reason, Reason.NO_CONNECTION);
+      assert.equal(tell(choice, { ...silent, mjpegFresh: true }, now + 1600, now + 4000), Transport.MJPEG);
+    }
+    assert.equal(tell(choice, { ...good, mjpegFresh: true }, 60000, 61600), Transport.WEBRTC);
+  });
+
+  for (const nothing of [{ reachable: false }, { expectsPicture: false }]) {
+    test(`does not change where no path helps: ${JSON.stringify(nothing)}`, () => {
+      assert.equal(tell(new TransportChoice(), { ...silent, ...nothing }, 0, 60000), Transport.WEBRTC);
+      const choice = fallenBack();
+      assert.equal(tell(choice, { ...silent, ...nothing, mjpegFresh: true }, 4200, 4200), Transport.MJPEG);
+      assert.equal(tell(choice, { ...silent, ...nothing }, 4400, 4400), Transport.WEBRTC);
+      // And what comes back first is given the time that it needs.
+      assert.equal(tell(choice, silent, 4600, 6800), Transport.WEBRTC);
+    });
+  }
+
+  test('can be pinned, both ways', () => {
+    const choice = new TransportChoice();
+    choice.pin = Transport.WEBRTC;
+    assert.equal(tell(choice, silent, 0, 60000), Transport.WEBRTC);
+    choice.pin = Transport.MJPEG;
+    assert.equal(tell(choice, good, 0, 1000), Transport.MJPEG);
+    assert.equal(choice.reason, Reason.PINNED);
+    choice.pin = null;
+    assert.equal(tell(choice, good, 1200, 2600), Transport.WEBRTC);
+    assert.equal(choice.reason, null);
+  });
+
+  test('is MJPEG at once in a browser without WebRTC, whatever is pinned', () => {
+    const choice = new TransportChoice();
+    choice.pin = Transport.WEBRTC;
+    assert.equal(tell(choice, { ...silent, possible: false }, 0, 0), Transport.MJPEG);
+    assert.equal(choice.reason, Reason.NO_WEBRTC);
+  });
+
+  const reasons = [
+    [{}, Reason.NO_CONNECTION],
+    [{ mediaUp: true }, Reason.NO_FRAMES],
+    [{ problem: { code: 503, text: '' } }, Reason.NO_OFFER],
+    [{ problem: { code: 490, text: '' } }, Reason.NO_GATEWAY],
+    [{ linked: false, unlinkedFor: 3000 }, Reason.NO_GATEWAY],
+    [{ blocked: true }, Reason.BLOCKED],
+  ];
+  for (const [facts, reason] of reasons) {
+    test(`has the reason ${reason} after ${JSON.stringify(facts)}`, () => {
+      const choice = new TransportChoice();
+      tell(choice, { ...silent, ...facts }, 0, 3000);
+      assert.deepEqual([choice.current, choice.reason], [Transport.MJPEG, reason]);
+      assert.match(describeTransport(reason), /^The picture comes as MJPEG: .*\.$/);
+    });
+  }
+
+  test('keeps its reason while a try begins, and changes it when more is known', () => {
+    const choice = fallenBack();
+    tell(choice, { ...silent, linked: false, unlinkedFor: 200 }, 4200, 4200);
+    assert.equal(choice.reason, Reason.NO_CONNECTION);
+    tell(choice, { ...silent, mediaUp: true }, 4400, 4400);
+    assert.equal(choice.reason, Reason.NO_FRAMES);
+  });
+
+  test('needs no words while it is WebRTC', () => {
+    assert.equal(describeTransport(null), '');
+  });
+});
+
+group('the device tells its time', () => {
+  const answer = { askedAt: 1000, heardAt: 1010, rtpTimestamp: 90000, hz: 90000 };
+
+  test('and the age of a frame follows from it', () => {
+    const clock = new DeviceClock();
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), null);
+    clock.note(answer);
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), 0);
+    assert.equal(clock.age({ rtpTimestamp: 90000 - 1800, at: 1005 }), 20);
+    assert.equal(clock.age({ rtpTimestamp: 90000 - 1800, at: 1105 }), 120);
+  });
+
+  test('also where timestamps begin anew', () => {
+    const clock = new DeviceClock();
+    clock.note({ ...answer, rtpTimestamp: 900 });
+    assert.equal(clock.age({ rtpTimestamp: 2 ** 32 - 900, at: 1005 }), 20);
+    // A little ahead: clocks are not exact.
+    assert.equal(clock.age({ rtpTimestamp: 990, at: 1005 }), -1);
+  });
+
+  test('best by the answer that took least time, for a minute', () => {
+    const clock = new DeviceClock();
+    clock.note(answer);
+    clock.note({ askedAt: 2000, heardAt: 2200, rtpTimestamp: 0, hz: 90000 });
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), 0);
+    clock.note({ askedAt: 62000, heardAt: 62200, rtpTimestamp: 5000, hz: 90000 });
+    assert.equal(clock.age({ rtpTimestamp: 5000, at: 62100 }), 0);
+  });
+});
+
+group('statistics', () => {
+  const report = (video) =>
+    new Map(
+      [
+        { id: 'V', type: 'inbound-rtp', kind: 'video', jitter: 0.0025, ...video },
+        { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
+        { id: 'P', type: 'candidate-pair', currentRoundTripTime: 0.012, localCandidateId: 'L' },
+        { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls' },
+      ].map((stats) => [stats.id, stats]),
+    );
+  const first = { framesDecoded: 100, bytesReceived: 1000, packetsReceived: 500, packetsLost: 1 };
+  const second = { framesDecoded: 160, bytesReceived: 1001000, packetsReceived: 1098, packetsLost: 3 };
+
+  test('are rates between two looks', () => {
+    const rates = new StreamRates();
+    assert.equal(rates.next(1000, report(first)).framesPerSecond, undefined);
+    const now = rates.next(3000, report(second));
+    assert.deepEqual(
+      [now.framesPerSecond, now.bitsPerSecond, now.jitterMs, now.roundTripMs, now.way],
+      [30, 4000000, 2.5, 12, 'TURN/TLS'],
+    );
+    assert.ok(Math.abs(now.lossPercent - 1 / 3) < 0.001);
+  });
+
+  test('begin anew with another connection', () => {
+    const rates = new StreamRates();
+    rates.next(1000, report(first));
+    assert.deepEqual(rates.next(2000, null), {});
+    assert.equal(rates.next(3000, report(second)).framesPerSecond, undefined);
+    assert.equal(rates.next(4000, report({ ...second, id: 'W' })).framesPerSecond, undefined);
+  });
+
+  test('say what is not known', () => {
+    const lines = Object.fromEntries(describeStats({ transport: 'webrtc', width: 0 }));
+    assert.equal(lines.Transport, 'WebRTC');
+    for (const name of ['Size', 'Bitrate', 'From capture to screen', 'Round trip']) assert.equal(lines[name], 'unknown');
+  });
+
+  test('have units', () => {
+    const figures = { transport: 'mjpeg', width: 1280, height: 720, framesPerSecond: 29.97, bitsPerSecond: 12345678 };
+    assert.deepEqual(describeStats({ ...figures, captureToScreenMs: 41.6, isWithoutNetwork: true }), [
+      ['Transport', 'MJPEG'],
+      ['Size', '1280 × 720'],
+      ['Frames per second', '30.0'],
+      ['Bitrate', '12346 kbit/s'],
+      ['Packets lost', 'unknown'],
+      ['Jitter', 'unknown'],
+      ['From capture to screen, without the network', '42 ms'],
+      ['Round trip', 'unknown'],
+    ]);
+  });
+});
+
+group('files', () => {
+  const moment = new Date(2026, 10, 2, 9, 30, 5);
+  for (const [device, name] of [
+    ['Rack 3', 'rack-3-2026-11-02-09-30-05.png'],
+    ['../Küche: 1', 'küche-1-2026-11-02-09-30-05.png'],
+    ['…', 'kvm-2026-11-02-09-30-05.png'],
+  ]) {
+    test(`of ${device} are called ${name}`, () => assert.equal(fileName(device, moment, 'png'), name));
+  }
+});

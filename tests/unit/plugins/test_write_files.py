@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""The module that writes a role's folders and files."""
+
+import os
+import stat
+
+import pytest
+
+from plugins.modules import write_files
+
+
+@pytest.fixture
+def make_writer(make_module, monkeypatch):
+    monkeypatch.setattr(write_files.Writer, "ids", lambda *_: [os.geteuid(), os.getegid()])
+    return lambda **options: write_files.Writer(make_module(**options))
+
+
+def test_a_file_is_written_once(tmp_path, make_writer):
+    entry = {"dest": str(tmp_path / "unit"), "content": "[Unit]\n", "mode": "0640"}
+    writer = make_writer()
+    writer.file(entry)
+    assert writer.written == [entry["dest"]]
+    assert (tmp_path / "unit").read_text() == "[Unit]\n"
+    assert stat.S_IMODE((tmp_path / "unit").stat().st_mode) == 0o640
+    assert writer.diffs[0]["after"] == "[Unit]\n"
+    again = make_writer()
+    again.file(entry)
+    assert again.written == []
+
+
+def test_a_mode_alone_is_set(tmp_path, make_writer):
+    (tmp_path / "unit").write_text("same")
+    writer = make_writer()
+    writer.file({"dest": str(tmp_path / "unit"), "content": "same", "mode": "0600"})
+    assert writer.written
+    assert stat.S_IMODE((tmp_path / "unit").stat().st_mode) == 0o600
+
+
+def test_a_secret_is_in_no_diff(tmp_path, make_writer):
+    writer = make_writer()
+    writer.file({"dest": str(tmp_path / "key"), "content": "secret", "secret": True})
+    assert writer.written and writer.diffs == []
+
+
+def test_what_its_own_program_refuses_replaces_nothing(tmp_path, make_writer, failure):
+    (tmp_path / "site.conf").write_text("good")
+    entry = {
+        "dest": str(tmp_path / "site.conf"),
+        "content": "bad",
+        # The copy has the suffix of the file: some checkers look at it.
+        "validate": "sh -c 'case %s in *.conf) cat %s >&2; exit 1; esac'",
+    }
+    with pytest.raises(failure) as end:
+        make_writer().file(entry)
+    assert end.value.args[0] == (
+        f"{tmp_path}/site.conf is not written, because its own program refuses it: bad"
+    )
+    assert (tmp_path / "site.conf").read_text() == "good"
+    assert os.listdir(tmp_path) == ["site.conf"]
+
+
+def test_what_its_own_program_accepts_is_written(tmp_path, make_writer):
+    entry = {"dest": str(tmp_path / "a"), "content": "good", "validate": "grep -q good %s"}
+    make_writer().file(entry)
+    assert (tmp_path / "a").read_text() == "good"
+
+
+def test_folders_are_made_once(tmp_path, make_writer):
+    entry = {"path": str(tmp_path / "a/b"), "mode": "2750"}
+    writer = make_writer()
+    writer.folder(entry)
+    assert writer.written == [entry["path"]]
+    assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o2750
+    again = make_writer()
+    again.folder(entry)
+    assert again.written == []
+
+
+def test_check_mode_writes_nothing(tmp_path, make_writer):
+    writer = make_writer(check_mode=True)
+    writer.folder({"path": str(tmp_path / "folder")})
+    writer.file({"dest": str(tmp_path / "file"), "content": "text"})
+    assert writer.written == [f"{tmp_path}/folder", f"{tmp_path}/file"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_owner_who_is_not_there_is_named(make_module, failure):
+    entry = {"dest": "/etc/file", "owner": "nobody-of-this-name"}
+    with pytest.raises(failure, match=r"There is no owner nobody-of-this-name for /etc/file\."):
+        write_files.Writer(make_module()).ids(entry)
+    # The first run on a bare host makes the user later.
+    assert write_files.Writer(make_module(check_mode=True)).ids(entry) == [None, 0]
+
+
+@pytest.fixture
+def accounts(tmp_path, monkeypatch, make_writer):
+    """Writes the accounts of a role where systemd-sysusers does and says this; returns the writer."""
+    (tmp_path / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    monkeypatch.setattr(write_files, "ACCOUNT_FILES", (str(tmp_path / "passwd"),))
+    entry = {"dest": str(tmp_path / "sysusers.d/janus.conf"), "content": "u janus -\n"}
+
+    def write(does="true", **options):
+        program = tmp_path / "systemd-sysusers"
+        program.write_text(f"#!/bin/sh\n{does.format(passwd=tmp_path / 'passwd')}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        writer = make_writer(**options)
+        writer.accounts(entry)
+        return writer
+
+    return write
+
+
+def test_accounts_that_are_there_change_nothing(accounts, tmp_path):
+    accounts()
+    assert accounts().written == []
+    assert (tmp_path / "sysusers.d/janus.conf").read_text() == "u janus -\n"
+
+
+def test_an_account_that_somebody_removed_is_made_again(accounts, tmp_path):
+    accounts()
+    assert accounts("grep -q janus $1 && echo janus >>{passwd}").written == [
+        str(tmp_path / "passwd")
+    ]
+
+
+def test_accounts_that_would_be_made_are_a_change_in_check_mode(accounts, tmp_path):
+    accounts()
+    answer = 'test "$1 $2" = "--dry-run -" && grep -q janus && echo "Would write /etc/passwd" >&2'
+    assert accounts(answer, check_mode=True).written == [str(tmp_path / "passwd")]
+    assert "janus" not in (tmp_path / "passwd").read_text()
+
+
+def test_accounts_that_are_refused_are_an_error(accounts, failure):
+    with pytest.raises(failure, match=r"systemd-sysusers refuses .*janus\.conf: Invalid name"):
+        accounts("echo Invalid name >&2; exit 1")
