@@ -40,10 +40,10 @@ SCORES = {
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-certificate.service": 0.5,
     "tinypilot-host-name.service": 0.5,
-    "tinypilot-usb.service": 0.5,
+    "usb-gadget.service": 0.5,
 }
 # They have nothing to do here: no ACME server, no USB device controller.
-IDLE_UNITS = {"tinypilot-acme.service", "tinypilot-usb.service"}
+IDLE_UNITS = {"tinypilot-acme.service", "usb-gadget.service"}
 # Those that run for a moment; another one is started by its socket.
 ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service"}
 # The computer at the other end of the cable is no part of the product.
@@ -379,14 +379,14 @@ def test_a_set_up_code_is_not_kept(host):
 
 
 def test_only_the_input_service_may_open_the_gadget(host):
-    gid = str(host.group("tinypilot-usb").gid)
+    gid = str(host.group("kvm-hid").gid)
     for unit in SERVICES:
         has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
         assert has_group == (unit == "tinypilot-hid.service"), unit
 
 
 def test_a_host_without_usb_controller_has_no_gadget_and_no_failed_unit(host):
-    gadget = host.check_output("systemctl show -P ActiveState,SubState tinypilot-usb.service")
+    gadget = host.check_output("systemctl show -P ActiveState,SubState usb-gadget.service")
     assert gadget.split() == ["inactive", "dead"]
     assert not host.file("/dev/hidg0").exists
 
@@ -405,16 +405,16 @@ ExecStop=
 
 def test_the_gadget_is_made_in_its_sandbox(host):
     """Root's rights on its own files are enough, without any capability."""
-    folder = "/run/systemd/system/tinypilot-usb.service.d"
+    folder = "/run/systemd/system/usb-gadget.service.d"
     host.check_output(
         f"mkdir -p /root/gadgets/usb_gadget /root/controllers/fe980000.usb {folder} && "
         f"printf %s > {folder}/elsewhere.conf && systemctl daemon-reload",
         GADGET_ELSEWHERE,
     )
-    started = host.run("systemctl start tinypilot-usb.service")
-    bound = host.run("cat /root/gadgets/usb_gadget/tinypilot/UDC")
+    started = host.run("systemctl start usb-gadget.service")
+    bound = host.run("cat /root/gadgets/usb_gadget/kvm/UDC")
     host.check_output(
-        f"systemctl stop tinypilot-usb.service; systemctl reset-failed tinypilot-usb.service; "
+        f"systemctl stop usb-gadget.service; systemctl reset-failed usb-gadget.service; "
         f"rm -r /root/gadgets /root/controllers {folder} && systemctl daemon-reload"
     )
     assert started.rc == 0
