@@ -156,21 +156,25 @@ def tasks(role, file, *names):
 def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
     for name, (before, _) in CONFIGS.items():
         (tmp_path / name).write_text(before)
-    roles = ("ustreamer", "tinypilot")
+    roles = ("ustreamer", "usb_gadget")
     (tmp_path / "files").mkdir()
-    for program in ("ustreamer/files/hardware.sh", "tinypilot/files/look_at_device.py"):
+    for program in ("ustreamer/files/hardware.sh", "usb_gadget/files/usb_facts.py"):
         (tmp_path / "files" / Path(program).name).symlink_to(ROLES / program)
     steps = [
         *tasks("ustreamer", "preflight.yml", "preflight | Look at the hardware"),
         *tasks("ustreamer", "configure.yml", "configure | Load the bridge's driver at boot"),
-        *tasks("tinypilot", "preflight.yml", "preflight | Look at the device"),
-        *tasks("tinypilot", "usb.yml", "usb | Have the firmware make the USB port a device's"),
+        *tasks("usb_gadget", "preflight.yml", "preflight | Gather the facts of the USB controller"),
+        *tasks(
+            "usb_gadget",
+            "configure.yml",
+            "configure | Have the firmware make the USB port a device's",
+        ),
     ]
     assert len(steps) == 4
     variables = [
         *(str(ROLES / role / "defaults/main.yml") for role in roles),
         str(ROLES / "ustreamer/vars/main/main.yml"),
-        str(ROLES / "tinypilot/vars/main.yml"),
+        str(ROLES / "usb_gadget/vars/main.yml"),
     ]
     play = {"hosts": "all", "gather_facts": False, "vars_files": variables, "tasks": 2 * steps}
     (tmp_path / "play.json").write_text(json.dumps([play]))
@@ -179,7 +183,7 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     config = {
         "ustreamer_boot_config_file": "{{ config }}",
-        "tinypilot_usb_boot_config_file": "{{ config }}",
+        "usb_gadget_boot_config_file": "{{ config }}",
     }
     done = subprocess.run(
         [

@@ -2,6 +2,7 @@
 """The USB gadget: what is written into configfs, and what the descriptors tell the attached computer."""
 
 import importlib.util
+import json
 import socket
 import struct
 import subprocess
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+import yaml
 from hidtools.hid import ReportDescriptor
 from tinypilot.hid import reports
 from tinypilot.hid.keycodes import USAGES
@@ -19,7 +21,7 @@ from tinypilot.hid.outputs import CAPS_LOCK_LED
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location(
-    "usb_gadget", ROOT / "roles/tinypilot/files/usb_gadget.py"
+    "usb_gadget", ROOT / "roles/usb_gadget/files/usb_gadget.py"
 )
 usb_gadget = importlib.util.module_from_spec(spec)
 sys.modules["usb_gadget"] = usb_gadget
@@ -297,7 +299,7 @@ def gadgets(tmp_path):
 
 def test_the_gadget_is_made_and_bound_last(gadgets, controllers):
     usb_gadget.start(NAMES, gadgets, controllers)
-    gadget = gadgets / "tinypilot"
+    gadget = gadgets / "kvm"
     assert (gadget / "UDC").read_text() == "fe980000.usb"
     assert (gadget / "idVendor").read_text() == "0x1d6b"
     assert (gadget / "strings/0x409/product").read_text() == "KVM keyboard and mouse"
@@ -332,3 +334,26 @@ def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, m
     usb_gadget.stop(gadgets)
     assert list(gadgets.iterdir()) == []
     usb_gadget.stop(gadgets)
+
+
+# --- The role ---
+
+
+def test_the_old_gadget_is_gone_before_the_new_one_is_made():
+    """Only one can have the controller. systemd_units takes away what is absent first, and stops units for it."""
+    role = ROOT / "roles/usb_gadget"
+    absent = yaml.safe_load((role / "vars/main.yml").read_text())["__usb_gadget_absent"]
+    assert {"/etc/systemd/system/tinypilot-usb.service", "/usr/local/sbin/tinypilot-usb"} <= set(
+        absent
+    )
+    units = yaml.safe_load((role / "tasks/service.yml").read_text())[0]["systemd_units"]
+    assert units["absent"] == "{{ __usb_gadget_absent }}"
+    assert units["groups"][0]["units"] == ["usb-gadget.service"]
+
+
+@pytest.mark.parametrize(("name", "there"), [("root", True), ("no-such-group", False)])
+def test_the_facts_tell_whether_the_old_group_is_there(tmp_path, name, there):
+    program = [sys.executable, ROOT / "roles/usb_gadget/files/usb_facts.py"]
+    said = subprocess.check_output([*program, tmp_path / "config.txt", name], text=True)
+    assert json.loads(said)["old_group"] is there
+    assert json.loads(said)["boot_config"] is False

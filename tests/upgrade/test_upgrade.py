@@ -80,5 +80,10 @@ def test_nothing_of_the_old_layout_is_left(upgrade):
     assert upgrade.device.sh(f"find /opt/*.builds -maxdepth 1 \\( {states} \\)") == ""
 
 
+def test_the_gadgets_files_belong_to_the_new_group_alone(upgrade):
+    assert upgrade.device.sh("getent group kvm-hid")
+    assert upgrade.device.sh("getent group tinypilot-usb || echo none").strip() == "none"
+
+
 def test_no_unit_has_failed(upgrade):
     assert upgrade.device.sh("systemctl --failed --no-legend --plain") == ""

@@ -36,7 +36,7 @@ SCORES = {
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-certificate.service": 0.5,
     "tinypilot-host-name.service": 0.5,
-    "tinypilot-usb.service": 0.5,
+    "usb-gadget.service": 0.5,
 }
 # Those that run for a moment; another one is started by its socket.
 ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service"}
@@ -372,14 +372,14 @@ def test_a_set_up_code_is_not_kept(host):
 
 
 def test_only_the_input_service_may_open_the_gadget(host):
-    gid = str(host.group("tinypilot-usb").gid)
+    gid = str(host.group("kvm-hid").gid)
     for unit in SERVICES:
         has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
         assert has_group == (unit == "tinypilot-hid.service"), unit
 
 
 def test_a_host_without_usb_controller_has_no_gadget_and_no_failed_unit(host):
-    gadget = host.check_output("systemctl show -P ActiveState,SubState tinypilot-usb.service")
+    gadget = host.check_output("systemctl show -P ActiveState,SubState usb-gadget.service")
     assert gadget.split() == ["inactive", "dead"]
     assert not host.file("/dev/hidg0").exists
 
@@ -398,16 +398,16 @@ ExecStop=
 
 def test_the_gadget_is_made_in_its_sandbox(host):
     """Root's rights on its own files are enough, without any capability."""
-    folder = "/run/systemd/system/tinypilot-usb.service.d"
+    folder = "/run/systemd/system/usb-gadget.service.d"
     host.check_output(
         f"mkdir -p /root/gadgets/usb_gadget /root/controllers/fe980000.usb {folder} && "
         f"printf %s > {folder}/elsewhere.conf && systemctl daemon-reload",
         GADGET_ELSEWHERE,
     )
-    started = host.run("systemctl start tinypilot-usb.service")
-    bound = host.run("cat /root/gadgets/usb_gadget/tinypilot/UDC")
+    started = host.run("systemctl start usb-gadget.service")
+    bound = host.run("cat /root/gadgets/usb_gadget/kvm/UDC")
     host.check_output(
-        f"systemctl stop tinypilot-usb.service; systemctl reset-failed tinypilot-usb.service; "
+        f"systemctl stop usb-gadget.service; systemctl reset-failed usb-gadget.service; "
         f"rm -r /root/gadgets /root/controllers {folder} && systemctl daemon-reload"
     )
     assert started.rc == 0

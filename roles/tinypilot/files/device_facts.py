@@ -1,19 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Look at a device before anything is changed: IPv6, taken ports, the operator's own certificate, USB.
+"""Look at a device before anything is changed: IPv6, taken ports, the operator's own certificate.
 
 Arguments: nginx' configuration file of this product, nginx' user, {variable: port} and
-[certificate, key] as JSON, the firmware's configuration file. Prints JSON: ipv6 and package_lists (bools),
-usb (see usb_facts), and mistakes (sentences).
+[certificate, key] as JSON. Prints JSON: ipv6 and package_lists (bools), and mistakes (sentences).
 """
 
 import json
 import os
 import pwd
-import re
 import ssl
 import sys
-import time
 from pathlib import Path
 
 LISTENING = "0A"
@@ -106,33 +103,8 @@ def certificate_mistakes(certificate, key, user):
         )
 
 
-def has_usb_overlay(text):
-    """Whether a line that holds for a Pi 4 asks for it. Raspberry Pi OS has one in the section of the CM5."""
-    section = "all"
-    for line in text.splitlines():
-        if found := re.match(r"\[(.*)\]", line):
-            section = found[1]
-        elif section in ("all", "pi4", "cm4") and re.match(r"dtoverlay=dwc2(,|$)", line):
-            return True
-    return False
-
-
-def usb_facts(boot_config):
-    """Whether there is a USB device controller, what would bring one, and whether a reboot is due for it."""
-    file = Path(boot_config)
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    controllers = Path("/sys/class/udc")
-    return {
-        "controller": controllers.is_dir() and any(controllers.iterdir()),
-        "boot_config": file.is_file(),
-        "overlay": has_usb_overlay(text),
-        "reboot_due": file.is_file() and file.stat().st_mtime > booted,
-    }
-
-
 def main():
-    config, user, ports, own, boot_config = sys.argv[1:]
+    config, user, ports, own = sys.argv[1:]
     mistakes = [
         *port_mistakes(json.loads(ports), os.path.exists(config)),
         *certificate_mistakes(*json.loads(own), user),
@@ -140,7 +112,6 @@ def main():
     answer = {
         "ipv6": os.path.exists("/proc/net/if_inet6"),
         "package_lists": any(Path("/var/lib/apt/lists").glob("*_Packages*")),
-        "usb": usb_facts(boot_config),
         "mistakes": mistakes,
     }
     print(json.dumps(answer))

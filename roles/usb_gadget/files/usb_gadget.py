@@ -19,7 +19,7 @@ from pathlib import Path
 
 GADGETS = Path("/sys/kernel/config/usb_gadget")
 CONTROLLERS = Path("/sys/class/udc")
-NAME = "tinypilot"
+NAME = "kvm"
 ENGLISH = "0x409"
 
 
