@@ -294,6 +294,9 @@ def test_all_names_of_a_domain(device):
     device.run("*.example.org")
     assert device.verify("-verify_hostname", "kvm.example.org").stdout.endswith("OK\n")
     assert device.run("*.example.org") == "up to date"
+    # The same CA may sign for it, and has not.
+    assert device.run("example.org") == "The device shows its own."
+    assert device.verify("-verify_hostname", "example.org").stdout.endswith("OK\n")
 
 
 @pytest.mark.parametrize(
