@@ -41,6 +41,7 @@ LANES = (
     ),
     (
         ("lint and unit tests", "make --no-print-directory check"),
+        ("the collection is used elsewhere", "pytest tests/collection"),
         ("wrong input is refused", "molecule test --destroy=never --scenario-name invalid_input"),
         ("builds that go wrong", "molecule test --destroy=never --scenario-name broken_builds"),
     ),

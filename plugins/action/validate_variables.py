@@ -120,7 +120,8 @@ class ActionModule(ActionBase):
             raise AnsibleError("validate_variables belongs into a role's tasks.")
         specification = Path(role._role_path, "meta", "argument_specs.yml")
         options = yaml.safe_load(specification.read_text())["argument_specs"]["main"]["options"]
-        prefix = f"{role.get_name()}_"
+        # Not its full name, which it has in a collection.
+        prefix = f"{role.get_name(include_role_fqcn=False)}_"
         renamed = self._task.args.get("renamed", {})
         values = {
             name: self._templar.template(task_vars[name])

@@ -12,7 +12,7 @@ from .files import link, write
 DESIRED = "desired"
 KNOWN_GOOD = "known_good"
 STAMP = "built-from"
-# What they were called before version 0.2.
+# What they were called before the first release.
 FORMER_NAMES = {"wanted": DESIRED, "proven": KNOWN_GOOD}
 
 

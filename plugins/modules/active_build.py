@@ -13,9 +13,10 @@ DOCUMENTATION = r"""
 module: active_build
 short_description: Choose which of the builds on the host runs
 description:
-  - The active build is a link beside the folder in which M(native_build) puts builds. C(active) points it to the
-    desired build, C(known_good) remembers that the active one works and with which files, C(rolled_back) goes back to
-    the build that was known good last, and to its files, unless the active one is known good.
+  - The active build is a link beside the folder in which M(kvm.appliance.native_build) puts builds.
+  - C(active) points it to the desired build, C(known_good) remembers that the active one works and with which files,
+    C(rolled_back) goes back to the build that was known good last, and to its files, unless the active one is known
+    good.
   - Decided from the state of the host, so a play that was killed after the switch is completed, or undone, by the next.
 options:
   state:

@@ -16,8 +16,9 @@ DOCUMENTATION = r"""
 module: native_build
 short_description: Compile a program on the host, beside the one that runs
 description:
-  - Builds live side by side in C(LINK.builds); C(LINK.builds/desired) points to the one that was asked for last. Which
-    one runs is decided by M(active_build) alone, so a build that fails, or is interrupted, changes nothing.
+  - Builds live side by side in C(LINK.builds); C(LINK.builds/desired) points to the one that was asked for last.
+    Which one runs is decided by M(kvm.appliance.active_build) alone, so a build that fails, or is interrupted, changes
+    nothing.
   - A build is there when its inputs, the compiler and the names of the library packages (which change with the ABI)
     are the same, every object finds its libraries, and the program answers. What can't be known, because the compiler
     was removed after the build, counts as unchanged.

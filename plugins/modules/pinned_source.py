@@ -10,8 +10,8 @@ DOCUMENTATION = r"""
 module: pinned_source
 short_description: Have a pinned commit of a git repository on the host
 description:
-  - Fetches one commit into a bare repository below the cache folder of a build (M(native_build)), as a user that
-    exists for this alone and can write nowhere else. There is no work tree, so nothing in it can be changed.
+  - Fetches one commit into a bare repository below the cache folder of a build (M(kvm.appliance.native_build)), as a
+    user that exists for this alone and can write nowhere else. There is no work tree, so nothing in it can be changed.
   - A tag that is not the pinned commit is refused, so a tag that was moved can't bring in other code. Without network
     when the commit is there already, and complete.
 options:

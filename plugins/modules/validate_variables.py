@@ -26,3 +26,10 @@ options:
     type: dict
     default: {}
 """
+
+RETURN = r"""
+msg:
+  description: The sentences, one for each error; empty when there is none.
+  type: str
+  returned: always
+"""

@@ -219,6 +219,45 @@ group('one frame alone', () => {
   });
 });
 
+group('a stream that has lost a frame', () => {
+  // 30 frames a second, counted each second; a key frame each `seconds`.
+  const streamed = (seconds) => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 20000; now += 33) frames.note(now);
+    for (let now = 0; now <= 20; now += seconds) frames.noteKeyFrames(1000 * now, 1);
+    return frames;
+  };
+
+  test('may resume with the next key frame', () => {
+    assert.equal(streamed(1).mayResume(20000 + 2900), true);
+    assert.equal(streamed(1).mayResume(20000 + 3100), false);
+    assert.equal(streamed(5).mayResume(20000 + 5900), true);
+    assert.equal(streamed(5).mayResume(20000 + 6100), false);
+  });
+
+  test('is given up in the end, however rare its key frames are', () => {
+    assert.equal(streamed(20).mayResume(20000 + 9900), true);
+    assert.equal(streamed(20).mayResume(20000 + 10100), false);
+  });
+
+  test('several key frames in one count are as near to each other as they are', () => {
+    const frames = streamed(5);
+    frames.noteKeyFrames(24000, 2);
+    frames.note(24000);
+    assert.equal(frames.mayResume(24000 + 3100), false);
+  });
+
+  test('tells nothing of the next connection', () => {
+    const frames = streamed(5);
+    frames.reset();
+    assert.equal(frames.mayResume(20000), false);
+    frames.note(20000);
+    frames.noteKeyFrames(20000, 1);
+    assert.equal(frames.mayResume(20000 + 2900), true);
+    assert.equal(frames.mayResume(20000 + 3100), false);
+  });
+});
+
 group('recovery while signalling is up', () => {
   const missing = { fresh: false, expecting: true, mediaUp: true };
 
@@ -258,8 +297,22 @@ group('recovery while signalling is up', () => {
     recovery.next(0, missing);
     recovery.next(4000, missing);
     recovery.next(5000, { ...missing, fresh: true });
-    assert.equal(recovery.next(6000, missing), Remedy.NONE);
-    assert.equal(recovery.next(10000, missing), Remedy.WATCH);
+    recovery.next(10000, { ...missing, fresh: true });
+    assert.equal(recovery.next(11000, missing), Remedy.NONE);
+    assert.equal(recovery.next(15000, missing), Remedy.WATCH);
+  });
+
+  test('is not fooled by what the plugin remembers', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    let freshUntil = 0; // each remedy brings the remembered frames, and no other
+    for (let now = 0; now <= 40000; now += 200) {
+      const remedy = recovery.next(now, { ...missing, fresh: now < freshUntil });
+      if (!remedy) continue;
+      seen.push(remedy);
+      freshUntil = now + 4000;
+    }
+    assert.deepEqual(seen, ['watch', 'rebuild', 'rebuild', 'rebuild']);
   });
 });
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Keeps the remote screen connected for as long as the page is open. It watches the WebSocket and
 // the frames, never ICE, and has three answers to a loss:
-//   the WebSocket went, frames still come   claim the session on a new one: the picture never stops
+//   the WebSocket went, frames still come,  claim the session on a new one: the picture never stops
+//     or may with the next key frame
 //   the WebSocket went, frames stopped      a new session, at once
 //   the WebSocket holds, frames stopped     see recovery.js
 // While WebRTC brings nothing the picture comes as JPEGs (transport.js), and WebRTC is tried on.
@@ -167,7 +168,7 @@ export class Connection extends EventTarget {
   // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
   async #tryOnce() {
     if (!this.#running || !this.#usesWebRtc) return;
-    if (this.#session?.isAttached && this.#isFresh()) {
+    if (this.#session?.isAttached && this.#screen.mayResume()) {
       if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
     }
     if (!this.#running || !this.#usesWebRtc) return;

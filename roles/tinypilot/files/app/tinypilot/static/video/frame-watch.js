@@ -9,12 +9,31 @@ const MAX_PATIENCE_MS = 3000;
 const GAPS_OF_PATIENCE = 3;
 const WEIGHT = 0.1;
 const LONGEST_RHYTHM_MS = 1500; // anything longer was an interruption
+// One missed frame costs all that follow it up to the next key frame.
+const UNKNOWN_KEY_FRAME_DISTANCE_MS = 2000;
+const MAX_KEY_FRAME_DISTANCE_MS = 9000;
 
 export class FrameWatch {
   #runStart = 0;
   #last = null;
   #gap = 0;
   #span = 0;
+  #keyFrameAt = null;
+  #keyFrameDistance = UNKNOWN_KEY_FRAME_DISTANCE_MS;
+
+  // `count` key frames were decoded since the previous call that noted one.
+  noteKeyFrames(now, count) {
+    if (count <= 0) return;
+    if (this.#keyFrameAt !== null) {
+      this.#keyFrameDistance = Math.min((now - this.#keyFrameAt) / count, MAX_KEY_FRAME_DISTANCE_MS);
+    }
+    this.#keyFrameAt = now;
+  }
+
+  // Whether the frames that are missing may all be owed to one that was lost: the next key frame would show.
+  mayResume(now) {
+    return this.age(now) < Math.max(this.#keyFrameDistance, UNKNOWN_KEY_FRAME_DISTANCE_MS) + MIN_PATIENCE_MS;
+  }
 
   // `count` frames were decoded since the previous call. Frames that were counted, not seen one by one,
   // are noted once per count: `span` is the time it covers, and no shorter gap than that is a loss.
@@ -54,5 +73,7 @@ export class FrameWatch {
     this.#last = null;
     this.#gap = 0;
     this.#span = 0;
+    this.#keyFrameAt = null;
+    this.#keyFrameDistance = UNKNOWN_KEY_FRAME_DISTANCE_MS;
   }
 }

@@ -5,19 +5,22 @@
 const FIRST_PATIENCE_MS = 4000;
 // A way that is open again is to be found within 15 s.
 const MAX_PATIENCE_MS = 8000;
+// A picture that ends sooner healed nothing. After each `watch` the plugin plays what it remembers, also where the
+// encoder hangs: that is fresh for a moment.
+const STEADY_MS = 5000;
 
 export const Remedy = Object.freeze({ NONE: null, WATCH: 'watch', REBUILD: 'rebuild' });
 
 export class Recovery {
   #since = null;
+  #freshSince = null;
   #tried = 0;
 
   // facts: fresh, expecting (a picture should come: the plugin offered one, or was asked and is
   // silent, and the source is not known to be offline), mediaUp (the peer connection is connected)
   next(now, { fresh, expecting, mediaUp }) {
-    if (fresh) {
-      this.#tried = 0;
-    }
+    this.#freshSince = fresh ? (this.#freshSince ?? now) : null;
+    if (fresh && now - this.#freshSince >= STEADY_MS) this.#tried = 0;
     if (fresh || !expecting) {
       this.#since = null;
       return Remedy.NONE;

@@ -8,7 +8,7 @@ export class WebRtcVideo extends EventTarget {
   #video;
   #lastPicture;
   #frames = new FrameWatch();
-  #decoded = { total: 0, at: 0 };
+  #decoded = { total: 0, keyFrames: 0, at: 0 };
   #rate = 0;
   #hadPicture = false;
   #blocked = false;
@@ -60,10 +60,15 @@ export class WebRtcVideo extends EventTarget {
     return this.#frames.isFresh(performance.now(), demands);
   }
 
+  // Whether the connection may be well all the same while no frame comes.
+  mayResume() {
+    return this.#frames.mayResume(performance.now());
+  }
+
   show(track) {
     this.keepLastPicture();
     this.#frames.reset();
-    this.#decoded = { total: 0, at: 0 };
+    this.#decoded = { total: 0, keyFrames: 0, at: 0 };
     this.#rate = 0;
     this.#presented = null;
     this.#video.srcObject = new MediaStream([track]);
@@ -101,7 +106,9 @@ export class WebRtcVideo extends EventTarget {
         this.#rate = (frames * 1000) / span;
         if (document.hidden || !('requestVideoFrameCallback' in this.#video)) this.#noteFrames(now, frames, span);
       }
-      this.#decoded = { total: stats.framesDecoded ?? 0, at: now };
+      const keyFrames = stats.keyFramesDecoded ?? 0;
+      this.#frames.noteKeyFrames(now, keyFrames - this.#decoded.keyFrames);
+      this.#decoded = { total: stats.framesDecoded ?? 0, keyFrames, at: now };
     }
   }
 
