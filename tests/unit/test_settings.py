@@ -484,6 +484,18 @@ def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
     assert len(systemd.restarts) == 2
 
 
+def test_what_was_set_under_a_former_name_stays_set(applier, systemd, config):
+    former = {"kvm_bitrate": 8000, "kvm_gop": 10, GOP: 20}
+    config.settings_dir.joinpath("settings.json").write_text(json.dumps(former))
+    declare(config, "ustreamer", renamed={"kvm_bitrate": BITRATE, "kvm_gop": GOP})
+    applier.reconcile()
+    # Of two names the new one's value counts.
+    assert applier.settings.overrides() == {BITRATE: 8000, GOP: 20}
+    assert systemd.environment() == [f"{BITRATE}=8000", f"{GOP}=20"]
+    applier.reconcile()
+    assert systemd.restarts == ["ustreamer.service"]
+
+
 def test_before_anything_is_set_there_is_nothing_to_reconcile(applier, systemd):
     applier.reconcile()
     assert systemd.restarts == []

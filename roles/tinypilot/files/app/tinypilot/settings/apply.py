@@ -62,9 +62,10 @@ class Applier:
             return self._restart_after(before, after)
 
     def reconcile(self) -> None:
-        """Discards what provisioning has fixed since, or no longer allows, and applies the rest."""
+        """Renames what was set under former names, discards what provisioning has fixed since or no longer allows, and
+        applies the rest."""
         with self._locked():
-            before = self.settings.overrides()
+            before = self.settings.with_new_names(self.settings.overrides())
             after = {name: value for name, value in before.items() if self._is_allowed(name, value)}
             for name in before.keys() - after.keys():
                 audit.note("setting_forgotten", f"{name} has its default again", setting=name)

@@ -94,12 +94,15 @@ class Settings:
     def from_config(cls, config: Config) -> "Settings":
         return cls(config.settings_declarations, config.settings_dir)
 
-    def declared(self) -> dict[str, Setting]:
-        """All settings by name, in the order of their groups."""
-        files = {
+    def _files(self) -> dict[str, dict]:
+        return {
             file.stem: json.loads(file.read_text(encoding="utf-8"))
             for file in sorted(self._declarations.glob("*.json"))
         }
+
+    def declared(self) -> dict[str, Setting]:
+        """All settings by name, in the order of their groups."""
+        files = self._files()
         fixed = {name for content in files.values() for name in content.get("fixed", ())}
         return {
             name: Setting(
@@ -125,6 +128,17 @@ class Settings:
             return json.loads(self.file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+
+    def with_new_names(self, overrides: Mapping[str, object]) -> dict[str, object]:
+        """What was set under a name that a role has changed since, under the new one, if that is not set as well."""
+        new_names = {
+            old: new
+            for content in self._files().values()
+            for old, new in content.get("renamed", {}).items()
+        }
+        moved = {new_names[name]: value for name, value in overrides.items() if name in new_names}
+        kept = {name: value for name, value in overrides.items() if name not in new_names}
+        return {**moved, **kept}
 
     def effective(self, changes: Mapping[str, object] | None = None) -> dict[str, object]:
         """The effective values by name, secrets too; or what they would be with these changes."""
