@@ -17,8 +17,13 @@ ansible-lint -q --nocolor
 say ruff "Python"
 ruff check --quiet .
 ruff format --check --quiet .
+say codespell "spelling"
+# Words of C, of German and of protocols that look like slips.
+files | grep -vE 'requirements.txt|/layouts/|/locale/|\.(webp|png|hex)$|font\.c$|^changelogs/' |
+    xargs codespell --ignore-words-list=parm,ue,oder,ist,caf,clos,positionof,debians
 say biome "JavaScript and CSS"
-biome ci --colors=off --error-on-warnings --log-level=error >/dev/null
+# What it found is on its standard output, between words of its own.
+found=$(biome ci --colors=off --error-on-warnings --log-level=error 2>&1) || { printf '%s\n' "$found"; exit 1; }
 say shellcheck "shell"
 files '*.sh' .ci/run | xargs shellcheck
 say clang-format "C"
