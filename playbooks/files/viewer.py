@@ -158,7 +158,7 @@ class Viewer:
         else:
             tls = ssl.create_default_context()
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        # The door answers nobody who does not say, as a browser does, from which page he comes.
+        # nginx refuses a WebSocket without an Origin header, which each browser sends.
         try:
             origin = yarl.URL(self.url).with_scheme("https").origin()
         except ValueError as error:
@@ -179,7 +179,7 @@ class Viewer:
         except aiohttp.WSServerHandshakeError as error:
             if error.status == 401:
                 raise ChainError(
-                    f"The door at {self.url} does not let the play's own session in: `journalctl -u tinypilot "
+                    f"{self.url} refuses the session that this check made (401): `journalctl -u tinypilot "
                     "-u tinypilot-relay` tells why."
                 ) from error
             raise ChainError(
@@ -392,7 +392,7 @@ async def look(url, cookie, certificate, seconds) -> Report:
 
 def main():
     parser = argparse.ArgumentParser(
-        description="Decode what the appliance shows, through its front door."
+        description="Decode the appliance's video, as a viewer through nginx."
     )
     parser.add_argument("url", help="wss://HOST/janus/ws")
     parser.add_argument(

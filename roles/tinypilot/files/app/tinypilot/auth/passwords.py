@@ -58,7 +58,7 @@ def hash_password(password: str) -> str:
 
 
 def dummy_hash() -> str:
-    """To compare with for a name that nobody has: it takes as long as a wrong password."""
+    """Compared with for unknown names, so that the time of the answer does not reveal them."""
     return f"$scrypt$ln={LOG_N},r={R},p={P}${_encode(bytes(16))}${_encode(bytes(32))}"
 
 

@@ -53,7 +53,7 @@ def consume(store: Store, attempts: dict[str, int]) -> None:
 
 
 def refund(store: Store, attempts: dict[str, int]) -> None:
-    """The try was none: the right password."""
+    """Gives the attempts back: the password was right."""
     with store.transaction() as database:
         database.executemany(
             "UPDATE rate_limits SET free_at = free_at - ? WHERE key = ?",

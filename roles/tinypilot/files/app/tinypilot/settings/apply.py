@@ -33,8 +33,8 @@ LOG_LINES = 10_000
 
 
 class UnitFailed(Exception):
-    """A unit does not run with the new settings. The previous ones are in force
-    again; `rolled_back_ok`, if it runs then."""
+    """A unit does not run with the new settings, which are rolled back;
+    `rolled_back_ok`: whether it runs with the previous ones."""
 
     def __init__(self, unit: str, rolled_back_ok: bool):
         super().__init__(unit)

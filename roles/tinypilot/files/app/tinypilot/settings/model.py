@@ -3,7 +3,7 @@
 
 Each role lays down files in one folder that declare its own settings, with the JSON Schemas that preflight checks the
 role's variables with. The web app and the program that applies settings (settings/apply.py, as root) check with this
-module. docs/architecture.md, "Settings", describes the files.
+module. docs/architecture.md, "Settings of the web UI", describes the files.
 """
 
 import itertools

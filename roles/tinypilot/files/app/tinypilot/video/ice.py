@@ -60,7 +60,7 @@ class IceServers:
             )
 
     def for_session(self, number: int) -> list[dict]:
-        """A TURN server that nobody can come in at is left out: for its sake a browser would refuse them all."""
+        """TURN servers without credentials are left out: a browser would reject the whole list for one."""
         stun = [url for url in self.urls if url.startswith("stun")]
         credentials = self._credentials(number)
         servers = [{"urls": stun}] if stun else []

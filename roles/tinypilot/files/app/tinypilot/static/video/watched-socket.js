@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A WebSocket that is lost when it is lost. The browser's own takes minutes to notice a network
-// that went away, and its close event arrives late, when janus.js may already use another one.
+// A WebSocket that reports a lost connection at once. The browser's own takes minutes to notice
+// a network that went away, and its close event arrives late, when janus.js may already use another one.
 // This one looks like a WebSocket to janus.js, gives up on silence, and never speaks again after.
 
 export class WatchedSocket extends EventTarget {
