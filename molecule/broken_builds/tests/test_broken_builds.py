@@ -317,7 +317,7 @@ def assert_rolled_back(code, output, version, verify_patience_seconds=60):
     assert code != 0
     assert re.search(
         rf"kvm-broken-builds: {WHY[version]} (So|No picture within {verify_patience_seconds} s, so) "
-        rf"{re.escape(version[1:])}-bundled-\w+ was left again: the build that worked before runs and shows its "
+        rf"{re.escape(version[1:])}-bundled-\w+ was rolled back: the known good build runs and shows its "
         r"picture\.",
         output,
     ), output
@@ -400,7 +400,7 @@ def test_a_janus_that_crashes_is_left_again(device: Device, live: RemoteScreen):
         assert re.search(
             r"janus\.service (does not stay up; its last words are below|"
             r"is activating: `journalctl -u janus\.service` tells why)\. "
-            r"(So|No picture within 10 s, so) crashing was left again: the build that worked before runs and shows "
+            r"(So|No picture within 10 s, so) crashing was rolled back: the known good build runs and shows "
             r"its picture\.",
             output,
         ), output
