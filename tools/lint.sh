@@ -17,6 +17,8 @@ ansible-lint -q --nocolor
 say ruff "Python"
 ruff check --quiet .
 ruff format --check --quiet .
+say mypy "types"
+mypy --no-error-summary
 say codespell "spelling"
 # Words of C, of German and of protocols that look like slips.
 files | grep -vE 'requirements.txt|/layouts/|/locale/|\.(webp|png|hex)$|font\.c$|^changelogs/' |

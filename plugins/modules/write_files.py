@@ -61,7 +61,7 @@ class Writer:
 
     def ids(self, entry):
         """Numeric owner and group of an entry; None for one that is not there yet in check mode."""
-        ids = []
+        ids: list[int | None] = []
         for key, find in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
             name = entry.get(key, "root")
             try:
@@ -75,23 +75,25 @@ class Writer:
         return ids
 
     def folder(self, entry):
-        path, mode, ids = entry["path"], int(entry.get("mode", "0755"), 8), self.ids(entry)
-        if os.path.isdir(path) and is_owned(path, *ids, mode):
+        path, mode = entry["path"], int(entry.get("mode", "0755"), 8)
+        uid, gid = self.ids(entry)
+        if os.path.isdir(path) and is_owned(path, uid, gid, mode):
             return
         self.written.append(path)
         if not self.module.check_mode:
             os.makedirs(path, exist_ok=True)
-            own(path, *ids, mode)
+            own(path, uid, gid, mode)
 
     def file(self, entry):
-        path, mode, ids = entry["dest"], int(entry.get("mode", "0644"), 8), self.ids(entry)
+        path, mode = entry["dest"], int(entry.get("mode", "0644"), 8)
+        uid, gid = self.ids(entry)
         content = entry["content"].encode()
         try:
             with open(path, "rb") as file:
                 before = file.read()
         except OSError:
             before = None
-        if before == content and is_owned(path, *ids, mode):
+        if before == content and is_owned(path, uid, gid, mode):
             return
         self.written.append(path)
         if not entry.get("secret"):
@@ -113,7 +115,7 @@ class Writer:
                 file.write(content)
             if entry.get("validate"):
                 self.validate(entry["validate"], copy, path)
-            write(path, content, *ids, mode)
+            write(path, content, uid, gid, mode)
         finally:
             shutil.rmtree(folder)
 

@@ -13,6 +13,7 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.store import make_database
 from tinypilot.auth.watcher import SessionWatcher
+from tinypilot.config import ConfigError
 from tinypilot.video import relay as relay_module
 from tinypilot.video.relay import PROTOCOL, Relay, read_secret, sign
 
@@ -182,6 +183,13 @@ def test_the_secret_is_read_from_the_configuration(tmp_path):
     file = tmp_path / "token.jcfg"
     file.write_text('token_auth = true\ntoken_auth_secret = "0123abcd"\n')
     assert read_secret(file) == b"0123abcd"
+
+
+def test_a_configuration_without_the_secret_is_refused_with_its_name(tmp_path):
+    file = tmp_path / "token.jcfg"
+    file.write_text("token_auth = true\n")
+    with pytest.raises(ConfigError, match=str(file)):
+        read_secret(file)
 
 
 @pytest.mark.parametrize("given", ["", "unknown"])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The application factory. Each part of the product is a blueprint of its own."""
 
-from flask import Flask, request
+from flask import Flask, Response, request
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from tinypilot import i18n, openapi
@@ -29,16 +30,16 @@ def create_app(config: Config | None = None) -> Flask:
     return app
 
 
-def _describe_error(error: HTTPException):
+def _describe_error(error: HTTPException) -> ResponseReturnValue:
     """Errors in the form that the page's scripts, and people with curl, can read."""
     response = error.get_response()
     if request.path.startswith("/api/"):
-        return {"error": f"{error.name}."}, error.code
+        return {"error": f"{error.name}."}, response.status_code
     response.data = f"{error.code} {error.name}\n"
     response.content_type = "text/plain; charset=utf-8"
     return response
 
 
-def _forbid_caching(response):
+def _forbid_caching(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     return response

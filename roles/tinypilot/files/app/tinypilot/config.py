@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
 DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
@@ -63,14 +64,15 @@ class Config:
 
     @classmethod
     def from_values(cls, values: Mapping) -> "Config":
-        times = {}
+        fields: dict[str, Any] = {}
         for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
-            times[name] = values.get(name, getattr(cls, name))
-            if type(times[name]) is not int or times[name] < 1:
+            fields[name] = values.get(name, getattr(cls, name))
+            if type(fields[name]) is not int or fields[name] < 1:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")
+        for name in PATHS:
+            fields[name] = Path(values.get(name, getattr(cls, name)))
         return cls(
             name=str(values.get("name") or socket.gethostname()),
             services=tuple(values.get("services", ())),
-            **{name: Path(values.get(name, getattr(cls, name))) for name in PATHS},
-            **times,
+            **fields,
         )

@@ -6,7 +6,7 @@ A route that is missing here is a KeyError, and a unit test sends what is writte
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, current_app
 
@@ -236,7 +236,8 @@ def document() -> dict:
 
 
 def _paths(app: Flask) -> dict:
-    operations, paths = _operations(), {}
+    operations = _operations()
+    paths: dict[str, dict] = {}
     for rule in app.url_map.iter_rules():
         if not rule.rule.startswith("/api/"):
             continue
@@ -245,7 +246,7 @@ def _paths(app: Flask) -> dict:
             {"name": name, "in": "path", "required": True, "schema": NUMBER if kind else TEXT}
             for kind, name in VARIABLE.findall(rule.rule)
         ]
-        for method in rule.methods - {"HEAD", "OPTIONS"}:
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             view, operation = app.view_functions[rule.endpoint], operations[rule.endpoint]
             paths.setdefault(path, {})[method.lower()] = {
                 "operationId": rule.endpoint,
@@ -256,7 +257,7 @@ def _paths(app: Flask) -> dict:
 
 
 def _described(operation: Operation, view: Callable) -> dict:
-    described = {
+    described: dict[str, Any] = {
         "summary": operation.summary,
         "responses": {
             "200": {"description": "Done."},

@@ -7,8 +7,10 @@ shows a token instead of all that, which no foreign page can make a browser do.
 
 import hmac
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask, Response, current_app, g, redirect, request
+from flask.typing import ResponseReturnValue
 
 from tinypilot import audit
 from tinypilot.auth import passwords
@@ -31,7 +33,8 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 def public(view: Callable) -> Callable:
     """Marks a route that answers without login."""
-    view.is_public = True
+    # A function takes any attribute, and its type has none of them.
+    view.is_public = True  # type: ignore[attr-defined]
     return view
 
 
@@ -39,7 +42,8 @@ def require_role(role: str) -> Callable:
     """Marks a route for this role and those that may more."""
 
     def mark(view: Callable) -> Callable:
-        view.needed_role = role
+        # As in public().
+        view.needed_role = role  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -50,6 +54,12 @@ def auth() -> Auth:
 
 
 def session() -> Session:
+    """For routes that need one."""
+    return g.session
+
+
+def session_if_any() -> Session | None:
+    """For public routes."""
     return g.session
 
 
@@ -66,14 +76,14 @@ def csrf_token() -> str:
     return auth().sessions.csrf_token(request.cookies.get(SESSION_COOKIE, ""))
 
 
-def guard() -> Response | None:
+def guard() -> ResponseReturnValue | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
     token = _bearer_token()
     if token is None:
         g.session = auth().session_for(request.cookies.get(SESSION_COOKIE, ""))
     else:
         g.session = auth().tokens.session_for(token)
-    view = current_app.view_functions.get(request.endpoint)
+    view = current_app.view_functions.get(request.endpoint or "")
     changes = request.method not in SAFE_METHODS
     if changes and token is None and not _is_from_own_page():
         raise _noted(ApiError(403, "Refused: the request comes from another site."))
@@ -140,7 +150,7 @@ def read_json(**fields: type) -> list:
         value = values[name]
         if not isinstance(value, kind):
             raise ApiError(400, "{name} must be of the type {type}.", name=name, type=kind.__name__)
-        if kind is str and (len(value) > LONGEST_INPUT or not value.isprintable()):
+        if isinstance(value, str) and (len(value) > LONGEST_INPUT or not value.isprintable()):
             raise ApiError(
                 400,
                 "{name} must have at most {most} characters and no control characters.",
@@ -153,23 +163,23 @@ def read_json(**fields: type) -> list:
 def set_session_cookies(tokens: SessionTokens, answer: dict) -> Response:
     """The answer to whoever came in."""
     response = current_app.make_response(answer)
-    everywhere = {"path": "/", "secure": True, "httponly": True, "samesite": "Strict"}
-    response.set_cookie(SESSION_COOKIE, tokens.session, **everywhere)
-    response.set_cookie(
-        REMEMBERED_BROWSER_COOKIE, tokens.browser, max_age=180 * 24 * 3600, **everywhere
+    set_cookie = partial(
+        response.set_cookie, path="/", secure=True, httponly=True, samesite="Strict"
     )
+    set_cookie(SESSION_COOKIE, tokens.session)
+    set_cookie(REMEMBERED_BROWSER_COOKIE, tokens.browser, max_age=180 * 24 * 3600)
     return response
 
 
-def describe_refusal(error: ApiError):
+def describe_refusal(error: ApiError) -> ResponseReturnValue:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    answer = {"error": t(error.sentence, **error.values)}
+    answer: dict[str, object] = {"error": t(error.sentence, **error.values)}
     if error.code_needed:
         answer["code_needed"] = True
     return answer, error.status, headers
 
 
-def describe_busy(_: passwords.Busy):
+def describe_busy(_: passwords.Busy) -> ResponseReturnValue:
     refusal = ApiError(
         503, "The device is busy with other logins. Try again in a moment.", retry_after=1
     )

@@ -63,7 +63,10 @@ def dummy_hash() -> str:
 
 
 def matches(password: str, hashed: str) -> bool:
-    log_n, r, p, salt, digest = FORM.fullmatch(hashed).groups()
+    found = FORM.fullmatch(hashed)
+    # What is stored was made by hash_password() or has passed is_hash().
+    assert found
+    log_n, r, p, salt, digest = found.groups()
     wanted = _decode(digest)
     made = _scrypt(password, _decode(salt), int(log_n), int(r), int(p), len(wanted))
     return hmac.compare_digest(made, wanted)

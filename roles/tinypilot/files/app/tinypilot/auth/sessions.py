@@ -3,6 +3,7 @@
 
 import hmac
 import secrets
+import sqlite3
 import time
 from dataclasses import dataclass
 
@@ -92,7 +93,16 @@ class Sessions:
         return token
 
     @staticmethod
-    def _insert(database, token, user, role, now, expires, network, agent):
+    def _insert(
+        database: sqlite3.Connection,
+        token: str,
+        user: str | None,
+        role: str | None,
+        now: float,
+        expires: float,
+        network: str,
+        agent: str,
+    ) -> None:
         database.execute(
             "INSERT INTO sessions (hash, user, role, created, seen, expires, network, agent) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -109,6 +109,12 @@ class HidDevice:
         else:
             self._empty.clear()
 
+    @property
+    def _open_fd(self) -> int:
+        """For what runs only while the file is open: _drop_file() ends all that waits for it."""
+        assert self._fd is not None
+        return self._fd
+
     async def drained(self) -> None:
         """Until the queue is empty, by writing or because the computer went away."""
         await self._empty.wait()
@@ -138,23 +144,23 @@ class HidDevice:
     def _write_or_reopen(self, report: bytes) -> None:
         """A file that was open while the computer or the gadget went and came back may be dead for good."""
         try:
-            os.write(self._fd, report)
+            os.write(self._open_fd, report)
         except BlockingIOError:
             raise
         except OSError:
             # A keyboard is opened anew all the time, and what has waited is not meant for who is there now.
             if self._probe or self._stalled:
                 raise
-            os.close(self._fd)
+            os.close(self._open_fd)
             self._fd = None
             self._fd = os.open(self._path, _FLAGS)
-            os.write(self._fd, report)
+            os.write(self._open_fd, report)
 
     def _wait(self) -> None:
         self._stalled = True
         self._empty.clear()
         if not self._told_room:
-            self._loop.add_writer(self._fd, self._go_on)
+            self._loop.add_writer(self._open_fd, self._go_on)
         self._later(RETRY_SECONDS, self._look)
         if not self._silence:
             self._silence = self._loop.call_later(SILENCE_SECONDS, self._say, UsbState.SILENT)
@@ -171,7 +177,7 @@ class HidDevice:
 
     def _look(self) -> None:
         """Only a write tells whether the computer is there."""
-        self._loop.remove_writer(self._fd)
+        self._loop.remove_writer(self._open_fd)
         self._write_next()
         self.flush()
         if self._probe and self._fd is not None and not self._stalled:
@@ -179,7 +185,7 @@ class HidDevice:
 
     def _read(self) -> None:
         try:
-            leds = os.read(self._fd, _LED_REPORT)
+            leds = os.read(self._open_fd, _LED_REPORT)
         except BlockingIOError:
             return
         except OSError as error:

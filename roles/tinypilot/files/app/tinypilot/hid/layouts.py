@@ -60,7 +60,7 @@ class Layout:
             return (self.direct[character],)
         if character in _ALONE:
             return self._pair(_ALONE[character], " ")
-        base, *marks = unicodedata.normalize("NFD", character)
+        base, *marks = list(unicodedata.normalize("NFD", character))
         if len(marks) != 1 or (marks[0] in _WESTERN_MARKS and character > _LAST_WESTERN):
             return ()
         return self._pair(marks[0], base)

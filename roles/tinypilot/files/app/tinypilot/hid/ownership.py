@@ -79,5 +79,9 @@ class Ownership:
             person.asked_at = None
 
     def _hand_to_next(self) -> None:
-        waiting = [each for each in self.people.values() if each.asked_at is not None]
-        self._hand(min(waiting, key=lambda each: each.asked_at, default=None))
+        waiting = [
+            (each.asked_at, each.number)
+            for each in self.people.values()
+            if each.asked_at is not None
+        ]
+        self._hand(self.people[min(waiting)[1]] if waiting else None)

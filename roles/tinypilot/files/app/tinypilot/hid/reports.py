@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tinypilot.hid.keycodes import USAGES, modifier_of
 
@@ -100,7 +100,7 @@ class _Step:
     y: int = 0
     wheel: int = 0
     pan: int = 0
-    is_click: bool = False
+    is_click: bool = field(default=False, kw_only=True)
 
     @property
     def scrolls(self) -> bool:

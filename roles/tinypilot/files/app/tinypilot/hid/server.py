@@ -62,6 +62,9 @@ class Connection:
 
 
 class Server:
+    # Set when the application starts, because it needs the running event loop.
+    _outputs: HidOutputs
+
     def __init__(
         self, watcher: SessionWatcher, cookie: str, paths: Sequence[str], idle_seconds: float
     ):
@@ -70,7 +73,6 @@ class Server:
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
         self._connections: dict[int, Connection] = {}
-        self._outputs: HidOutputs | None = None
         self._paste: asyncio.Task | None = None
         self._told: dict | None = None
 
@@ -207,6 +209,7 @@ class Server:
 
     async def _type(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
         told_at = 0.0
+        done = 0
 
         def tell(state: str, done: int) -> None:
             connection.tell({"type": "paste", "state": state, "done": done, "total": len(text)})
@@ -219,7 +222,6 @@ class Server:
                 told_at = time.monotonic()
                 tell("typing", count)
 
-        done = 0
         state = "cancelled"
         try:
             arrived = await self._outputs.type(text, layout, on_progress)
@@ -254,8 +256,8 @@ class Server:
         owner = self._ownership.owner
         news = {
             "type": "state",
-            "usb": str(self._outputs.usb_state) if self._outputs else "missing",
-            "leds": self._outputs.leds if self._outputs else 0,
+            "usb": str(self._outputs.usb_state),
+            "leds": self._outputs.leds,
             "owner": owner.number if owner else None,
             "idle": bool(owner) and self._ownership.is_idle,
             "people": [

@@ -14,6 +14,7 @@ from tinypilot.auth.http import (
     read_json,
     require_role,
     session,
+    session_if_any,
     set_session_cookies,
 )
 from tinypilot.auth.sessions import SESSION_COOKIE
@@ -32,7 +33,7 @@ def check_session():
 @public
 def who_am_i():
     """Public, so that the login page can see that somebody is in already."""
-    here = session()
+    here = session_if_any()
     if here is None:
         return {"user": None}
     return {"user": here.user, "role": here.role, "csrf": csrf_token()}
@@ -43,8 +44,8 @@ def who_am_i():
 def log_in():
     name, password, code = read_json(name=str, password=str, code=str)
     tokens = auth().log_in(name, password, code, client_info())
-    if session():
-        auth().sessions.log_out(session())
+    if here := session_if_any():
+        auth().sessions.log_out(here)
     return set_session_cookies(tokens, {})
 
 

@@ -41,7 +41,7 @@ def change_settings():
     settings().check(changes)
     declared = settings().declared()
     for name, value in changes.items():
-        check = CHECKS.get(declared[name].group.widget)
+        check = CHECKS.get(declared[name].group.widget or "")
         if check and value:
             check(value)
     if changes.keys() & ICE_SETTINGS:

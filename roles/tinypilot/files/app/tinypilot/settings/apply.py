@@ -90,6 +90,8 @@ class Applier:
         environments: dict[tuple[str, Path], str] = {}
         for name, setting in self.settings.declared().items():
             if setting.group.service:
+                # A group that names a service names its file, too (see model.Group).
+                assert setting.group.environment_file
                 place = setting.group.service, setting.group.environment_file
                 line = f"{name}={overrides[name]}\n" if name in overrides else ""
                 environments[place] = environments.get(place, "") + line

@@ -10,6 +10,7 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tinypilot.errors import ApiError
 
@@ -30,7 +31,7 @@ class IceServers:
     turn_password: str = ""
 
     @classmethod
-    def from_settings(cls, values: Mapping[str, object]) -> "IceServers":
+    def from_settings(cls, values: Mapping[str, Any]) -> "IceServers":
         """Where the role has not said its settings there are none."""
         return cls(
             tuple(values.get("tinypilot_ice_servers", ())),
@@ -63,7 +64,7 @@ class IceServers:
         """TURN servers without credentials are left out: a browser would reject the whole list for one."""
         stun = [url for url in self.urls if url.startswith("stun")]
         credentials = self._credentials(number)
-        servers = [{"urls": stun}] if stun else []
+        servers: list[dict] = [{"urls": stun}] if stun else []
         if self._turn and credentials:
             servers.append({"urls": self._turn, **credentials})
         return servers

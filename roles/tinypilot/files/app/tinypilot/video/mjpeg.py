@@ -83,6 +83,8 @@ class MjpegViewer:
             await self._arrived.wait()
             await self._underway.acquire()
             self._arrived.clear()
+            # _receive() sets it before it says that a frame has arrived.
+            assert self._newest
             captured, jpeg = self._newest
             age_us = min(max(round((time.monotonic() - captured) * 1e6), 0), LONGEST_AGE_US)
             await self._client.send_bytes(struct.pack(">I", age_us) + jpeg)

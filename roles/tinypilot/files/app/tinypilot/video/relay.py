@@ -16,7 +16,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 
 from aiohttp import (
@@ -33,7 +33,7 @@ from tinypilot import audit
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.watcher import SessionWatcher
-from tinypilot.config import Config
+from tinypilot.config import Config, ConfigError
 from tinypilot.video.mjpeg import MjpegViewer
 
 PLUGIN = "janus.plugin.ustreamer"
@@ -59,7 +59,10 @@ SYSTEMD_SOCKET = 3
 
 def read_secret(file: Path) -> bytes:
     """Of the piece of Janus' configuration that both may read."""
-    return re.search(r'token_auth_secret = "(\w+)"', file.read_text())[1].encode()
+    found = re.search(r'token_auth_secret = "(\w+)"', file.read_text())
+    if not found:
+        raise ConfigError(f"{file} holds no token_auth_secret")
+    return found[1].encode()
 
 
 def sign(secret: bytes, plugin: str, now: float) -> str:
@@ -90,7 +93,7 @@ class Relay:
         self._secret = secret
         self._ustreamer_socket = ustreamer_socket
         # Who watches, and how that is ended.
-        self._viewers: dict[Viewer | MjpegViewer, Callable[[], Awaitable[None]]] = {}
+        self._viewers: dict[Viewer | MjpegViewer, Callable[[], Coroutine[None, None, None]]] = {}
         self._owners: dict[int, Viewer] = {}
         self._is_stopping = False
 
@@ -103,7 +106,7 @@ class Relay:
         application.on_shutdown.append(self._hang_up)
         return application
 
-    async def answer_whether_janus_does(self, _: web.Request) -> web.Response:
+    async def answer_whether_janus_does(self, request: web.Request) -> web.Response:
         try:
             _, writer = await asyncio.open_unix_connection(self._janus_socket)
         except OSError:
@@ -242,7 +245,7 @@ class Relay:
         task.cancel()
 
     async def _end_expired(self) -> None:
-        ends: set[asyncio.Task] = set()
+        ends: set[asyncio.Task[None]] = set()
         while True:
             await asyncio.sleep(POLL_SECONDS)
             expired = await self._watcher.expired({each.token for each in self._viewers})
