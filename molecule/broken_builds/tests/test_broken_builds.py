@@ -19,7 +19,7 @@ from tests.support.remote_screen import RemoteScreen
 from tests.support.viewers import run, watch
 from tests.support.waiting import LONG_POLL_SECONDS, wait_until
 
-DEVICE = Device("kvm-standin")
+DEVICE = Device("kvm-broken-builds")
 REPOSITORY = BUILD / "standin"
 LINK, BUILDS = "/opt/ustreamer", "/opt/ustreamer.builds"
 CACHE = "/var/cache/private/ustreamer-build"
