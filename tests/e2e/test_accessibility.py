@@ -180,7 +180,7 @@ def test_everything_is_done_by_keyboard_alone(new_person, computer: SimulatedCom
     use("#control-ask")
     screen.wait_for_control("mine")
 
-    use("summary[title=Combinations]")
+    use("summary[title='Key combinations']")
     use("#record-combination")
     for code in ("ControlLeft", "KeyB"):
         page.keyboard.down(code)
@@ -194,7 +194,7 @@ def test_everything_is_done_by_keyboard_alone(new_person, computer: SimulatedCom
     page.locator("#own-combinations li").wait_for(state="detached")
     tab_to(screen, page.locator("#combinations button").first, "Shift+Tab")
     page.keyboard.press("Escape")
-    assert page.locator("summary[title=Combinations]").evaluate(
+    assert page.locator("summary[title='Key combinations']").evaluate(
         "(each) => each === document.activeElement && !each.parentElement.open"
     )
 

@@ -33,10 +33,11 @@ PUBLIC = {
 }
 _ROUTES = """
 import json, sys
+from pathlib import Path
 sys.path.insert(0, "/opt/tinypilot")
 from tinypilot.app import create_app
 from tinypilot.config import Config
-rules = create_app(Config(name="", auth_file="/tmp/routes.sqlite")).url_map.iter_rules()
+rules = create_app(Config(name="", auth_file=Path("/tmp/routes.sqlite"))).url_map.iter_rules()
 print(json.dumps([[m, r.rule] for r in rules for m in r.methods - {"HEAD", "OPTIONS"}]))
 """
 
@@ -292,7 +293,7 @@ def test_codes_of_an_app(new_screen: Callable[..., RemoteScreen], ada: Client, d
     page.get_by_role("button", name="Log out", exact=True).click()
     log_in(screen, "ada")
     page.get_by_text("Enter the code from your authenticator app.").wait_for()
-    page.get_by_label("Code of your app").fill(recovery[0])
+    page.get_by_label("Code from your authenticator app, or a recovery code").fill(recovery[0])
     page.get_by_role("button", name="Log in").click()
     screen.wait_until_live()
 
