@@ -330,10 +330,10 @@ def test_the_controls_go_from_one_browser_to_the_other(ada, owner, new_person, d
     owner.wait_for_control("mine")
     audit = device.sh("journalctl --no-pager -o cat -t tinypilot-audit -n 20").splitlines()
     assert [line for line in audit if "the controls" in line][-4:] == [
-        "the play took the controls",
-        "the play gave the controls to ada",
+        "provisioning took the controls",
+        "provisioning gave the controls to ada",
         "ada gave the controls up",
-        "the play took the controls",
+        "provisioning took the controls",
     ]
 
 
