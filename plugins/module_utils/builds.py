@@ -88,6 +88,7 @@ class BuildsFolder:
 
     def forget_known_good(self, name):
         """What takes the place of this build has to prove itself anew."""
+        # Most builds have never been known good: there is nothing to remove then.
         shutil.rmtree(os.path.join(self.build(KNOWN_GOOD), name), ignore_errors=True)
 
     def remove(self, name):
