@@ -6,7 +6,7 @@
 
 Reads the cookie of a session from standard input, as `tinypilot session` prints it; --on-device runs that itself.
 Prints one JSON object (see `Report`). Exit code 0: frames were decoded; 1: the chain is broken, and "error"
-says where, in a sentence.
+says where, in a sentence; 69: this machine lacks what a viewer needs, or has it in a state that can't be loaded.
 
 Needs aiortc and aiohttp: from requirements.txt on a workstation, from Debian's packages on a device.
 """
@@ -28,12 +28,16 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 
-import aiohttp
-import yarl
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.exceptions import OperationError
-from aiortc.mediastreams import MediaStreamError
-from aiortc.sdp import candidate_from_sdp
+try:
+    import aiohttp
+    import yarl
+    from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+    from aiortc.exceptions import OperationError
+    from aiortc.mediastreams import MediaStreamError
+    from aiortc.sdp import candidate_from_sdp
+except Exception as missing:  # what is there and broken raises anything
+    print(f"This machine can't be a viewer: {missing}", file=sys.stderr)
+    sys.exit(69)  # EX_UNAVAILABLE
 
 PLUGIN = "janus.plugin.ustreamer"
 NO_PICTURE_YET = 503

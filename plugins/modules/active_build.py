@@ -40,6 +40,10 @@ build:
   description: Name of the build the link points to.
   type: str
   returned: always
+known_good:
+  description: Whether the active build is the one that was known good last, with the files that are there.
+  type: bool
+  returned: always
 instead_of:
   description: With C(rolled_back), name of the build that was left; empty when nothing was done.
   type: str
@@ -57,12 +61,20 @@ class ActiveBuild:
         # None is there in check mode on a bare host, or with the names that an earlier version gave.
         return self.builds.activate(desired) if desired else self.builds.check_mode
 
+    def different_files(self, active):
+        """Those that are not as they were when the active build was known good."""
+        return [path for path in self.files if not is_same(path, self.builds.kept(active, path))]
+
+    def is_known_good(self):
+        active = self.builds.active()
+        return self.builds.known_good()[:1] == [active] and not self.different_files(active)
+
     def mark_known_good(self):
         """Keeps the files of the active build, and of the other builds the one that would be gone back to."""
         builds, active = self.builds, self.builds.active()
         if not active:
             return False
-        different = [path for path in self.files if not is_same(path, builds.kept(active, path))]
+        different = self.different_files(active)
         known_good = builds.known_good()
         # Also of a build that is gone back to after a newer one: it is the one that ran last.
         new = known_good[:1] != [active]
@@ -119,7 +131,12 @@ def main():
     else:
         left = build.go_back()
         changed = bool(left) or changed
-    module.exit_json(changed=changed, build=builds.active(), instead_of=left)
+    module.exit_json(
+        changed=changed,
+        build=builds.active(),
+        known_good=build.is_known_good(),
+        instead_of=left,
+    )
 
 
 if __name__ == "__main__":

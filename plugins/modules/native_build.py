@@ -90,6 +90,10 @@ why:
   description: Why one is needed.
   type: str
   returned: when needed
+settled:
+  description: Whether there is such a build, and it is the desired one already.
+  type: bool
+  returned: when state is inspected
 done:
   description: Whether the build is finished.
   type: bool
@@ -420,7 +424,9 @@ def main():
         there, why = build.inspect()
         if there:
             changed = build.builds.set_desired(there) or changed
-        module.exit_json(changed=changed, needed=not there, why=why)
+        module.exit_json(
+            changed=changed, needed=not there, why=why, settled=bool(there) and not changed
+        )
     if state == "begun":
         if not module.check_mode:
             build.begin()

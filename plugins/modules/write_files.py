@@ -5,9 +5,12 @@
 import grp
 import os
 import pwd
+import secrets
 import shlex
 import shutil
 import tempfile
+
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils.files import QuietModule, is_owned, own, write
 
@@ -22,15 +25,18 @@ description:
 options:
   folders:
     description: >-
-      Folders, made in this order, as C({path, owner, group, mode}). Owner and group default to root, mode to 0755.
+      Folders, made in this order, as C({path, owner, group, mode, wanted}). Owner and group default to root, mode to
+      0755. Those with C(wanted=false) are passed over.
     type: list
     elements: dict
     default: []
   files:
     description: >-
-      Files, written in this order, as C({dest, template or content, owner, group, mode, validate, secret}).
-      C(template) is a name in the role's C(templates). Owner and group default to root, mode to 0644. In
-      C(validate), C(%s) stands for a temporary copy. With C(secret), the content is left out of the diff.
+      Files, written in this order, as C({dest, template or content or generate, owner, group, mode, validate,
+      secret, wanted}). C(template) is a name in the role's C(templates). C(generate) is a text whose C(%s) stands for
+      64 random hexadecimal digits: such a file is made on the device, once, and its content stays. Owner and group
+      default to root, mode to 0644. In C(validate), C(%s) stands for a temporary copy. With C(secret), the content is
+      left out of the diff.
     type: list
     elements: dict
     default: []
@@ -87,16 +93,20 @@ class Writer:
     def file(self, entry):
         path, mode = entry["dest"], int(entry.get("mode", "0644"), 8)
         uid, gid = self.ids(entry)
-        content = entry["content"].encode()
         try:
             with open(path, "rb") as file:
                 before = file.read()
         except OSError:
             before = None
+        if "generate" in entry:
+            # An empty one is what a power cut can leave.
+            content = before or (entry["generate"] % secrets.token_hex()).encode()
+        else:
+            content = entry["content"].encode()
         if before == content and is_owned(path, uid, gid, mode):
             return
         self.written.append(path)
-        if not entry.get("secret"):
+        if not (entry.get("secret") or "generate" in entry):
             self.diffs.append(
                 {
                     "before": (before or b"").decode(errors="replace"),
@@ -146,6 +156,10 @@ class Writer:
             )
 
 
+def is_wanted(entry):
+    return boolean(entry.get("wanted", True))
+
+
 def text_of(path):
     with open(path, encoding="utf-8") as file:
         return file.read()
@@ -165,9 +179,9 @@ def main():
     writer = Writer(module)
     if module.params["accounts"]:
         writer.accounts(module.params["accounts"])
-    for entry in module.params["folders"]:
+    for entry in filter(is_wanted, module.params["folders"]):
         writer.folder(entry)
-    for entry in module.params["files"]:
+    for entry in filter(is_wanted, module.params["files"]):
         writer.file(entry)
     module.exit_json(changed=bool(writer.written), written=writer.written, diff=writer.diffs)
 

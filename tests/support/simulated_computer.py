@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from .device import Device
 from .remote_screen import RemoteScreen
 from .viewers import crc16
+from .waiting import NeverHappened
 
 FOLDER = "/run/simulated-computer"
 COLUMNS, ROWS, CELL, TOP = 80, 8, 8, 48  # see desk_view.h
@@ -100,13 +101,18 @@ class SimulatedComputer:
 
 
 def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:
-    """Until the decoded picture shows a desk like this."""
+    """Until the decoded picture shows a desk like this. What it showed instead is said."""
+    shown: Desk | None = None
 
     def seen() -> Desk | None:
-        desk = Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
-        return desk if desk and look(desk) else None
+        nonlocal shown
+        shown = Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
+        return shown if shown and look(shown) else None
 
-    return screen.wait_until(seen, f"the picture shows that {what}")
+    try:
+        return screen.wait_until(seen, f"the picture shows that {what}")
+    except NeverHappened as never:
+        raise NeverHappened(f"{never}\nThe desk at the end: {shown}") from None
 
 
 def read_desk(screen: RemoteScreen) -> Desk:

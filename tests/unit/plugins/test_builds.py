@@ -62,6 +62,26 @@ def test_without_builds_there_is_nothing_to_switch_to(device):
     assert device.active_build().go_back() == ""
 
 
+def test_a_build_is_known_good_with_its_configuration(device):
+    assert not device.active_build().is_known_good()
+    device.switch_to("1", "first")
+    assert not device.active_build().is_known_good()
+    device.active_build().mark_known_good()
+    assert device.active_build().is_known_good()
+    device.config.write_text("changed by hand")
+    assert not device.active_build().is_known_good()
+
+
+def test_a_build_that_another_followed_is_not_the_last_known_good(device):
+    for name in ("1", "2"):
+        device.switch_to(name, "same")
+        device.active_build().mark_known_good()
+        past = device.folder / "known_good" / name
+        os.utime(past, (int(name), int(name)))
+    device.switch_to("1", "same")
+    assert not device.active_build().is_known_good()
+
+
 def test_a_bad_build_is_left_with_its_configuration(device):
     device.switch_to("1", "first")
     device.config.chmod(0o640)

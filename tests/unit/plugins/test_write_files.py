@@ -2,6 +2,7 @@
 """The module that writes a role's folders and files."""
 
 import os
+import re
 import stat
 
 import pytest
@@ -40,6 +41,39 @@ def test_a_secret_is_in_no_diff(tmp_path, make_writer):
     writer = make_writer()
     writer.file({"dest": str(tmp_path / "key"), "content": "secret", "secret": True})
     assert writer.written and writer.diffs == []
+
+
+def test_a_generated_file_is_made_once_and_shown_to_nobody(tmp_path, make_writer):
+    entry = {"dest": str(tmp_path / "token"), "generate": 'secret = "%s"\n', "mode": "0640"}
+    writer = make_writer()
+    writer.file(entry)
+    made = (tmp_path / "token").read_text()
+    assert re.fullmatch(r'secret = "[0-9a-f]{64}"\n', made) and writer.diffs == []
+    again = make_writer()
+    again.file(entry)
+    assert again.written == [] and (tmp_path / "token").read_text() == made
+    (tmp_path / "token").chmod(0o644)
+    again.file(entry)
+    assert again.written == [entry["dest"]] and (tmp_path / "token").read_text() == made
+    assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o640
+
+
+def test_a_generated_file_that_lost_its_content_is_made_again(tmp_path, make_writer):
+    """As a power cut can leave it."""
+    (tmp_path / "token").touch()
+    make_writer().file({"dest": str(tmp_path / "token"), "generate": "%s"})
+    assert len((tmp_path / "token").read_text()) == 64
+
+
+def test_two_generated_files_differ(tmp_path, make_writer):
+    for name in ("one", "other"):
+        make_writer().file({"dest": str(tmp_path / name), "generate": "%s"})
+    assert (tmp_path / "one").read_text() != (tmp_path / "other").read_text()
+
+
+def test_what_is_not_wanted_is_passed_over():
+    entries = [{"wanted": True}, {"wanted": "false"}, {"wanted": False}, {}]
+    assert [write_files.is_wanted(entry) for entry in entries] == [True, False, False, True]
 
 
 def test_what_its_own_program_refuses_replaces_nothing(tmp_path, make_writer, failure):
