@@ -64,9 +64,13 @@ def ada(no_users: Device) -> Client:
 
 @pytest.fixture
 def computer(device: Device) -> Iterator[SimulatedComputer]:
-    """The attached computer, on whose desk nothing is; its screen is the picture."""
+    """The attached computer, on whose desk nothing is; its screen is the picture.
+
+    No key repeats itself: how long a test takes to let go of one depends on the machine.
+    """
     computer = SimulatedComputer(device)
     computer.restore()
+    computer.tell("repeat off")
     device.control(content="computer")
     yield computer
     computer.restore()

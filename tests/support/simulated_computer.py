@@ -97,7 +97,15 @@ class SimulatedComputer:
 
     def restore(self) -> None:
         """Its default state."""
-        self.tell("power on", "usb connected", "mode 1280x720", "layout us", "leds", "clear")
+        self.tell(
+            "power on",
+            "usb connected",
+            "mode 1280x720",
+            "layout us",
+            "repeat on",
+            "leds",
+            "clear",
+        )
 
 
 def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:

@@ -247,6 +247,15 @@ static bool command_layout(struct computer *computer, const char *layout) {
     return true;
 }
 
+static bool command_repeat(struct computer *computer, const char *state) {
+    bool on = strcmp(state, "on") == 0;
+
+    if (!on && strcmp(state, "off") != 0)
+        return false;
+    keyboard_set_repeats(computer->keyboard, on);
+    return true;
+}
+
 static bool command_mode(struct computer *computer, const char *mode) {
     uint32_t width, height;
     int end = 0;
@@ -289,13 +298,14 @@ bool computer_command(struct computer *computer, const char *line, uint64_t now_
     }
     if ((strcmp(verb, "leds") == 0 && command_leds(computer, rest)) ||
         (strcmp(verb, "layout") == 0 && command_layout(computer, rest)) ||
+        (strcmp(verb, "repeat") == 0 && command_repeat(computer, rest)) ||
         (strcmp(verb, "mode") == 0 && command_mode(computer, rest)) ||
         (strcmp(verb, "usb") == 0 && command_usb(computer, rest)))
         return true;
     snprintf(complaint, complaint_size,
              "%.40s is no command: these are power on, power off, reboot, clear, mode "
-             "WIDTHxHEIGHT, layout NAME, leds [num] [caps] [scroll], and usb connected, slow, "
-             "stuck, disconnected or gone",
+             "WIDTHxHEIGHT, layout NAME, repeat on, repeat off, leds [num] [caps] [scroll], and "
+             "usb connected, slow, stuck, disconnected or gone",
              line);
     return false;
 }

@@ -149,6 +149,7 @@ struct keyboard {
     struct xkb_compose_state *compose;
     uint8_t modifiers, keys[DESK_KEYS];
     bool scroll_locked;
+    bool repeats;      // whether a held key does
     uint8_t repeating; // the usage that repeats itself, 0 without
     uint64_t repeat_us;
 };
@@ -159,6 +160,7 @@ struct keyboard *keyboard_create(keyboard_typed *typed, void *context) {
     if (!keyboard)
         return NULL;
     keyboard->typed = typed;
+    keyboard->repeats = true;
     keyboard->context = context;
     keyboard->xkb = xkb_context_new(XKB_CONTEXT_NO_FLAGS);
     if (keyboard->xkb) {
@@ -276,7 +278,7 @@ static void change(struct keyboard *keyboard, uint8_t usage, bool down, uint64_t
     xkb_state_update_key(keyboard->state, code, XKB_KEY_DOWN);
     if (usage == SCROLL_LOCK)
         keyboard->scroll_locked = !keyboard->scroll_locked;
-    if (xkb_keymap_key_repeats(keyboard->keymap, code)) {
+    if (keyboard->repeats && xkb_keymap_key_repeats(keyboard->keymap, code)) {
         keyboard->repeating = usage;
         keyboard->repeat_us = now_us + REPEAT_DELAY_US;
     }
@@ -307,6 +309,11 @@ bool keyboard_take(struct keyboard *keyboard, const uint8_t *report, size_t size
     if (!overflow)
         memcpy(keyboard->keys, keys, DESK_KEYS);
     return true;
+}
+
+void keyboard_set_repeats(struct keyboard *keyboard, bool repeats) {
+    keyboard->repeats = repeats;
+    keyboard->repeating = 0;
 }
 
 uint64_t keyboard_repeat(struct keyboard *keyboard, uint64_t now_us) {

@@ -32,6 +32,8 @@ bool keyboard_take(struct keyboard *keyboard, const uint8_t *report, size_t size
 // A held key repeats itself, as operating systems have it. Returns the moment of the next repeat,
 // UINT64_MAX if no key is held.
 uint64_t keyboard_repeat(struct keyboard *keyboard, uint64_t now_us);
+// Whether held keys do so; at first they do.
+void keyboard_set_repeats(struct keyboard *keyboard, bool repeats);
 
 // The computer goes off: no key is down, no LED is on.
 void keyboard_reset(struct keyboard *keyboard);

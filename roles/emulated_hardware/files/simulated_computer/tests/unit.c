@@ -126,6 +126,19 @@ static void test_a_held_key_repeats_itself_until_it_is_up(void) {
     stop();
 }
 
+static void test_keys_repeat_themselves_only_where_that_is_on(void) {
+    start("us");
+    command("repeat off");
+    report(0, A, 0);
+    CHECK(computer_tick(computer, now_us + 10000000) == UINT64_MAX);
+    command("repeat on");
+    report(0, 0, 0);
+    report(0, A, 0);
+    CHECK(computer_tick(computer, now_us) < now_us + 1000000);
+    CHECK(shows(TEXT("aa")));
+    stop();
+}
+
 static void test_too_many_keys_change_nothing(void) {
     static const uint8_t overflow[KEYBOARD_REPORT] = {0, 0, 1, 1, 1, 1, 1, 1};
 
@@ -276,6 +289,7 @@ int main(void) {
     test_a_second_key_types_while_the_first_is_down();
     test_shortcuts_type_nothing();
     test_a_held_key_repeats_itself_until_it_is_up();
+    test_keys_repeat_themselves_only_where_that_is_on();
     test_too_many_keys_change_nothing();
     test_locks();
     test_text_scrolls();
