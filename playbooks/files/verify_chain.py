@@ -3,6 +3,7 @@
 """Follow a frame through the device, link by link, and name the first broken one.
 
     verify_chain.py WIRING
+    verify_chain.py --signal SOCKET     does uStreamer, at this socket, see a signal now? Exit code 0: yes
 
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
 janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
@@ -110,9 +111,8 @@ def check_units(wiring):
             raise BrokenLink(f"{unit} is {state}: `journalctl -u {unit}` tells why.")
 
 
-def ask_ustreamer(wiring):
+def ask_ustreamer(path):
     """uStreamer's own account of itself (the `result` of /state)."""
-    path = wiring["ustreamer_socket"]
     try:
         connection = UnixHTTPConnection(path)
         connection.request("GET", "/state")
@@ -131,7 +131,7 @@ def check_capture(wiring):
         raise BrokenLink(
             f"There is no capture device {device}: is it plugged in? `ls -l /dev/video* /dev/kvm-video` shows what is."
         )
-    state = ask_ustreamer(wiring)
+    state = ask_ustreamer(wiring["ustreamer_socket"])
     if "h264" not in state:
         raise BrokenLink(
             "uStreamer encodes no H.264, as if it had not been told of a sink: is it another build than "
@@ -150,7 +150,7 @@ def check_encoder(wiring, patience_seconds):
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            if ask_ustreamer(wiring)["h264"]["online"]:
+            if ask_ustreamer(wiring["ustreamer_socket"])["h264"]["online"]:
                 return
             broken = BrokenLink(
                 "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
@@ -317,6 +317,8 @@ def follow(wiring):
 
 
 def main():
+    if sys.argv[1] == "--signal":
+        sys.exit(0 if ask_ustreamer(sys.argv[2])["source"]["online"] else 1)
     wiring = json.loads(sys.argv[1])
     deadline = time.monotonic() + wiring["patience_seconds"]
     while (result := follow(wiring))["error"] and time.monotonic() < deadline:
