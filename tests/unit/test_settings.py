@@ -557,7 +557,8 @@ def test_what_reconcile_forgets_is_audited_and_what_has_to_restart_does(
 
 @pytest.fixture
 def run_as_root(monkeypatch, tmp_path, config, systemd, capsys):
-    """Runs the program; returns what it says until it waits for that to arrive, and what is restarted after that."""
+    """Runs the program; returns what it says before it waits for that to arrive, what it says without waiting, and
+    what is restarted at the end."""
 
     def run(command, line=b""):
         file = tmp_path / "web.json"
@@ -583,19 +584,19 @@ def run_as_root(monkeypatch, tmp_path, config, systemd, capsys):
             apply.main()
         finally:
             os.umask(mask)
-        return "".join(told) or capsys.readouterr().out, then
+        return "".join(told), capsys.readouterr().out, then
 
     return run
 
 
 def test_whoever_asks_is_told_before_what_told_it_ends(run_as_root):
     line = json.dumps({"power": "reboot", "by": "ada"}).encode() + b"\n"
-    assert run_as_root("answer", line) == ("{}\n", [("--no-block", "reboot")])
+    assert run_as_root("answer", line) == ("{}\n", "", [("--no-block", "reboot")])
 
 
 def test_what_needs_no_restart_gets_none(run_as_root, config):
     line = json.dumps({"set": {BITRATE: 8000}, "by": "ada"}).encode() + b"\n"
-    assert run_as_root("answer", line) == ("{}\n", [])
+    assert run_as_root("answer", line) == ("", "{}\n", [])
     # The web app's group reads it, whatever systemd's own umask is.
     assert Settings.from_config(config).file.stat().st_mode & 0o777 == 0o640
 
@@ -606,12 +607,12 @@ def test_what_needs_no_restart_gets_none(run_as_root, config):
 def test_a_request_is_read_up_to_a_limit(run_as_root, size_bytes, answer):
     request = {"set": {BITRATE: 8000}, "by": "ada", "more": ""}
     request["more"] = " " * (size_bytes - len(json.dumps(request)))
-    assert run_as_root("answer", json.dumps(request).encode()) == (answer, [])
+    assert run_as_root("answer", json.dumps(request).encode()) == ("", answer, [])
 
 
 def test_the_play_and_each_start_reconcile(run_as_root, systemd, config):
     config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000}))
-    assert run_as_root("reconcile") == ("", [])
+    assert run_as_root("reconcile") == ("", "", [])
     assert systemd.environment() == [f"{BITRATE}=9000"]
 
 
