@@ -591,10 +591,12 @@ def test_who_asks_whether_janus_is_there_goes_again(auth, tmp_path):
             writer.close()
             gone.set()
 
-        async with await asyncio.start_unix_server(janus, f"{tmp_path}/janus.sock"):
-            async with running(auth, tmp_path) as http:
-                assert (await http.get("http://relay/api/gateway")).status == 204
-                await asyncio.wait_for(gone.wait(), 20)
+        async with (
+            await asyncio.start_unix_server(janus, f"{tmp_path}/janus.sock"),
+            running(auth, tmp_path) as http,
+        ):
+            assert (await http.get("http://relay/api/gateway")).status == 204
+            await asyncio.wait_for(gone.wait(), 20)
 
     asyncio.run(talk())
 
