@@ -7,6 +7,10 @@ The changes are cosmic-ray's. Its own runner starts pytest anew for each of them
 process that has collected the tests is forked, its function gets other code, and the tests that come through it run,
 the fastest first. What runs at import is tried by forks that import anew. Nothing on disk is ever changed.
 
+Both ways are first tried without any change, because a test that fails in a fork anyway would seem to notice
+everything. A change is noticed if a test fails; if a test runs into its time limit, that counts only if it does so
+again with much more time.
+
 What no test notices has to be in tests/mutants/survivors.txt, with the reason. One that is not there, or less than
 KILLED_PERCENT of a part, ends this with an error. build/mutants has all that survived, by part.
 """
@@ -14,6 +18,7 @@ KILLED_PERCENT of a part, ends this with an error. build/mutants has all that su
 from __future__ import annotations
 
 import ast
+import copy
 import difflib
 import gc
 import importlib
@@ -25,16 +30,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 import parso
 import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
-from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator
+from parso.tree import NodeOrLeaf
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build/mutants"
@@ -42,6 +49,9 @@ SURVIVORS = ROOT / "tests/mutants/survivors.txt"
 KILLED_PERCENT = 85
 # A test that waits for ever notices, too: after so many times what it takes, and a pause that a busy machine may make.
 SLOWNESS, PAUSE_SECONDS = 4, 4
+SECOND_CHANCE = 5  # times as long
+# What a fork ends with.
+NOT_NOTICED, NOTICED, BROKEN = 0, 1, 99
 TERMINAL = os.dup(sys.stderr.fileno())
 
 APP = "roles/tinypilot/files/app/tinypilot"
@@ -64,7 +74,11 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "apply": ([f"{APP}/settings/apply.py"], ["test_settings.py"]),
     "hid": ([f"{APP}/hid/*.py"], ["test_hid.py", "test_layouts.py", "test_usb_gadget.py"]),
     "video": ([f"{APP}/video/*.py"], ["test_relay.py", "test_ice.py"]),
-    "plugins": (["plugins/*/*.py"], ["plugins/test_*.py", "test_absent_units.py"]),
+    "plugins": (
+        ["plugins/*/*.py"],
+        ["plugins/test_*.py", "test_absent_units.py", "test_variables.py"],
+    ),
+    "certificate": (["roles/*/files/certificate.py"], ["test_certificate.py"]),
 }
 
 # One change of each comparison and calculation, not each that there is: they tell the same.
@@ -123,9 +137,7 @@ class CallRemover(Operator):
 class Mutant:
     file: str
     function: str  # as a person names it
-    lines: tuple[
-        int, ...
-    ]  # first lines of the function's code; empty for what runs when it is imported
+    line: int | None  # first line of the function's code; None for what runs when it is imported
     change: str
     code: str
 
@@ -179,31 +191,39 @@ class Places(ast.NodeVisitor):
 
 def mutants_of(file: str) -> Iterator[Mutant]:
     source = (ROOT / file).read_text()
-    places = Places(source)
+    places, nodes = Places(source), list(ast_nodes(get_ast(source)))
     operators = [get_operator(f"core/{name}")() for name in OPERATORS] + [CallRemover()]
     for operator in operators:
-        positions = [
-            position
-            for node in ast_nodes(get_ast(source))
-            for position in operator.mutation_positions(node)
-        ]
-        for occurrence, (start, _) in enumerate(positions):
-            if places.is_annotation(start):
-                continue
-            try:
-                code = mutate_code(source, operator, occurrence)
-            except AttributeError:  # cosmic-ray takes an exception with a dot for a name
-                continue
-            function = places.function_of(start[0])
-            if code is None or code == source or not compiles(code):
-                continue
-            yield Mutant(
-                file,
-                function[1] if function else "(module)",
-                (function[0],) if function else (),
-                change_of(source, code),
-                code,
-            )
+        for node in nodes:
+            for index, (start, _) in enumerate(operator.mutation_positions(node)):
+                code = (
+                    None if places.is_annotation(start) else mutated(source, node, operator, index)
+                )
+                if code is None or code == source or not compiles(code):
+                    continue
+                function = places.function_of(start[0])
+                yield Mutant(
+                    file,
+                    function[1] if function else "(module)",
+                    function[0] if function else None,
+                    change_of(source, code),
+                    code,
+                )
+
+
+def mutated(source: str, node: NodeOrLeaf, operator: Operator, index: int) -> str | None:
+    """The source with one change. cosmic-ray's own way to it parses the whole file each time."""
+    try:
+        new = operator.mutate(copy.deepcopy(node, {id(node.parent): node.parent}), index)
+    except AttributeError:  # cosmic-ray takes an exception with a dot for a name
+        return None
+    lines = source.splitlines(keepends=True)
+
+    def offset(place: tuple[int, int]) -> int:
+        return sum(map(len, lines[: place[0] - 1])) + place[1]
+
+    before, after = offset(node.get_start_pos_of_prefix()), offset(node.end_pos)
+    return source[:before] + (new.get_code() if new else "") + source[after:]
 
 
 def compiles(code: str) -> bool:
@@ -235,33 +255,45 @@ class Recorder:
         self._files = {str(ROOT / file): file for file in files}
         self.tests: dict[str, tuple[float, list]] = {}
         self._seen: set = set()
+        self.at_import: list = []
 
     def _note(self, frame, event, _):
         if file := self._files.get(frame.f_code.co_filename):
             self._seen.add((file, frame.f_code.co_firstlineno))
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item):
+    def start(self) -> None:
         self._seen = set()
-        began = time.perf_counter()
         threading.settrace(self._note)
         sys.settrace(self._note)
-        yield
+
+    def stop(self) -> list:
         sys.settrace(None)
         threading.settrace(None)
-        self.tests[item.nodeid] = (time.perf_counter() - began, sorted(self._seen))
+        return sorted(self._seen)
+
+    def pytest_collection_finish(self):
+        self.at_import = self.stop()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item):
+        began = time.perf_counter()
+        self.start()
+        yield
+        seen = self.stop()
+        self.tests[item.nodeid] = (time.perf_counter() - began, seen)
 
 
 class Chosen:
     """Runs these tests alone, in this order. The kernel ends the process at a test that waits for ever."""
 
-    def __init__(self, seconds: dict[str, float]):
+    def __init__(self, seconds: dict[str, float], patience: int):
         self._seconds = seconds
+        self._patience = patience
         self._order = {test: place for place, test in enumerate(seconds)}
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item):
-        limit = SLOWNESS * self._seconds[item.nodeid] + PAUSE_SECONDS
+        limit = (SLOWNESS * self._seconds[item.nodeid] + PAUSE_SECONDS) * self._patience
         signal.setitimer(signal.ITIMER_REAL, limit)
         yield
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -275,50 +307,75 @@ class FunctionMutants:
     """Instead of a run of the collected tests: a fork for each mutant, in which its function has other code. Nothing
     has to be imported again."""
 
-    def __init__(self, mutants: list[Mutant], recorded: dict[str, tuple[float, list]], jobs: int):
+    def __init__(self, mutants: list[Mutant], recorded: Recorded, jobs: int):
         self._mutants = mutants
         self._recorded = recorded
         self._jobs = jobs
-        self.survived: list[str] = []
+        self.answer: tuple[list[str], list[str]] = ([], [])
 
     def pytest_runtestloop(self, session):
         items = {item.nodeid: item for item in session.items}
 
-        def work(mutant: Mutant) -> Callable[[], int]:
-            return lambda: self._try(mutant, items, session)
+        def work(mutant: Mutant, patience: int) -> int:
+            if not put_in_place(mutant):
+                return BROKEN
+            put_on_import(mutant)
+            return run(self._recorded.tests_for(mutant), patience)
 
-        self.survived = try_all(self._mutants, work, self._jobs)
+        def run(tests: dict[str, float], patience: int) -> int:
+            session.config.pluginmanager.register(Chosen(tests, patience))
+            chosen = [items[test] for test in tests]
+            for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    return NOTICED
+            return NOT_NOTICED
+
+        check_unchanged(lambda: run(self._recorded.all_tests(), SECOND_CHANCE))
+        survived, broken = try_all(self._mutants, work, self._jobs)
+        self.answer = ([mutant.key for mutant in survived], [mutant.key for mutant in broken])
         return True
-
-    def _try(self, mutant: Mutant, items: dict[str, pytest.Item], session: pytest.Session) -> int:
-        if not put_in_place(mutant):
-            return 0
-        tests = tests_for(mutant, self._recorded)
-        session.config.pluginmanager.register(Chosen(tests))
-        chosen = [items[test] for test in tests]
-        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.testsfailed:
-                return 1
-        return 0
 
 
 def put_in_place(mutant: Mutant) -> bool:
-    """Gives the function's new code to what lives of it. False if nothing does."""
+    """Gives the file's functions their new code. False if one can't get it, because it needs other variables of
+    what it is defined in."""
     path = str(ROOT / mutant.file)
-    waiting, found = [compile(mutant.code, path, "exec", dont_inherit=True)], []
-    while waiting:
-        inner = [each for each in waiting.pop().co_consts if isinstance(each, CodeType)]
-        waiting += inner
-        found += [each for each in inner if each.co_firstlineno in mutant.lines]
-    is_changed = False
+    changed = new_code(
+        codes_of(mutant.code, path), codes_of((ROOT / mutant.file).read_text(), path)
+    )
     for function in gc.get_objects():
         if isinstance(function, FunctionType) and function.__code__.co_filename == path:
-            for code in found:
-                if function.__code__.co_qualname == code.co_qualname:
-                    function.__code__ = code
-                    is_changed = True
-    return is_changed
+            code = changed.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+            if code is None:
+                continue
+            if code.co_freevars != function.__code__.co_freevars:
+                return False
+            function.__code__ = code
+    return True
+
+
+def codes_of(source: str, path: str) -> list[CodeType]:
+    """Of all functions, in the order of the source."""
+    found, waiting = [], [compile(source, path, "exec", dont_inherit=True)]
+    while waiting:
+        inner = [each for each in waiting.pop().co_consts if isinstance(each, CodeType)]
+        found += inner
+        waiting += inner
+    return sorted(found, key=lambda code: code.co_firstlineno)
+
+
+def new_code(after: list[CodeType], before: list[CodeType]) -> dict[tuple[str, int], CodeType]:
+    """By the name and the line that they have before the change, which may move them. Several have the same name, such
+    as a property and its setter."""
+    waiting: dict[str, list[CodeType]] = {}
+    for code in after:
+        waiting.setdefault(code.co_qualname, []).append(code)
+    return {
+        (code.co_qualname, code.co_firstlineno): waiting[code.co_qualname].pop(0)
+        for code in before
+        if waiting.get(code.co_qualname)
+    }
 
 
 def put_on_import(mutant: Mutant) -> None:
@@ -342,7 +399,7 @@ def run_tests(files: list[str], *plugins: object) -> int:
 def fork(work: Callable[[], int]) -> int:
     process = os.fork()
     if process == 0:
-        code = 99
+        code = BROKEN
         try:
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
@@ -359,30 +416,45 @@ def report(text: str) -> None:
     os.write(TERMINAL, f"{text}\n".encode())
 
 
+def check_unchanged(work: Callable[[], int]) -> None:
+    _, status = os.waitpid(fork(work), 0)
+    if status:
+        report(
+            "Without any change the tests are not green in a fork: what they notice means nothing."
+        )
+        os._exit(BROKEN)
+
+
 def try_all(
-    mutants: list[Mutant], work: Callable[[Mutant], Callable[[], int]], jobs: int
-) -> list[str]:
-    """What was not noticed."""
-    waiting, running, survived = mutants[::-1], {}, []
+    mutants: list[Mutant], work: Callable[[Mutant, int], int], jobs: int
+) -> tuple[list[Mutant], list[Mutant]]:
+    """What was not noticed, and what could not be tried."""
+    waiting, running = [(mutant, 1) for mutant in mutants[::-1]], {}
+    survived, broken = [], []
     while waiting or running:
         while waiting and len(running) < jobs:
-            mutant = waiting.pop()
-            running[fork(work(mutant))] = mutant
+            mutant, patience = waiting.pop()
+            running[fork(partial(work, mutant, patience))] = mutant, patience
         process, status = os.wait()
-        mutant = running.pop(process)
-        if status == 0:
-            survived.append(mutant.key)
+        mutant, patience = running.pop(process)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM and patience == 1:
+            waiting.append((mutant, SECOND_CHANCE))
+            continue
+        if status == NOT_NOTICED:
+            survived.append(mutant)
             report(f"  not noticed: {mutant.key}")
+        elif os.waitstatus_to_exitcode(status) == BROKEN:
+            broken.append(mutant)
         tried = len(mutants) - len(waiting) - len(running)
         if tried % 20 == 0 or tried == len(mutants):
             report(f"  {tried} of {len(mutants)} mutants, {len(survived)} not noticed")
-    return survived
+    return survived, broken
 
 
 # --- One part ---
 
 
-def in_fork(work: Callable[[], tuple[int, object]]) -> object:
+def in_fork(work: Callable[[], tuple[int, object]]) -> Any:
     """What it returns, if the tests were green."""
     place = BUILD / "answer.json"
 
@@ -397,17 +469,31 @@ def in_fork(work: Callable[[], tuple[int, object]]) -> object:
     return json.loads(place.read_text())
 
 
-def tests_for(mutant: Mutant, recorded: dict[str, tuple[float, list]]) -> dict[str, float]:
-    """Those that come through its function, or through its file, and how long they take; the fastest first."""
+@dataclass
+class Recorded:
+    """How long each test takes and through which functions it comes, and which run when the files are imported."""
 
-    def concerned(seen: list) -> bool:
-        return any(
-            file == mutant.file and (not mutant.lines or line in mutant.lines)
-            for file, line in seen
+    tests: dict[str, tuple[float, list]]
+    at_import: list
+
+    def runs_at_import(self, mutant: Mutant) -> bool:
+        return mutant.line is None or [mutant.file, mutant.line] in self.at_import
+
+    def tests_for(self, mutant: Mutant) -> dict[str, float]:
+        """Those that come through its function; through its file, if it runs at import. The fastest first."""
+        anywhere = self.runs_at_import(mutant)
+        return self._seconds(
+            lambda seen: any(
+                file == mutant.file and (anywhere or line == mutant.line) for file, line in seen
+            )
         )
 
-    found = [(seconds, test) for test, (seconds, seen) in recorded.items() if concerned(seen)]
-    return {test: seconds for seconds, test in sorted(found)}
+    def all_tests(self) -> dict[str, float]:
+        return self._seconds(lambda seen: True)
+
+    def _seconds(self, is_wanted: Callable[[list], bool]) -> dict[str, float]:
+        found = [(seconds, test) for test, (seconds, seen) in self.tests.items() if is_wanted(seen)]
+        return {test: seconds for seconds, test in sorted(found)}
 
 
 def matching(folder: Path, patterns: list[str]) -> list[str]:
@@ -424,31 +510,38 @@ def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
 
     def record() -> tuple[int, object]:
         recorder = Recorder(files)
-        return run_tests(tests, recorder), recorder.tests
+        recorder.start()
+        return run_tests(tests, recorder), (recorder.tests, recorder.at_import)
 
-    recorded = in_fork(record)
-    report(f"{name}: {len(recorded)} tests, {sum(each[0] for each in recorded.values()):.0f} s")
+    recorded = Recorded(*in_fork(record))
+    seconds = sum(recorded.all_tests().values())
+    report(f"{name}: {len(recorded.tests)} tests, {seconds:.0f} s")
     mutants = [mutant for file in files for mutant in mutants_of(file)]
-    tested = [mutant for mutant in mutants if tests_for(mutant, recorded)]
+    tested = [mutant for mutant in mutants if recorded.tests_for(mutant)]
     survived = [mutant.key for mutant in mutants if mutant not in tested]
+    in_place = [mutant for mutant in tested if not recorded.runs_at_import(mutant)]
 
     def try_functions() -> tuple[int, object]:
-        plugin = FunctionMutants([each for each in tested if each.lines], recorded, jobs)
-        return run_tests(tests, plugin), plugin.survived
+        plugin = FunctionMutants(in_place, recorded, jobs)
+        return run_tests(tests, plugin), plugin.answer
 
-    survived += in_fork(try_functions)
+    survived_in_place, not_in_place = in_fork(try_functions)
+    survived += survived_in_place
+    imported = [mutant for mutant in tested if mutant not in in_place or mutant.key in not_in_place]
 
-    def work(mutant: Mutant) -> Callable[[], int]:
-        chosen = tests_for(mutant, recorded)
+    def run(chosen: dict[str, float], patience: int) -> int:
         needed = sorted({test.partition("::")[0].removeprefix("tests/unit/") for test in chosen})
+        return run_tests(needed, Chosen(chosen, patience))
 
-        def run() -> int:
-            put_on_import(mutant)
-            return run_tests(needed, Chosen(chosen))
+    def work(mutant: Mutant, patience: int) -> int:
+        put_on_import(mutant)
+        return run(recorded.tests_for(mutant), patience)
 
-        return run
-
-    survived += try_all([each for each in tested if not each.lines], work, jobs)
+    check_unchanged(lambda: run(recorded.all_tests(), SECOND_CHANCE))
+    survived_import, broken = try_all(imported, work, jobs)
+    if broken:
+        sys.exit("\n  ".join(["These could not be tried:", *(mutant.key for mutant in broken)]))
+    survived += [mutant.key for mutant in survived_import]
     (BUILD / f"{name}.txt").write_text("".join(f"{key}\n" for key in sorted(survived)))
     return len(mutants), len(mutants) - len(survived), survived
 
@@ -464,6 +557,8 @@ def main() -> None:
     # Once, not in each fork. None of it is changed.
     for module in ("aiohttp.test_utils", "cryptography.x509", "flask", "jinja2", "yaml"):
         importlib.import_module(module)
+    # pytest's own plugins are enough, and forks that import anew get going sooner without the others.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     jobs = int(os.environ.get("MUTANTS_JOBS", os.cpu_count() or 1))
     rows, unexplained = [], []
     for name in sys.argv[1:] or PARTS:

@@ -144,6 +144,7 @@ class Build:
         self.name = self.wish["name"]
         self.unit = f"{self.name}-build.service"
         self.cache = f"/var/cache/private/{self.name}-build"
+        self.script = f"/run/{self.name}-build.sh"
         self.builds = BuildsFolder(self.wish["link"], module.check_mode)
 
     # --- The host ---
@@ -251,8 +252,7 @@ class Build:
         self.run("systemctl", "stop", self.unit)
         self.run("systemctl", "reset-failed", self.unit)
         self.clear()
-        script = f"/run/{self.name}-build.sh"
-        with open(script, "w") as file:
+        with open(self.script, "w") as file:
             file.write(self.wish["script"])
         code, _, err = self.run(
             "systemd-run",
@@ -274,7 +274,7 @@ class Build:
             "--setenv=LC_ALL=C.UTF-8",
             *(f"--setenv={key}={value}" for key, value in self.wish["environment"].items()),
             "/bin/sh",
-            script,
+            self.script,
         )
         if code:
             self.fail(f"The build of {self.name} can't be started: {err.strip()}")

@@ -6,6 +6,7 @@ import hmac
 import json
 
 import pytest
+from tinypilot.errors import ApiError
 from tinypilot.video.ice import IceServers
 
 STUN = "stun:stun.example:3478"
@@ -76,3 +77,47 @@ def test_the_credentials_are_those_that_coturn_wants(clock):
     [server] = servers.for_session(7)
     assert server["username"] == "1800003600:7"
     assert server["credential"] == "eKido6ziXhHxvlfnSXK3A+La1Pw="
+
+
+NEEDS = "needs a secret, or a user name and a password"
+NOT_BOTH = "not both"
+NO_SERVER = "no TURN server"
+
+
+@pytest.mark.parametrize(
+    ("urls", "secret", "user", "password", "sentence"),
+    [
+        ([], "", "", "", None),
+        ([STUN], "", "", "", None),
+        ([STUN, *TURN], "s", "", "", None),
+        (TURN, "", "u", "p", None),
+        (TURN, "", "", "", NEEDS),
+        (TURN, "", "u", "", NEEDS),
+        (TURN, "", "", "p", NEEDS),
+        (TURN, "s", "u", "p", NOT_BOTH),
+        (TURN, "s", "u", "", NOT_BOTH),
+        (TURN, "s", "", "p", NOT_BOTH),
+        ([STUN], "s", "", "", NO_SERVER),
+        ([STUN], "", "u", "", NO_SERVER),
+        ([], "", "", "p", NO_SERVER),
+    ],
+)
+def test_addresses_and_credentials_belong_together(urls, secret, user, password, sentence):
+    servers = IceServers(tuple(urls), secret, user, password)
+    if sentence is None:
+        servers.check()
+        return
+    with pytest.raises(ApiError, match=sentence) as refusal:
+        servers.check()
+    assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize(("user", "password"), [("kvm", ""), ("", "p")])
+def test_half_a_login_is_none(user, password):
+    servers = IceServers((STUN, *TURN), turn_user=user, turn_password=password)
+    assert servers.for_session(1) == [{"urls": [STUN]}]
+
+
+def test_the_server_that_lacks_credentials_is_named():
+    with pytest.raises(ApiError, match=r"turn:turn\.example:3478 needs"):
+        IceServers((STUN, *TURN)).check()

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import sqlite3
 import struct
@@ -14,6 +15,7 @@ from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.store import make_database
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import ConfigError
+from tinypilot.video import mjpeg
 from tinypilot.video import relay as relay_module
 from tinypilot.video.relay import PROTOCOL, Relay, read_secret, sign
 
@@ -203,7 +205,7 @@ def test_without_a_session_nobody_speaks_to_janus(auth, janus, tmp_path, given):
     assert asyncio.run(talk()) == 401
 
 
-def test_a_session_that_ends_ends_the_picture(auth, token, janus, tmp_path):
+def test_a_session_that_ends_ends_the_picture(auth, token, janus, tmp_path, audited):
     other = auth.sessions.create_for_provisioning("viewer", 3600)
 
     async def talk():
@@ -220,6 +222,7 @@ def test_a_session_that_ends_ends_the_picture(auth, token, janus, tmp_path):
             while not (await viewer.receive()).type.name.startswith("CLOS"):
                 pass
             assert janus.sessions == {8}
+            assert "socket_ended" in [event for event, _ in audited]
             await ask(bystander, "keepalive", session_id=8)
 
     asyncio.run(talk())
@@ -519,3 +522,149 @@ def test_without_ustreamer_there_are_no_jpegs(auth, token, tmp_path):
             return refusal.value.status
 
     assert asyncio.run(talk()) == 502
+
+
+@pytest.mark.parametrize(("latency", "age_us"), [("-5", 0), ("1e9", 2**32 - 1)])
+def test_an_age_that_can_not_be_is_told_as_near_as_it_can(
+    auth, token, ustreamer, tmp_path, latency, age_us
+):
+    async def talk():
+        async with (
+            running(auth, tmp_path, ustreamer=ustreamer) as http,
+            watch_jpegs(http, token) as page,
+        ):
+            ustreamer.show(b"one", latency)
+            assert struct.unpack(">I", (await page.receive_bytes())[:4]) == (age_us,)
+
+    asyncio.run(talk())
+
+
+def read_frames(stream):
+    """Each frame of these bytes, and then how they end."""
+
+    async def read():
+        reader = asyncio.StreamReader()
+        reader.feed_data(stream)
+        reader.feed_eof()
+        found = []
+        try:
+            while True:
+                found.append(await mjpeg.read_frame(reader))
+        except (EOFError, ValueError) as end:
+            return [*found, type(end)]
+
+    return asyncio.run(read())
+
+
+PART = b"--boundary\r\nContent-Length: 3\r\nX-UStreamer-Latency: 0.5\r\n\r\none\r\n"
+
+
+def test_frames_are_read_one_after_the_other():
+    assert read_frames(PART + b"--boundary\r\ncontent-length:4\r\n\r\nfour\r\n") == [
+        (0.5, b"one"),
+        # An old uStreamer does not say how old it is.
+        (0, b"four"),
+        EOFError,
+    ]
+
+
+@pytest.mark.parametrize("length", [10, len(PART) - 4])
+def test_a_frame_that_breaks_off_is_the_end(length):
+    assert read_frames(PART[:length]) in ([EOFError], [asyncio.IncompleteReadError])
+
+
+@pytest.mark.parametrize(
+    ("length", "frames"),
+    [(0, [ValueError]), (1, [(0, b"x"), EOFError]), (2, [(0, b"xy"), EOFError]), (3, [ValueError])],
+)
+def test_a_frame_has_a_size_that_can_be(monkeypatch, length, frames):
+    monkeypatch.setattr(mjpeg, "LARGEST_FRAME_BYTES", 2)
+    assert read_frames(b"Content-Length: %d\r\n\r\n" % length + b"xyz"[:length]) == frames
+
+
+def test_who_asks_whether_janus_is_there_goes_again(auth, tmp_path):
+    async def talk():
+        gone = asyncio.Event()
+
+        async def janus(reader, writer):
+            await reader.read()
+            writer.close()
+            gone.set()
+
+        async with (
+            await asyncio.start_unix_server(janus, f"{tmp_path}/janus.sock"),
+            running(auth, tmp_path) as http,
+        ):
+            assert (await http.get("http://relay/api/gateway")).status == 204
+            await asyncio.wait_for(gone.wait(), 20)
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("is_destroyed", [True, False])
+def test_a_janus_session_that_was_destroyed_is_nobodys(
+    auth, token, janus, tmp_path, monkeypatch, is_destroyed
+):
+    """What is not destroyed is, when its page is gone; the other may be somebody else's by then."""
+    monkeypatch.setattr(relay_module, "LINGER_SECONDS", 0.01)
+
+    async def talk():
+        async with running(auth, tmp_path, janus) as http:
+            async with connect(http, token) as viewer:
+                await ask(viewer, "keepalive", session_id=7)
+                if is_destroyed:
+                    await ask(viewer, "destroy", session_id=7)
+            await until(lambda: janus.sockets == 0)
+
+    asyncio.run(talk())
+    destroyed = [request for request in janus.requests if request["janus"] == "destroy"]
+    assert [request["transaction"] for request in destroyed] == (
+        ["destroy"] if is_destroyed else [relay_module.END]
+    )
+
+
+def test_a_viewer_may_have_as_many_janus_sessions_as_a_page_needs(auth, token, janus, tmp_path):
+    async def talk():
+        async with running(auth, tmp_path, janus) as http, connect(http, token) as viewer:
+            for number in range(8):
+                await ask(viewer, "keepalive", session_id=number)
+            # One that has ended makes room.
+            await ask(viewer, "destroy", session_id=0)
+            await ask(viewer, "keepalive", session_id=8)
+
+    asyncio.run(talk())
+    assert len(janus.requests) >= 10
+
+
+def test_the_page_speaks_to_janus_as_its_own_origin(auth, token, tmp_path):
+    """Janus' own check of the origin sees the browser's."""
+    origins = []
+
+    class Janus(FakeJanus):
+        async def talk(self, request):
+            origins.append(request.headers.get("Origin"))
+            return await super().talk(request)
+
+    async def talk():
+        async with running(auth, tmp_path, Janus()) as http:
+            headers = {"Cookie": f"{SESSION_COOKIE}={token}", "Origin": "https://kvm.example"}
+            async with http.ws_connect(
+                "http://relay/janus/ws", protocols=[PROTOCOL], headers=headers
+            ) as viewer:
+                await ask(viewer, "create")
+
+    asyncio.run(talk())
+    assert origins == ["https://kvm.example"]
+
+
+def test_the_program_listens_where_systemd_does(monkeypatch, tmp_path, config, auth):
+    token_file = tmp_path / "token.jcfg"
+    token_file.write_text('token_auth_secret = "0123abcd"\n')
+    configured = dataclasses.replace(config, janus_token_file=token_file)
+    monkeypatch.setattr(relay_module.Config, "from_environment", lambda: configured)
+    monkeypatch.setattr(relay_module.socket, "socket", lambda fileno: ("socket", fileno))
+    run = []
+    monkeypatch.setattr(relay_module.web, "run_app", lambda *_, **options: run.append(options))
+    relay_module.main()
+    # No access log: cookies and addresses are nobody's business.
+    assert run == [{"sock": ("socket", 3), "print": None, "access_log": None}]

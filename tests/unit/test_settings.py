@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Settings of the page: checked twice, applied whole or not at all, and what the play fixes is not touched."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tinypilot import edid
@@ -94,7 +97,16 @@ def test_what_somebody_stopped_stays_so(logged_in, root, systemd):
     assert systemd.restarts == []
 
 
-def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in, root, systemd):
+def test_what_somebody_stopped_keeps_no_other_service_from_its_settings(logged_in, root, systemd):
+    systemd.stopped = {"kvm-edid.service"}
+    changes = {EDID: "".join(EDIDS[0].read_text().split()), BITRATE: 8000}
+    assert logged_in("admin").ask("PATCH", "/api/settings", changes).status_code == 200
+    assert systemd.restarts == ["ustreamer.service"]
+
+
+def test_a_service_that_does_not_come_back_gets_the_previous_settings(
+    logged_in, root, systemd, audited
+):
     admin = logged_in("admin")
     admin.ask("PATCH", "/api/settings", {BITRATE: 8000})
     systemd.poisons = {f"{BITRATE}=9000"}
@@ -102,6 +114,8 @@ def test_a_service_that_does_not_come_back_gets_the_previous_settings(logged_in,
     assert answer.status_code == 409
     assert "The previous settings were restored." in answer.get_json()["error"]
     assert systemd.environment() == [f"{BITRATE}=8000"]
+    event, facts = audited[-1]
+    assert (event, facts["refused"]) == ("settings_refused", True)
     settings = admin.ask("GET", "/api/settings").get_json()["settings"]
     assert (settings[BITRATE]["value"], settings[GOP]["is_set"]) == (8000, False)
 
@@ -474,6 +488,31 @@ def test_root_answers_nonsense_with_a_sentence(applier, line):
     assert apply.answer(applier, SERVICES, line) == ({"error": "Malformed request."}, ())
 
 
+def test_what_is_written_is_on_the_disk_before_its_name_is_and_its_name_before_anybody_is_told(
+    applier, config, monkeypatch
+):
+    synced = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if os.path.isfile(synced[-1]):
+            assert BITRATE in Path(synced[-1]).read_text()
+        fsync(descriptor)
+
+    def note_rename(source, target):
+        assert synced[-1] == str(source)
+        replace(source, target)
+
+    monkeypatch.setattr("os.fsync", note_sync)
+    monkeypatch.setattr("os.replace", note_rename)
+    before = os.listdir("/proc/self/fd")
+    applier.change({BITRATE: 8000})
+    folder = str(config.settings_dir)
+    assert synced == [f"{folder}/settings.new", folder, f"{folder}/ustreamer.new", folder]
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):
     applier.change({BITRATE: 8000})
     config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000}))
@@ -494,6 +533,87 @@ def test_what_was_set_under_a_former_name_stays_set(applier, systemd, config):
     assert systemd.environment() == [f"{BITRATE}=8000", f"{GOP}=20"]
     applier.reconcile()
     assert systemd.restarts == ["ustreamer.service"]
+
+
+def test_a_service_that_does_not_run_with_what_is_set_fails_reconcile(applier, systemd, config):
+    config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000}))
+    systemd.poisons = {f"{BITRATE}=9000"}
+    with pytest.raises(SystemExit, match=r"ustreamer\.service does not run with what was set"):
+        applier.reconcile()
+
+
+def test_what_reconcile_forgets_is_audited_and_what_has_to_restart_does(
+    applier, systemd, config, audited
+):
+    config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000, GOP: 10}))
+    declare(config, "ustreamer", restart_after=["janus.service"])
+    fix(config, BITRATE)
+    applier.reconcile()
+    assert [(event, facts["setting"]) for event, facts in audited] == [
+        ("setting_forgotten", BITRATE)
+    ]
+    assert systemd.restarts == ["ustreamer.service", "janus.service"]
+
+
+@pytest.fixture
+def run_as_root(monkeypatch, tmp_path, config, systemd, capsys):
+    """Runs the program; returns what it says before it waits for that to arrive, what it says without waiting, and
+    what is restarted at the end."""
+
+    def run(command, line=b""):
+        file = tmp_path / "web.json"
+        paths = ("settings_declarations", "settings_dir")
+        file.write_text(json.dumps({name: str(getattr(config, name)) for name in paths}))
+        monkeypatch.setenv("TINYPILOT_CONFIG", str(file))
+        monkeypatch.setattr("sys.argv", ["apply", command])
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(line)))
+        # With the time that its tests need no more.
+        told, then = [], []
+        monkeypatch.setattr(
+            apply.time, "sleep", lambda seconds: seconds and told.append(capsys.readouterr().out)
+        )
+
+        def systemctl(*arguments):
+            if "--no-block" in arguments:
+                then.append(arguments)
+            return systemd(*arguments)
+
+        monkeypatch.setattr(apply, "_systemctl", systemctl)
+        mask = os.umask(0o077)
+        try:
+            apply.main()
+        finally:
+            os.umask(mask)
+        return "".join(told), capsys.readouterr().out, then
+
+    return run
+
+
+def test_whoever_asks_is_told_before_what_told_it_ends(run_as_root):
+    line = json.dumps({"power": "reboot", "by": "ada"}).encode() + b"\n"
+    assert run_as_root("answer", line) == ("{}\n", "", [("--no-block", "reboot")])
+
+
+def test_what_needs_no_restart_gets_none(run_as_root, config):
+    line = json.dumps({"set": {BITRATE: 8000}, "by": "ada"}).encode() + b"\n"
+    assert run_as_root("answer", line) == ("", "{}\n", [])
+    # The web app's group reads it, whatever systemd's own umask is.
+    assert Settings.from_config(config).file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "answer"), [(65536, "{}\n"), (65537, '{"error": "Malformed request."}\n')]
+)
+def test_a_request_is_read_up_to_a_limit(run_as_root, size_bytes, answer):
+    request = {"set": {BITRATE: 8000}, "by": "ada", "more": ""}
+    request["more"] = " " * (size_bytes - len(json.dumps(request)))
+    assert run_as_root("answer", json.dumps(request).encode()) == ("", answer, [])
+
+
+def test_the_play_and_each_start_reconcile(run_as_root, systemd, config):
+    config.settings_dir.joinpath("settings.json").write_text(json.dumps({BITRATE: 9000}))
+    assert run_as_root("reconcile") == ("", "", [])
+    assert systemd.environment() == [f"{BITRATE}=9000"]
 
 
 def test_before_anything_is_set_there_is_nothing_to_reconcile(applier, systemd):

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Modules of Ansible without Ansible: a module that runs commands here, or answers from a table."""
+"""Modules of Ansible: their parts with a module that runs commands here or answers from a table, and whole, with
+parameters as a play gives them."""
 
+import json
+import os
 import subprocess
 from types import SimpleNamespace
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 
 
 class Failed(Exception):
@@ -40,3 +45,31 @@ def make_module(tmp_path):
 def failure():
     """What a module raises that ends with a sentence."""
     return Failed
+
+
+@pytest.fixture
+def run_module(monkeypatch, capsys):
+    """Runs a module whole: run_module(pinned_source, check_mode=True, name="program"). Returns its answer, and the
+    answer has the commands; all succeed, and say nothing."""
+
+    def run(module, check_mode=False, **params):
+        commands = []
+
+        def run_command(self, command, **_):
+            commands.append(" ".join(command))
+            return 0, "", ""
+
+        monkeypatch.setattr(AnsibleModule, "run_command", run_command)
+        before = os.umask(0o077)
+        try:
+            with (
+                patch_module_args({"_ansible_check_mode": check_mode, **params}),
+                pytest.raises(SystemExit),
+            ):
+                module.main()
+        finally:
+            os.umask(before)
+        answer = json.loads(capsys.readouterr().out)
+        return {**answer, "commands": commands}
+
+    return run

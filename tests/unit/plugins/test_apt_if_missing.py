@@ -1,27 +1,24 @@
 # SPDX-License-Identifier: MIT
 """apt is asked only where dpkg lacks something."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from plugins.action import apt_if_missing
 
-
-class Task:
-    args = {"name": ["nginx", "python3-flask"]}  # noqa: RUF012
-    async_val = 0
-    check_mode = False
+NAMES = ["nginx", "python3-flask"]
 
 
 def run(answer: str) -> tuple[dict, list]:
     """What the action returns where dpkg-query answers so, and what was handed over to apt."""
     action = apt_if_missing.ActionModule.__new__(apt_if_missing.ActionModule)
-    action._task = Task()
+    action._task = SimpleNamespace(args={"name": NAMES})
     handed_over = []
     action._low_level_execute_command = lambda command: {"stdout": answer}
     action._execute_module = lambda name, arguments, task_vars: (
         handed_over.append((name, arguments)) or {"changed": True}
     )
-    action.run = lambda: apt_if_missing.ActionModule.run(action)
     return action.run(), handed_over
 
 
@@ -49,6 +46,4 @@ def test_nothing_is_asked_of_apt_where_all_are_installed():
 def test_apt_gets_all_names_where_one_is_missing(answer):
     result, handed_over = run(answer)
     assert result["changed"]
-    assert handed_over == [
-        ("ansible.builtin.apt", {"install_recommends": False, "name": Task.args["name"]})
-    ]
+    assert handed_over == [("ansible.builtin.apt", {"install_recommends": False, "name": NAMES})]

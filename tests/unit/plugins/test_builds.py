@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from plugins.module_utils.builds import BuildsFolder
+from plugins.modules import active_build
 from plugins.modules.active_build import ActiveBuild
 
 
@@ -283,3 +284,67 @@ def test_what_an_earlier_version_left_after_this_one_counts(former):
 
 def test_without_builds_there_is_nothing_to_take_over(tmp_path):
     assert not BuildsFolder(str(tmp_path / "none")).take_over()
+
+
+# --- The module whole ---
+
+
+@pytest.fixture
+def run_active(run_module, device):
+    def run(state, check_mode=False, **params):
+        link, files = str(device.link), [str(device.config)]
+        return run_module(
+            active_build, check_mode, **{"state": state, "link": link, "files": files, **params}
+        )
+
+    return run
+
+
+def test_the_module_switches_remembers_and_goes_back(run_active, device):
+    device.config.write_text("first")
+    for name in ("1", "2"):
+        device.add(name)
+    device.builds().set_desired("1")
+    for state in ("active", "known_good"):
+        for changed in (True, False):
+            answer = run_active(state)
+            assert (answer["changed"], answer["build"]) == (changed, "1")
+    device.switch_to("2", "second")
+    for changed, left in ((True, "2"), (False, "")):
+        answer = run_active("rolled_back")
+        assert (answer["changed"], answer["build"]) == (changed, "1")
+        assert answer["instead_of"] == left
+    assert device.config.read_text() == "first"
+
+
+def test_check_mode_switches_nothing(run_active, device):
+    device.add("1")
+    device.builds().set_desired("1")
+    assert run_active("active", True)["changed"]
+    assert device.builds().active() == ""
+
+
+@pytest.mark.parametrize("state", ["active", "known_good", "rolled_back"])
+def test_the_module_takes_former_names_over(run_active, former, state):
+    assert run_active(state)["changed"]
+    assert former.builds().desired() == "2"
+
+
+def test_a_folder_in_the_place_of_the_link(run_active, device):
+    device.link.mkdir()
+    assert run_active("active")["msg"] == (
+        f"{device.link} is a folder, not a link to a build: move it away, then run the play again."
+    )
+
+
+@pytest.mark.parametrize("name", ["state", "link"])
+def test_what_the_module_has_to_be_given(run_module, device, name):
+    given = {"state": "active", "link": str(device.link)}
+    del given[name]
+    assert run_module(active_build, **given)["msg"] == f"missing required arguments: {name}"
+
+
+def test_a_program_may_have_no_file_of_its_own(run_module, device):
+    device.add("1")
+    device.builds().set_desired("1")
+    assert run_module(active_build, state="active", link=str(device.link))["changed"]

@@ -3,9 +3,12 @@
 
 import json
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from plugins.modules import native_build
 from plugins.modules.native_build import Build, tree_checksum
 
 VERSIONS = {
@@ -51,19 +54,27 @@ def make_build(tmp_path, make_module, monkeypatch):
         )
         build = Build(module)
         build.cache = str(tmp_path / "cache")
+        build.script = str(tmp_path / "build.sh")
         return build
 
     return make
 
 
 @pytest.fixture
-def built(tmp_path, make_build):
-    """A build that was finished."""
+def compiled(tmp_path):
+    """What the script has put into place."""
+    stage = tmp_path / "cache/stage"
     for name in ("bin/program", "lib/plugin.so"):
-        path = tmp_path / "cache/stage" / name
+        path = stage / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(0o4755)
+    return stage
+
+
+@pytest.fixture
+def built(compiled, make_build):
+    """A build that was finished."""
     build = make_build()
     build.keep()
     return build.builds.desired()
@@ -219,6 +230,270 @@ def test_a_full_disk_is_told_before_the_build(make_build, failure):
         make_build(free_mib=999999999).begin()
 
 
+def test_a_build_begins_with_nothing_of_the_last_one(make_build, monkeypatch, tmp_path):
+    for name in ("tree", "stage", "destination"):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=700 * 2**20))
+    build = make_build(
+        {"systemctl": (5, "", "not loaded"), "systemd-run": (0, "", "")},
+        free_mib=700,
+        script="make install\n",
+        environment={"JOBS": 2},
+    )
+    build.begin()
+    assert os.listdir(tmp_path / "cache") == []
+    assert (tmp_path / "build.sh").read_text() == "make install\n"
+    *before, begun = [
+        " ".join(command) for command in build.module.commands if command[0].startswith("system")
+    ]
+    assert before == [
+        "systemctl stop program-build.service",
+        "systemctl reset-failed program-build.service",
+    ]
+    assert begun.endswith(f" --setenv=JOBS=2 /bin/sh {tmp_path}/build.sh")
+    # It can neither reach out nor reach what belongs to others.
+    for option in ("DynamicUser", "PrivateNetwork", "ProtectHome", "NoNewPrivileges"):
+        assert f" --property={option}=yes " in begun
+
+
+def test_a_build_that_can_not_be_started(make_build, failure):
+    answers = {"systemctl": (0, "", ""), "systemd-run": (1, "", "Access denied\n")}
+    build = make_build(answers, script="", environment={})
+    with pytest.raises(failure, match=r"The build of program can't be started: Access denied"):
+        build.begin()
+
+
+@pytest.fixture
+def unit_of(make_build):
+    """A build whose unit is in this state, and wrote this."""
+
+    def make(state="", log="cc a.c\ncc b.c\n", **properties):
+        active, _, sub = state.partition("/")
+        shown = {
+            "ActiveState": active,
+            "SubState": sub,
+            "Result": "success",
+            "InactiveExitTimestamp": "@1800000000",
+            "LoadState": "loaded",
+            "Description": make_build().description(),
+            **properties,
+        }
+        text = "\n".join(f"{name}={value}" for name, value in shown.items())
+        return make_build(
+            {
+                "systemctl show": (0, text, ""),
+                "systemctl": (0, "", ""),
+                "journalctl --sync": (0, "", ""),
+                "journalctl --output": (0, log, ""),
+            }
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("state", ["activating/start", "active/running"])
+@pytest.mark.parametrize(("log", "line"), [("cc a.c\ncc b.c\n", "cc b.c"), ("", "")])
+def test_a_build_that_goes_on_tells_its_last_line(unit_of, state, log, line):
+    assert unit_of(state, log).finish() == (False, line)
+
+
+def test_a_build_that_has_not_begun_to_write_has_no_log(unit_of):
+    build = unit_of("activating/start", InactiveExitTimestamp="")
+    assert build.finish() == (False, "")
+
+
+@pytest.mark.parametrize(("log", "line"), [("cc b.c\n", "cc b.c"), ("", "")])
+def test_a_build_that_is_through_is_kept_and_leaves_nothing_behind(
+    unit_of, compiled, tmp_path, log, line
+):
+    build = unit_of("active/exited", log)
+    assert build.finish() == (True, line)
+    assert build.builds.desired() in build.builds.names()
+    assert not compiled.exists()
+    assert build.module.commands[-1] == ["systemctl", "stop", "program-build.service"]
+
+
+def test_a_build_that_can_not_be_kept_leaves_nothing_behind_either(
+    unit_of, compiled, failure, tmp_path
+):
+    (compiled / "bin/program").unlink()
+    build = unit_of("active/exited")
+    with pytest.raises(failure, match=r"bin/program is missing"):
+        build.finish()
+    assert not compiled.exists()
+    assert build.module.commands[-1] == ["systemctl", "stop", "program-build.service"]
+
+
+@pytest.mark.parametrize(
+    ("state", "properties", "sentence"),
+    [
+        (
+            "active/running",
+            {"Description": "program 2.0 4f"},
+            "Another play builds program 2.0 4f on this device",
+        ),
+        (
+            "inactive/dead",
+            {"LoadState": "not-found", "Description": "program-build.service"},
+            "The build of program was ended before it was through: run the play again.",
+        ),
+        ("failed/failed", {"Result": "oom-kill"}, "The build of program was killed (oom-kill)"),
+        ("failed/failed", {"Result": "signal"}, "The build of program was killed (signal)"),
+        ("failed/failed", {"Result": "exit-code"}, "program 1.0 can't be compiled (cc b.c)"),
+    ],
+)
+def test_why_no_build_came_of_it(unit_of, failure, state, properties, sentence):
+    with pytest.raises(failure) as end:
+        unit_of(state, **properties).finish()
+    assert end.value.args[0].startswith(sentence)
+
+
+def test_a_journal_that_is_late_is_waited_for(unit_of, failure):
+    build = unit_of("failed/failed", Result="exit-code")
+    with pytest.raises(failure):
+        build.finish()
+    journal = [command[1] for command in build.module.commands if command[0] == "journalctl"]
+    assert journal[-2:] == ["--sync", "--output=cat"]
+
+
+def test_the_end_of_the_log_comes_with_the_error(make_build, failure):
+    log = [f"line {number}" for number in range(30)]
+    build = make_build({"systemctl": (0, "", "")})
+    with pytest.raises(failure) as end:
+        build.explain({"Result": "exit-code"}, log)
+    assert end.value.args[1].stdout_lines == log[10:]
+    assert build.module.commands[-1][1] == "reset-failed"
+
+
+def test_what_can_not_be_put_into_place_is_no_build(make_build, compiled, failure, tmp_path):
+    os.mkfifo(compiled / "bin/pipe")
+    with pytest.raises(failure, match=r"program can't be put into .*/bin/pipe. is a named pipe"):
+        make_build().keep()
+    assert os.listdir(tmp_path / "opt/program.builds") == []
+
+
+def test_what_is_kept_can_be_read_and_what_is_a_link_stays_one(make_build, compiled):
+    (compiled / "readme").write_text("")
+    (compiled / "readme").chmod(0o600)
+    (compiled / "lib/plugin.so.1").symlink_to("/nowhere/plugin.so")
+    builds = make_build().builds
+    make_build().keep()
+    folder = Path(builds.build(builds.desired()))
+    assert (folder / "readme").stat().st_mode & 0o7777 == 0o644
+    assert (folder / "bin").stat().st_mode & 0o7777 == 0o755
+    assert os.readlink(folder / "lib/plugin.so.1") == "/nowhere/plugin.so"
+
+
+def test_what_an_interrupted_play_left_is_in_nobodys_way(make_build, built, compiled, tmp_path):
+    for end in ("new", "old"):
+        (tmp_path / f"opt/program.builds/{built}.{end}/bin").mkdir(parents=True)
+    make_build().keep()
+    assert sorted(os.listdir(tmp_path / "opt/program.builds")) == [built, "desired"]
+
+
+def test_apt_keeps_the_libraries_of_a_build(make_build, compiled, tmp_path):
+    owners = "libssl3t64:amd64: /usr/lib/libssl.so.3\nlibc6:amd64: /usr/lib/libc.so.6\n"
+    build = make_build(
+        {
+            LDD: (0, "linux-vdso.so.1 (0x7f)\nlibc.so.6 => /no/libc.so.6 (0x7f)\n", ""),
+            "dpkg-query --search": (0, owners, ""),
+            "apt-mark": (0, "", ""),
+        }
+    )
+    build.keep()
+    assert ["dpkg-query", "--search", "/no/libc.so.6"] in build.module.commands
+    assert build.module.commands[-1] == [
+        "apt-mark",
+        "manual",
+        "libc6:amd64",
+        "libssl3t64:amd64",
+    ]
+
+
+def test_what_needs_no_library_of_a_package_holds_none(make_build, compiled):
+    build = make_build({LDD: (0, "statically linked\n", "")})
+    build.keep()
+    assert not [command for command in build.module.commands if command[0] == "apt-mark"]
+
+
+# --- The module whole ---
+
+
+@pytest.fixture
+def run_build(run_module, monkeypatch, tmp_path):
+    """Runs the module with as little as it may be given."""
+    monkeypatch.setattr(
+        native_build.Build, "begin", lambda self: tmp_path.joinpath("begun").touch()
+    )
+    monkeypatch.setattr(native_build.Build, "finish", lambda self: (False, "cc a.c"))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+
+    def run(state, check_mode=False, without=""):
+        given = {
+            "state": state,
+            "name": "program",
+            "link": str(tmp_path / "opt/program"),
+            "label": "1.0",
+            "inputs": {"flags": "-O2"},
+            "packages": ["libssl-dev"],
+            "objects": ["bin/program"],
+            "program": "bin/program",
+        }
+        given = {name: value for name, value in given.items() if name != without}
+        return run_module(native_build, check_mode, **given)
+
+    return run
+
+
+def test_a_build_that_is_needed(run_build):
+    answer = run_build("inspected")
+    assert (answer["changed"], answer["needed"]) == (False, True)
+    assert answer["why"] == "nothing is built yet"
+
+
+def test_a_build_that_is_there_is_asked_for(run_build, tmp_path):
+    folder = tmp_path / "opt/program.builds/1"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/program").touch()
+    stamp = {"inputs": {"flags": "-O2"}, "compiler": "", "libraries": ""}
+    (folder / "built-from").write_text(json.dumps(stamp))
+    for changed in (True, False):
+        answer = run_build("inspected")
+        assert (answer["changed"], answer["needed"], answer["why"]) == (changed, False, "")
+    assert os.readlink(tmp_path / "opt/program.builds/desired") == "1"
+
+
+def test_former_names_are_a_change(run_build, tmp_path):
+    (tmp_path / "opt/program.builds").mkdir(parents=True)
+    (tmp_path / "opt/program.builds/wanted").symlink_to("1")
+    assert run_build("inspected")["changed"]
+
+
+def test_a_build_is_begun_and_looked_after(run_build, tmp_path):
+    answer = run_build("begun")
+    assert (answer["changed"], answer["needed"]) == (True, True)
+    assert (tmp_path / "begun").exists()
+    answer = run_build("finished")
+    assert (answer["changed"], answer["needed"], answer["done"]) == (False, True, False)
+    assert answer["progress"] == "cc a.c"
+
+
+def test_check_mode_builds_nothing_and_waits_for_nothing(run_build, tmp_path):
+    answer = run_build("begun", True)
+    assert (answer["changed"], answer["needed"]) == (True, True)
+    assert not (tmp_path / "begun").exists()
+    answer = run_build("finished", True)
+    assert (answer["changed"], answer["needed"], answer["done"]) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["state", "name", "link", "label", "inputs", "packages", "objects", "program"],
+)
+def test_what_the_module_has_to_be_given(run_build, name):
+    assert run_build("inspected", without=name)["msg"] == f"missing required arguments: {name}"
+
+
 def test_names_and_contents_of_a_tree_count(tmp_path):
     assert tree_checksum(tmp_path) == ""
     (tmp_path / "a").write_text("1")
@@ -227,3 +502,15 @@ def test_names_and_contents_of_a_tree_count(tmp_path):
     other = tree_checksum(tmp_path)
     (tmp_path / "b").write_text("2")
     assert len({one, other, tree_checksum(tmp_path)}) == 3
+
+
+def test_a_tree_may_be_a_folder_of_folders(tmp_path):
+    """Where a file lies counts, and not in which order the file system has it."""
+    sums = set()
+    for names in (["a/x", "b/y"], ["b/y", "a/x"], ["a/y", "b/x"]):
+        folder = tmp_path / "-".join(names).replace("/", "")
+        for name in names:
+            (folder / name).parent.mkdir(parents=True)
+            (folder / name).write_text("same")
+        sums.add(tree_checksum(folder))
+    assert len(sums) == 2

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from plugins.modules import pinned_source
 from plugins.modules.pinned_source import Repository, fetch
 
 UNKNOWN = "0123456789012345678901234567890123456789"
@@ -160,3 +161,82 @@ def test_git_works_for_the_build_alone(make_module):
         assert f"--property={property}" in command
     assert "--property=RuntimeMaxSec=900" in command
     assert "--setenv=GIT_TERMINAL_PROMPT=0" in command
+
+
+# --- The module whole ---
+
+
+@pytest.fixture
+def run_pinned(run_module, monkeypatch, tmp_path, upstream):
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr(
+        pinned_source, "Repository", lambda module: HereRepository(module, tmp_path / "cache")
+    )
+
+    def run(check_mode=False, without="", **params):
+        given = {
+            "name": "program",
+            "repository": upstream.folder,
+            "version": "v1",
+            "commit": upstream.commits["v1"],
+            **params,
+        }
+        given = {name: value for name, value in given.items() if name != without}
+        return run_module(pinned_source, check_mode, **given)
+
+    return run
+
+
+def test_a_commit_is_fetched_once(run_pinned, upstream):
+    for changed in (True, False):
+        answer = run_pinned()
+        assert (answer["changed"], answer["commit"]) == (changed, upstream.commits["v1"])
+        # One that an interrupted play left behind would hold the repository.
+        assert answer["commands"] == ["systemctl stop program-fetch.service"]
+
+
+def test_check_mode_fetches_nothing(run_pinned, tmp_path):
+    answer = run_pinned(True)
+    assert (answer["changed"], answer["commands"]) == (True, [])
+    assert os.listdir(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize("name", ["name", "repository", "version", "commit"])
+def test_what_the_module_has_to_be_given(run_pinned, name):
+    assert run_pinned(without=name)["msg"] == f"missing required arguments: {name}"
+
+
+def test_without_git_nothing_is_there(repository, upstream, monkeypatch):
+    fetch(repository, upstream.folder, "v1", upstream.commits["v1"])
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    repository.commands.clear()
+    assert not repository.has(upstream.commits["v1"])
+    assert repository.commands == []
+
+
+def test_a_repository_that_can_not_be_made(repository, failure, tmp_path):
+    (tmp_path / "cache/gitconfig.lock").touch()
+    with pytest.raises(failure) as end:
+        repository.make()
+    assert end.value.args[0].startswith(f"No repository can be made in {tmp_path}/cache: error: ")
+
+
+@pytest.mark.parametrize(
+    ("complaints", "line"),
+    [
+        ("", "no reason was given"),
+        (" \n", "no reason was given"),
+        ("hint: do so\n  something is wrong \n", "something is wrong"),
+        ("warning: a\nerror: b\nfatal: c\n", "error: b"),
+    ],
+)
+def test_of_what_git_says_the_reason_is_shown(complaints, line):
+    assert pinned_source.reason(complaints) == line
+
+
+def test_a_repository_that_lacks_a_part(repository, upstream, failure, monkeypatch):
+    monkeypatch.setattr(HereRepository, "is_complete", lambda *_: False)
+    assert refused(failure, repository, upstream.folder, "v1", upstream.commits["v1"]) == (
+        f"{upstream.folder} is incomplete: parts of commit {upstream.commits['v1']} are missing in it."
+        + UNTOUCHED
+    )

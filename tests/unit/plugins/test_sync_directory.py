@@ -4,9 +4,11 @@
 import base64
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 
+from plugins.action import sync_directory as action_sync_directory
 from plugins.action.sync_directory import read_tree
 from plugins.modules import sync_directory
 
@@ -25,7 +27,7 @@ def source(tmp_path):
 
 
 @pytest.fixture
-def sync(make_module, monkeypatch, tmp_path):
+def sync(run_module, monkeypatch, tmp_path):
     """Runs the module; returns what it answers."""
     me = (os.geteuid(), os.getegid())
     is_owned, write = sync_directory.is_owned, sync_directory.write
@@ -40,12 +42,8 @@ def sync(make_module, monkeypatch, tmp_path):
     )
 
     def run(tree, check_mode=False):
-        answers = []
-        module = make_module(check_mode=check_mode, dest=str(tmp_path / "dest"), tree=tree)
-        module.exit_json = lambda **answer: answers.append(answer)
-        monkeypatch.setattr(sync_directory, "QuietModule", lambda **_: module)
-        sync_directory.main()
-        return answers[0]
+        dest = str(tmp_path / "dest")
+        return run_module(sync_directory, check_mode, src="app", dest=dest, tree=tree)
 
     return run
 
@@ -119,3 +117,63 @@ def test_the_checksum_is_of_paths_modes_and_contents():
         {"a": {**entry, "content": "Yg=="}},
     ]
     assert len({sync_directory.checksum(tree) for tree in trees}) == len(trees)
+
+
+def test_folders_can_be_read_whatever_the_operators_umask_is(source, sync, tmp_path):
+    sync(read_tree(source, ["tests"]))
+    assert stat.S_IMODE((tmp_path / "dest/static").stat().st_mode) == 0o755
+
+
+def test_what_differs_is_another_checksum_and_no_change_is_none(sync):
+    """A task compares the checksums."""
+    entry = {"content": "YQ==", "mode": "644"}
+    one, other = sync({"a": entry}), sync({"b": entry})
+    assert other["changed"]
+    assert one["checksum"] != other["checksum"]
+
+
+@pytest.mark.parametrize("name", ["src", "dest"])
+def test_what_the_module_has_to_be_given(run_module, tmp_path, name):
+    given = {"src": "app", "dest": str(tmp_path / "dest")}
+    del given[name]
+    assert run_module(sync_directory, **given)["msg"] == f"missing required arguments: {name}"
+
+
+def test_a_folder_of_nothing_is_emptied(run_module, tmp_path):
+    (tmp_path / "dest").mkdir()
+    (tmp_path / "dest/old").touch()
+    assert run_module(sync_directory, src="app", dest=str(tmp_path / "dest"))["different"] == [
+        "old"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "names"),
+    [
+        ([], ["program", "static/page.html", "tests/test_page.py"]),
+        (["tests", "program"], ["static/page.html"]),
+    ],
+)
+def test_the_action_reads_the_folder_and_leaves_its_content_out_of_the_answer(
+    source, monkeypatch, exclude, names
+):
+    monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {"of": "Ansible"})
+    action = object.__new__(action_sync_directory.ActionModule)
+    arguments = {"src": "app", "dest": "/opt/app", **({"exclude": exclude} if exclude else {})}
+    action._task = SimpleNamespace(args=arguments)
+    action._find_needle = lambda folder, name: {("files", "app"): str(source)}[folder, name]
+    read = []
+
+    def execute_module(module_args, task_vars):
+        read.extend(module_args["tree"])
+        return {"changed": True, "invocation": {"module_args": dict(module_args)}}
+
+    action._execute_module = execute_module
+    assert action.run() == {
+        "of": "Ansible",
+        "changed": True,
+        "invocation": {"module_args": arguments},
+    }
+    assert read == names
+    # The task runs once for each host, with the same arguments.
+    assert "tree" not in action._task.args

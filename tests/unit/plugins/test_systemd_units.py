@@ -84,21 +84,33 @@ def test_a_change_anywhere_below_a_folder_counts(tmp_path):
     assert (when, path) == (later.stat().st_ctime, str(later))
 
 
+def after(path):
+    """Waits until the file system's clock, which is coarse, is later than this path's change."""
+    other = path.parent / "clock"
+    while True:
+        other.touch()
+        if other.stat().st_ctime > path.lstat().st_ctime:
+            other.unlink()
+            return
+
+
 def test_a_removal_counts(tmp_path):
-    (tmp_path / "old.js").touch()
-    before = changed_at(str(tmp_path))[0]
-    time.sleep(0.02)
-    (tmp_path / "old.js").unlink()
-    assert changed_at(str(tmp_path))[0] > before
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "old.js").touch()
+    before = changed_at(str(folder))[0]
+    after(folder)
+    (folder / "old.js").unlink()
+    assert changed_at(str(folder))[0] > before
 
 
 def test_a_link_that_points_to_something_older_counts(tmp_path):
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-        time.sleep(0.02)
+        after(tmp_path / name)
     (tmp_path / "active").symlink_to("new")
     before = changed_at(str(tmp_path / "active"))[0]
-    time.sleep(0.02)
+    after(tmp_path / "active")
     (tmp_path / "active").unlink()
     (tmp_path / "active").symlink_to("old")
     assert changed_at(str(tmp_path / "active"))[0] > before
@@ -185,6 +197,53 @@ def test_a_masked_unit_is_not_unmasked_behind_somebodys_back(make_module, failur
     assert systemd.commands == []
 
 
+def test_groups_are_looked_at_one_by_one_after_what_is_left_was_removed(
+    run_module, tmp_path, monkeypatch
+):
+    left = tmp_path / "old"
+    left.touch()
+    looked_at = []
+
+    def refresh(module, units, files):
+        looked_at.append((units, files, left.exists()))
+        return [f"{units[0]}: not running"]
+
+    monkeypatch.setattr(systemd_units, "refresh", refresh)
+    groups = [
+        {"units": ["a.socket", "a.service"], "files": ["/opt/a"]},
+        {"units": ["absent.service"], "wanted": False},
+        {"units": ["b.service"]},
+    ]
+    answer = run_module(systemd_units, groups=groups, absent=[str(left)])
+    assert looked_at == [
+        (["a.socket", "a.service"], ["/opt/a"], False),
+        (["b.service"], [], False),
+    ]
+    assert answer["reasons"] == [
+        f"{left} is not used any more",
+        "a.socket: not running",
+        "b.service: not running",
+    ]
+    assert answer["changed"]
+
+
+def test_where_nothing_was_to_be_done_nothing_changed(run_module):
+    answer = run_module(systemd_units, groups=[{"units": ["a.service"], "wanted": False}])
+    assert (answer["changed"], answer["reasons"]) == (False, [])
+
+
+@pytest.mark.parametrize("group", [{}, {"units": "a.service", "order": 1}, None])
+def test_a_group_that_is_none_is_refused(run_module, group):
+    params = {} if group is None else {"groups": [group]}
+    assert run_module(systemd_units, **params)["failed"]
+
+
+def test_check_mode_gets_through(run_module, tmp_path):
+    (tmp_path / "old").touch()
+    assert run_module(systemd_units, True, groups=[], absent=[str(tmp_path / "old")])["changed"]
+    assert (tmp_path / "old").exists()
+
+
 def test_check_mode_says_why_and_does_nothing(make_module, program):
     systemd = Systemd(make_module, unit(), check_mode=True)
     assert systemd.refresh(program)
@@ -197,3 +256,33 @@ def test_what_systemctl_refuses_is_said(make_module, failure):
     )
     with pytest.raises(failure, match=r"`systemctl enable a.service` failed: Access denied"):
         systemd_units.Units(module, ["a.service"]).systemctl("enable", "a.service")
+
+
+def test_what_one_unit_refuses_keeps_no_other_from_its_start(make_module):
+    """reset-failed fails for a unit that was never loaded."""
+    systemd = Systemd(make_module, unit(ActiveState="inactive"))
+    run = systemd.run_command
+    systemd.module.run_command = lambda command: (
+        (1, "", "Unit not loaded") if "reset-failed" in command else run(command)
+    )
+    assert systemd.refresh() == ["program.service: not running"]
+    assert systemd.commands == ["start program.service"]
+
+
+def test_a_unit_that_reloads_is_running(make_module):
+    systemd = Systemd(make_module, unit(ActiveState="reloading"))
+    assert systemd.refresh() == []
+
+
+def test_units_are_only_read_again_for_a_reason(make_module, program):
+    systemd = Systemd(make_module, started_now(ActiveState="inactive"))
+    systemd.refresh(program)
+    assert systemd.commands == ["reset-failed program.service", "start program.service"]
+    systemd = Systemd(make_module, started_now(NeedDaemonReload="yes"))
+    systemd.refresh()
+    assert systemd.commands == [
+        "daemon-reload",
+        "reset-failed program.service",
+        "restart program.service",
+        "start program.service",
+    ]

@@ -4,9 +4,13 @@
 import os
 import re
 import stat
+from types import SimpleNamespace
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
+from plugins.action import write_files as action_write_files
 from plugins.modules import write_files
 
 
@@ -168,3 +172,100 @@ def test_accounts_that_would_be_made_are_a_change_in_check_mode(accounts, tmp_pa
 def test_accounts_that_are_refused_are_an_error(accounts, failure):
     with pytest.raises(failure, match=r"systemd-sysusers refuses .*janus\.conf: Invalid name"):
         accounts("echo Invalid name >&2; exit 1")
+
+
+# --- The module whole, and the controller's half ---
+
+
+@pytest.fixture
+def as_me(monkeypatch):
+    """On a device everything is root's."""
+    monkeypatch.setattr(write_files.Writer, "ids", lambda *_: [os.geteuid(), os.getegid()])
+
+
+def test_accounts_come_before_folders_and_folders_before_files(as_me, run_module, tmp_path):
+    answer = run_module(
+        write_files,
+        accounts={"dest": str(tmp_path / "etc/sysusers.d/a.conf"), "content": "u a -\n"},
+        folders=[{"path": str(tmp_path / "etc/a")}],
+        files=[{"dest": str(tmp_path / "etc/a/a.conf"), "content": "a\n"}],
+    )
+    folder, accounts, *rest = answer["written"]
+    assert folder == str(tmp_path / "etc/sysusers.d")
+    assert accounts == str(tmp_path / "etc/sysusers.d/a.conf")
+    assert rest == [str(tmp_path / "etc/a"), str(tmp_path / "etc/a/a.conf")]
+    assert answer["commands"] == [f"systemd-sysusers {accounts}"]
+    assert answer["changed"]
+    assert [each["after"] for each in answer["diff"]] == ["u a -\n", "a\n"]
+    # Also of a folder that nobody has named, whatever the operator's umask is.
+    assert stat.S_IMODE((tmp_path / "etc").stat().st_mode) == 0o755
+
+
+def test_where_all_is_as_it_should_be_nothing_changed(as_me, run_module, tmp_path):
+    entry = {"dest": str(tmp_path / "a.conf"), "content": "a\n"}
+    assert run_module(write_files, files=[entry])["changed"]
+    answer = run_module(write_files, files=[entry])
+    assert (answer["changed"], answer["written"], answer["diff"]) == (False, [], [])
+    assert not run_module(write_files)["changed"]
+
+
+def test_check_mode_gets_through(as_me, run_module, tmp_path):
+    entry = {"dest": str(tmp_path / "a.conf"), "content": "a\n"}
+    assert run_module(write_files, True, files=[entry])["changed"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_diff_is_of_what_was_there(tmp_path, make_writer):
+    (tmp_path / "a").write_bytes(b"old \xff")
+    writer = make_writer()
+    writer.file({"dest": str(tmp_path / "a"), "content": "new"})
+    assert writer.diffs == [
+        {
+            "before": "old \ufffd",
+            "after": "new",
+            "before_header": str(tmp_path / "a"),
+            "after_header": str(tmp_path / "a"),
+        }
+    ]
+
+
+def test_templates_are_rendered_with_the_variables_of_the_task(tmp_path, monkeypatch):
+    (tmp_path / "unit.j2").write_text("# {{ ansible_managed }}\nName={{ name }}\\n\n")
+    monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {"of": "Ansible"})
+    action = object.__new__(action_write_files.ActionModule)
+    action._task = SimpleNamespace(
+        args={
+            "files": [
+                {"dest": "/etc/unit", "template": "unit", "mode": "0640"},
+                {"dest": "/etc/text", "content": "{{ as it is }}"},
+            ],
+            "accounts": {"dest": "/etc/sysusers.d/a.conf", "template": "unit"},
+        }
+    )
+    action._find_needle = lambda folder, name: {"templates": str(tmp_path / name)}[folder]
+    action._templar = Templar(DataLoader())
+    handed_over = []
+    action._execute_module = lambda module_args, task_vars: (
+        handed_over.append(module_args) or {"changed": True, "invocation": "long, and secret"}
+    )
+    assert action.run(None, {"name": "rack"}) == {"of": "Ansible", "changed": True}
+    text = f"# {action_write_files.MANAGED}\nName=rack\\n\n"
+    assert handed_over == [
+        {
+            "files": [
+                {"dest": "/etc/unit", "mode": "0640", "content": text},
+                {"dest": "/etc/text", "content": "{{ as it is }}"},
+            ],
+            "accounts": {"dest": "/etc/sysusers.d/a.conf", "content": text},
+        }
+    ]
+    # The task runs once for each host, with the same arguments.
+    assert "template" in action._task.args["files"][0]
+
+
+def test_a_role_without_accounts_and_files_hands_over_none(monkeypatch):
+    monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {})
+    action = object.__new__(action_write_files.ActionModule)
+    action._task = SimpleNamespace(args={"folders": []})
+    action._execute_module = lambda module_args, task_vars: {"got": module_args}
+    assert action.run() == {"got": {"folders": [], "files": []}}

@@ -37,7 +37,6 @@ class UnitFailed(Exception):
     `rolled_back_ok`: whether it runs with the previous ones."""
 
     def __init__(self, unit: str, rolled_back_ok: bool):
-        super().__init__(unit)
         self.unit, self.rolled_back_ok = unit, rolled_back_ok
 
 
