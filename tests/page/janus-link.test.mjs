@@ -2,7 +2,8 @@
 // How a Janus session is kept: over a session that is not there, and at the end over a janus.js that is not there.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
-import { Clock, FakeScreen, FakeSession, settle } from './video-fakes.mjs';
+import { settle } from './fake-page.mjs';
+import { Clock, FakeScreen, FakeSession } from './video-fakes.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { JanusLink } = await import(new URL('janus-link.js', BASE));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // For tests of what keeps the picture: a video, a Janus session and a clock that do as a test says.
 import { mock } from 'node:test';
+import { settle } from './fake-page.mjs';
 
 // Of the MJPEG transport: never opens.
 globalThis.WebSocket = class extends EventTarget {
@@ -87,9 +88,4 @@ export class Clock {
     mock.timers.reset();
     mock.restoreAll();
   }
-}
-
-// Promises come to rest, which needs some rounds.
-export async function settle() {
-  for (let round = 0; round < 20; round += 1) await Promise.resolve();
 }
