@@ -9,13 +9,15 @@ WIRING is a JSON object: units (list), capture_device (null: not looked at), ust
 janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
 signal_expected (whether a switched-off computer would be news).
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
-width, height, certificate (SHA-256 of what nginx shows). Python's standard library only, so that it runs on
-any device. Needs root, for the sockets.
+width, height, certificate (SHA-256 of what nginx shows). Needs root, for the sockets, and aiohttp, which the product
+has installed for its relay.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import grp
 import hashlib
 import hmac
@@ -23,18 +25,22 @@ import http.client
 import json
 import os
 import re
-import secrets
-import socket
 import ssl
 import stat
-import struct
 import subprocess
 import sys
 import time
 
+try:
+    import aiohttp
+except ImportError:  # a device that was never provisioned: its units say so first
+    aiohttp = None
+
 PLUGIN = "janus.plugin.ustreamer"
 NO_PICTURE_YET = 503
 PATIENCE_SECONDS = 10
+# Of Janus and uStreamer, with one request.
+ANSWER_SECONDS = 5
 TOKEN_SECONDS = 60
 # The frame's id stands at the same place in every layout of the sink.
 SINK_ID_OFFSET = 16
@@ -42,64 +48,6 @@ SINK_ID_OFFSET = 16
 
 class BrokenLink(Exception):
     """What is wrong, where, and what to do."""
-
-
-class UnixHTTPConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=5)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-class WebSocket:
-    """Just enough of RFC 6455 to speak to Janus over a unix socket: short text messages."""
-
-    def __init__(self, path):
-        connection = UnixHTTPConnection(path)
-        connection.request(
-            "GET",
-            "/",
-            headers={
-                "Connection": "Upgrade",
-                "Upgrade": "websocket",
-                "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-                "Sec-WebSocket-Protocol": "janus-protocol",
-            },
-        )
-        # Taken before the answer is read, which lets go of the socket.
-        self.socket = connection.sock
-        self.stream = self.socket.makefile("rb")
-        status = self.stream.readline().split()
-        if len(status) < 2 or status[1] != b"101":
-            raise OSError(f"the answer to the upgrade is {b' '.join(status).decode()}")
-        while self.stream.readline().strip():
-            pass
-
-    def send(self, message):
-        payload, mask = json.dumps(message).encode(), secrets.token_bytes(4)
-        length = (
-            bytes([0x80 | len(payload)])
-            if len(payload) < 126
-            else b"\xfe" + struct.pack(">H", len(payload))
-        )
-        masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
-        self.socket.sendall(b"\x81" + length + mask + masked)
-
-    def receive(self):
-        while True:
-            first, length = self.stream.read(2)
-            if length == 126:
-                length = int.from_bytes(self.stream.read(2), "big")
-            elif length == 127:
-                length = int.from_bytes(self.stream.read(8), "big")
-            payload = self.stream.read(length)
-            if first & 0x0F == 1:
-                return json.loads(payload)
 
 
 def check_units(wiring):
@@ -111,19 +59,31 @@ def check_units(wiring):
             raise BrokenLink(f"{unit} is {state}: `journalctl -u {unit}` tells why.")
 
 
-def ask_ustreamer(path):
+def check_library():
+    if aiohttp is None:
+        raise BrokenLink("Python has no aiohttp here: run the play again, which installs it.")
+
+
+def reason(error):
+    return str(error) or f"nothing within {ANSWER_SECONDS} s"
+
+
+async def ask_ustreamer(path):
     """uStreamer's own account of itself (the `result` of /state)."""
     try:
-        connection = UnixHTTPConnection(path)
-        connection.request("GET", "/state")
-        return json.load(connection.getresponse())["result"]
-    except (OSError, ValueError, KeyError) as error:
+        async with (
+            asyncio.timeout(ANSWER_SECONDS),
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http,
+            http.get("http://localhost/state") as answer,
+        ):
+            return (await answer.json())["result"]
+    except (aiohttp.ClientError, OSError, ValueError, KeyError) as error:
         raise BrokenLink(
-            f"uStreamer does not answer on {path} ({error}): `journalctl -u ustreamer` tells why."
+            f"uStreamer does not answer on {path} ({reason(error)}): `journalctl -u ustreamer` tells why."
         ) from error
 
 
-def check_capture(wiring):
+async def check_capture(wiring):
     """uStreamer's account of the source. That it is offline says only that no picture comes: the reasons that are no
     switched-off computer are told apart here."""
     device = wiring["capture_device"]
@@ -131,7 +91,7 @@ def check_capture(wiring):
         raise BrokenLink(
             f"There is no capture device {device}: is it plugged in? `ls -l /dev/video* /dev/kvm-video` shows what is."
         )
-    state = ask_ustreamer(wiring["ustreamer_socket"])
+    state = await ask_ustreamer(wiring["ustreamer_socket"])
     if "h264" not in state:
         raise BrokenLink(
             "uStreamer encodes no H.264, as if it had not been told of a sink: is it another build than "
@@ -144,13 +104,13 @@ def check_capture(wiring):
     return state["source"]
 
 
-def check_encoder(wiring, patience_seconds):
+async def check_encoder(wiring, patience_seconds):
     """Newer uStreamers open their encoder for a viewer only: somebody has to watch meanwhile. And uStreamer may be
     started anew meanwhile, for just this encoder's sake."""
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            if ask_ustreamer(wiring["ustreamer_socket"])["h264"]["online"]:
+            if (await ask_ustreamer(wiring["ustreamer_socket"]))["h264"]["online"]:
                 return
             broken = BrokenLink(
                 "uStreamer's H.264 encoder does not work: it can't be opened or does not answer. "
@@ -161,7 +121,7 @@ def check_encoder(wiring, patience_seconds):
             broken = silence
         if time.monotonic() > deadline:
             raise broken
-        time.sleep(0.25)
+        await asyncio.sleep(0.25)
 
 
 def check_sink(wiring):
@@ -203,67 +163,77 @@ def janus_token(wiring):
     return f"{words}:{base64.b64encode(signature).decode()}"
 
 
-def watch(wiring):
-    """Attaches to the plugin and gets an offer; returns the open WebSocket, which keeps the watch alive."""
+@contextlib.asynccontextmanager
+async def watching(wiring):
+    """Attaches to the plugin and gets an offer: somebody watches until this is left."""
     path = wiring["janus_socket"]
-    try:
-        janus = WebSocket(path)
-    except OSError as error:
-        raise BrokenLink(
-            f"Janus does not answer on {path} ({error}): `journalctl -u janus` tells why."
-        ) from error
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as http:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                janus = await http.ws_connect("http://localhost/", protocols=["janus-protocol"])
+        except (aiohttp.ClientError, OSError) as error:
+            raise BrokenLink(
+                f"Janus does not answer on {path} ({reason(error)}): `journalctl -u janus` tells why."
+            ) from error
+        try:
+            await get_offer(wiring, janus)
+        # TypeError: aiohttp got another message than text, such as the end.
+        except (aiohttp.ClientError, OSError, TypeError, ValueError) as error:
+            raise BrokenLink(
+                f"Janus broke off the conversation ({reason(error)}): `journalctl -u janus` tells why."
+            ) from error
+        yield
+
+
+async def get_offer(wiring, janus):
     ids = {"token": janus_token(wiring)}
 
-    def ask(message, kinds):
-        janus.send({**message, **ids, "transaction": "verify"})
+    async def ask(message, kinds):
+        await janus.send_json({**message, **ids, "transaction": "verify"})
         while True:
-            answer = janus.receive()
+            answer = await janus.receive_json(timeout=ANSWER_SECONDS)
             if answer["janus"] in kinds:
                 return answer
 
-    try:
-        created = ask({"janus": "create"}, ["success", "error"])
-        if created["janus"] == "error":
-            raise BrokenLink(
-                f"Janus refuses the device's own token ({created['error']['reason']}): run the play again, and see "
-                "`journalctl -u janus`."
-            )
-        ids["session_id"] = created["data"]["id"]
-        attached = ask({"janus": "attach", "plugin": PLUGIN}, ["success", "error"])
-        if attached["janus"] == "error":
-            raise BrokenLink(
-                f"Janus does not know {PLUGIN} ({attached['error']['reason']}): `journalctl -u janus` tells why the "
-                "plugin was not loaded."
-            )
-        ids["handle_id"] = attached["data"]["id"]
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            answer = ask({"janus": "message", "body": {"request": "watch"}}, ["event", "error"])
-            if "jsep" in answer:
-                return janus
-            refusal = answer.get("plugindata", {}).get("data") or answer.get("error")
-            has_no_picture = refusal.get("error_code") == NO_PICTURE_YET
-            if not has_no_picture or time.monotonic() > deadline:
-                if has_no_picture:
-                    check_encoder(wiring, 0)
-                raise BrokenLink(
-                    f"The uStreamer plugin makes no offer ({refusal.get('error') or refusal}): "
-                    "`journalctl -u janus -u ustreamer` tells why."
-                )
-            time.sleep(0.25)
-    except (OSError, ValueError) as error:
+    created = await ask({"janus": "create"}, ["success", "error"])
+    if created["janus"] == "error":
         raise BrokenLink(
-            f"Janus broke off the conversation ({error}): `journalctl -u janus` tells why."
-        ) from error
+            f"Janus refuses the device's own token ({created['error']['reason']}): run the play again, and see "
+            "`journalctl -u janus`."
+        )
+    ids["session_id"] = created["data"]["id"]
+    attached = await ask({"janus": "attach", "plugin": PLUGIN}, ["success", "error"])
+    if attached["janus"] == "error":
+        raise BrokenLink(
+            f"Janus does not know {PLUGIN} ({attached['error']['reason']}): `journalctl -u janus` tells why the "
+            "plugin was not loaded."
+        )
+    ids["handle_id"] = attached["data"]["id"]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        watch = {"janus": "message", "body": {"request": "watch"}}
+        answer = await ask(watch, ["event", "error"])
+        if "jsep" in answer:
+            return
+        refusal = answer.get("plugindata", {}).get("data") or answer.get("error")
+        has_no_picture = refusal.get("error_code") == NO_PICTURE_YET
+        if not has_no_picture or time.monotonic() > deadline:
+            if has_no_picture:
+                await check_encoder(wiring, 0)
+            raise BrokenLink(
+                f"The uStreamer plugin makes no offer ({refusal.get('error') or refusal}): "
+                "`journalctl -u janus -u ustreamer` tells why."
+            )
+        await asyncio.sleep(0.25)
 
 
-def check_sink_advances(wiring, path):
+async def check_sink_advances(wiring, path):
     """With a watcher, uStreamer must encode; without a signal there is nothing to encode."""
     first, deadline = sink_id(path), time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if sink_id(path) != first:
             return
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     raise BrokenLink(
         f"No new frame came into the sink within {PATIENCE_SECONDS} s although somebody watches: "
         "`journalctl -u ustreamer` tells why."
@@ -293,19 +263,19 @@ def ask_nginx(wiring):
     return hashlib.sha256(certificate).hexdigest()
 
 
-def follow(wiring):
+async def follow(wiring):
     """What `main` prints."""
     result = {"error": None, "signal": False, "width": 0, "height": 0, "certificate": None}
     try:
         check_units(wiring)
-        source = check_capture(wiring)
+        check_library()
+        source = await check_capture(wiring)
         result.update(signal=source["online"], **source["resolution"])
         path = check_sink(wiring)
-        janus = watch(wiring)
-        check_encoder(wiring, PATIENCE_SECONDS)
-        if result["signal"]:
-            check_sink_advances(wiring, path)
-        janus.socket.close()
+        async with watching(wiring):
+            await check_encoder(wiring, PATIENCE_SECONDS)
+            if result["signal"]:
+                await check_sink_advances(wiring, path)
         result["certificate"] = ask_nginx(wiring)
     except BrokenLink as broken:
         result["error"] = str(broken)
@@ -318,10 +288,12 @@ def follow(wiring):
 
 def main():
     if sys.argv[1] == "--signal":
-        sys.exit(0 if ask_ustreamer(sys.argv[2])["source"]["online"] else 1)
+        check_library()
+        state = asyncio.run(ask_ustreamer(sys.argv[2]))
+        sys.exit(0 if state["source"]["online"] else 1)
     wiring = json.loads(sys.argv[1])
     deadline = time.monotonic() + wiring["patience_seconds"]
-    while (result := follow(wiring))["error"] and time.monotonic() < deadline:
+    while (result := asyncio.run(follow(wiring)))["error"] and time.monotonic() < deadline:
         time.sleep(0.5)
     print(json.dumps(result))
 

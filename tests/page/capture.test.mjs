@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
 // What keys and mouse over the picture say to the device.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import { describe as group, test } from 'node:test';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
 const { Capture } = await import(new URL('capture.js', BASE));
+const { LONG_PRESS_MS } = await import(new URL('touch-gestures.js', BASE));
+const { positionOf } = await import(new URL('../video/picture-map.js', BASE));
 
 // A page of which nothing but the picture is there. say(type, fields) of its device goes into `said`.
 function makePage(t, { platform = 'Linux x86_64' } = {}) {
-  const stage = Object.assign(new EventTarget(), { setPointerCapture() {} });
+  const did = [];
+  const stage = Object.assign(new EventTarget(), {
+    setPointerCapture: (id) => did.push(`capture ${id}`),
+    blur: () => did.push('blur'),
+  });
   const page = Object.assign(new EventTarget(), {
     activeElement: stage,
     pointerLockElement: null,
     hasFocus: () => true,
+    exitPointerLock: () => did.push('unlock'),
   });
   const before = Object.getOwnPropertyDescriptors(globalThis);
   globalThis.document = page;
@@ -28,14 +35,18 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
   const socket = { held: false, say: (type, fields = {}) => said.push({ type, ...fields }) };
   const screen = { width: 1280, height: 720, box: { left: 0, top: 0, width: 1280, height: 720 } };
   const capture = new Capture({ stage, screen, socket });
-  capture.codes = new Set(['KeyA', 'CapsLock']);
+  for (const type of ['change', 'leave']) capture.addEventListener(type, () => did.push(type));
+  capture.codes = new Set(['KeyA', 'CapsLock', 'ControlLeft', 'AltLeft', 'ShiftLeft']);
   capture.enabled = true;
-  const happen = (type, fields) => {
-    const event = Object.assign(new Event(type, { cancelable: true }), fields);
+  did.length = 0;
+  const happen = (what, fields) => {
+    const event = what instanceof Event ? what : new Event(what, { cancelable: true });
+    // Not assigned: an event has a time of its own.
+    for (const [name, value] of Object.entries(fields ?? {})) Object.defineProperty(event, name, { value });
     stage.dispatchEvent(event);
     return event;
   };
-  return { capture, happen, page, said, socket };
+  return { capture, happen, page, said, screen, socket, stage, did };
 }
 
 test('a key that the computer would not know is left to the browser', (t) => {
@@ -145,3 +156,254 @@ for (const [what, happens] of [
     assert.equal(made.said.filter(({ type }) => type === 'release').length, 1);
   });
 }
+
+group('keys', () => {
+  test("are nobody else's while they are captured", (t) => {
+    const { happen } = makePage(t);
+    for (const type of ['keydown', 'keyup']) {
+      const event = Object.assign(new Event(type, { cancelable: true }), { code: 'KeyA' });
+      t.mock.method(event, 'stopPropagation');
+      happen(event);
+      assert.equal(event.defaultPrevented, true);
+      assert.equal(event.stopPropagation.mock.callCount(), 1);
+    }
+  });
+
+  for (const [why, change] of [
+    ['the page has no controls', ({ capture }) => Object.assign(capture, { enabled: false })],
+    ['something else has the focus', ({ page }) => Object.assign(page, { activeElement: null })],
+    ['the window has no focus', ({ page }) => Object.assign(page, { hasFocus: () => false })],
+  ]) {
+    test(`are the browser's while ${why}`, (t) => {
+      const made = makePage(t);
+      assert.equal(made.capture.isCapturing, true);
+      change(made);
+      assert.equal(made.capture.isCapturing, false);
+      for (const type of ['keydown', 'keyup']) {
+        assert.equal(made.happen(type, { code: 'KeyA' }).defaultPrevented, false);
+      }
+      assert.deepEqual(made.said, []);
+    });
+  }
+
+  test('are given back by the chord, with all that is held', (t) => {
+    const { happen, page, stage, did, said, socket } = makePage(t);
+    page.pointerLockElement = stage;
+    happen('pointerdown', { ...at, buttons: 1 });
+    const chord = ['ControlLeft', 'AltLeft', 'ShiftLeft'];
+    for (const code of chord) happen('keydown', { code });
+    happen('keyup', { code: 'ShiftLeft' });
+    assert.deepEqual(said.at(-1), { type: 'release' });
+    assert.equal(socket.held, false);
+    assert.deepEqual(did, ['unlock', 'blur', 'leave']);
+  });
+
+  test('are given back without a word of a pointer that was not locked', (t) => {
+    const { capture, did } = makePage(t);
+    capture.leave();
+    assert.deepEqual(did, ['blur', 'leave']);
+  });
+
+  test('alone are released, too', (t) => {
+    const { capture, happen, said } = makePage(t);
+    happen('keydown', { code: 'KeyA' });
+    capture.releaseAll();
+    assert.deepEqual(said.at(-1), { type: 'release' });
+  });
+});
+
+group('the controls', () => {
+  test('that are lost release everything, and the pointer', (t) => {
+    const { capture, happen, page, stage, did, said } = makePage(t);
+    happen('pointerdown', { ...at, buttons: 1 });
+    page.pointerLockElement = stage;
+    did.length = 0;
+    capture.enabled = true;
+    assert.deepEqual(did, ['change']);
+    assert.notEqual(said.at(-1).type, 'release');
+    capture.enabled = false;
+    assert.deepEqual(said.at(-1), { type: 'release' });
+    assert.deepEqual(did, ['change', 'unlock', 'change']);
+  });
+
+  test('that this page never had are nothing to release', (t) => {
+    const { capture, happen, said, did } = makePage(t);
+    capture.enabled = false;
+    happen('pointermove', { ...at, buttons: 0 });
+    happen('wheel', { deltaX: 0, deltaY: 100 });
+    assert.equal(happen('wheel', { deltaX: 0, deltaY: 100 }).defaultPrevented, false);
+    assert.deepEqual(said, []);
+    assert.deepEqual(did, ['change']);
+  });
+
+  test('are not there before somebody says so', (t) => {
+    const { stage, socket } = makePage(t);
+    const fresh = new Capture({ stage, screen: {}, socket });
+    assert.equal(fresh.isCapturing, false);
+  });
+});
+
+test('whether keys are captured is told whenever it may have changed', (t) => {
+  const { happen, page, did } = makePage(t);
+  const changes = [
+    () => happen('focus', {}),
+    () => happen('blur', {}),
+    () => page.dispatchEvent(new Event('focus')),
+    () => page.dispatchEvent(new Event('blur')),
+    () => page.dispatchEvent(new Event('pointerlockchange')),
+  ];
+  for (const change of changes) change();
+  assert.deepEqual(did, Array(changes.length).fill('change'));
+});
+
+test('the browser has no menu and no click of its own over the picture', (t) => {
+  const { happen } = makePage(t);
+  assert.equal(happen('contextmenu', {}).defaultPrevented, true);
+  assert.equal(happen('auxclick', {}).defaultPrevented, true);
+});
+
+group('the mouse', () => {
+  test('moves to the place that it is at, and is kept while a button is down', (t) => {
+    const { happen, said, did } = makePage(t);
+    happen('pointerdown', { ...at, buttons: 1 });
+    const place = positionOf({ x: 100, y: 100 }, { left: 0, top: 0, width: 1280, height: 720 }, 1280, 720);
+    assert.deepEqual(said[0], { type: 'move', ...place });
+    assert.deepEqual(said[1], { type: 'button', button: 0, down: true, relative: false });
+    assert.deepEqual(did, ['capture 1']);
+  });
+
+  test('has five buttons', (t) => {
+    const { happen, said } = makePage(t);
+    happen('pointerdown', { ...at, buttons: 31 });
+    assert.deepEqual(
+      clicksIn(said).map(([button]) => button),
+      [0, 1, 2, 3, 4],
+    );
+  });
+
+  test('has no place where there is no picture', (t) => {
+    const { capture, happen, said, screen } = makePage(t);
+    screen.width = 0;
+    happen('pointermove', { ...at, buttons: 0 });
+    assert.deepEqual(said, []);
+    assert.equal(capture.isRelative, false);
+  });
+
+  test("on a scrollbar is the browser's", (t) => {
+    const { happen, said, did } = makePage(t);
+    happen('pointerdown', { ...at, clientX: 1280, buttons: 1 });
+    happen('pointerdown', { ...at, clientY: 720, buttons: 1 });
+    assert.deepEqual([said, did], [[], []]);
+    happen('pointerdown', { ...at, clientX: 1279, clientY: 719, buttons: 1 });
+    assert.deepEqual(clicksIn(said), [[0, true]]);
+  });
+
+  test('that is locked goes by steps, within what a report holds', (t) => {
+    const { capture, happen, page, stage, said, did } = makePage(t);
+    page.pointerLockElement = stage;
+    assert.equal(capture.isRelative, true);
+    const move = (movementX, movementY) => happen('pointermove', { ...at, buttons: 0, movementX, movementY });
+    move(3.4, 0);
+    move(0, -7.6);
+    move(9000, -9000);
+    move(0, 0);
+    assert.deepEqual(said, [
+      { type: 'step', x: 3, y: 0 },
+      { type: 'step', x: 0, y: -8 },
+      { type: 'step', x: 4096, y: -4096 },
+    ]);
+    said.length = 0;
+    happen('pointerdown', { ...at, buttons: 1, movementX: 5, movementY: 5 });
+    assert.deepEqual(said, [{ type: 'button', button: 0, down: true, relative: true }]);
+    assert.deepEqual(did, []);
+  });
+
+  test('turns its wheel instead of the page', (t) => {
+    const { happen, page, stage, said } = makePage(t);
+    assert.equal(happen('wheel', { deltaX: 0, deltaY: 100 }).defaultPrevented, true);
+    happen('wheel', { deltaX: 0, deltaY: 10 });
+    page.pointerLockElement = stage;
+    happen('wheel', { deltaX: 100, deltaY: 0 });
+    assert.deepEqual(said, [
+      { type: 'wheel', wheel: -1, pan: 0, relative: false },
+      { type: 'wheel', wheel: 0, pan: 1, relative: true },
+    ]);
+  });
+
+  test('has its wheel listened to by who may prevent the page from scrolling', (t) => {
+    const { socket } = makePage(t);
+    const stage = new EventTarget();
+    t.mock.method(stage, 'addEventListener');
+    new Capture({ stage, screen: {}, socket });
+    const [, , options] = stage.addEventListener.mock.calls
+      .map((call) => call.arguments)
+      .find(([type]) => type === 'wheel');
+    assert.equal(options.passive, false);
+  });
+});
+
+group('a finger', () => {
+  const finger = { ...at, pointerId: 7, pointerType: 'touch', timeStamp: 0 };
+
+  test('taps', (t) => {
+    const { happen, said, did } = makePage(t);
+    happen('pointerdown', finger);
+    assert.equal(said[0].type, 'move');
+    happen('pointerup', finger);
+    assert.deepEqual(clicksIn(said), [
+      [0, true],
+      [0, false],
+    ]);
+    assert.ok(said.slice(1).every(({ relative }) => relative === false));
+    assert.deepEqual(did, []);
+  });
+
+  test('drags the pointer without a click', (t) => {
+    const { happen, said } = makePage(t);
+    happen('pointerdown', finger);
+    happen('pointermove', { ...finger, clientX: 300 });
+    happen('pointerup', finger);
+    assert.deepEqual(
+      said.map(({ type }) => type),
+      ['move', 'move'],
+    );
+  });
+
+  test('that stays is the right button', (t) => {
+    const { happen, said } = makePage(t);
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    t.mock.method(performance, 'now', () => LONG_PRESS_MS);
+    happen('pointerdown', finger);
+    t.mock.timers.tick(LONG_PRESS_MS - 1);
+    assert.deepEqual(clicksIn(said), []);
+    t.mock.timers.tick(1);
+    assert.deepEqual(clicksIn(said), [
+      [1, true],
+      [1, false],
+    ]);
+  });
+
+  test('beside another scrolls', (t) => {
+    const { happen, said } = makePage(t);
+    happen('pointerdown', finger);
+    happen('pointerdown', { ...finger, pointerId: 8 });
+    happen('pointermove', { ...finger, clientY: 700 });
+    assert.equal(said.at(-1).type, 'wheel');
+  });
+
+  test('that is taken away clicks nothing', (t) => {
+    const { happen, said } = makePage(t);
+    happen('pointerdown', finger);
+    happen('pointercancel', finger);
+    happen('pointerup', finger);
+    assert.deepEqual(clicksIn(said), []);
+  });
+
+  test('does nothing without the controls', (t) => {
+    const { capture, happen, said } = makePage(t);
+    capture.enabled = false;
+    happen('pointerdown', finger);
+    happen('pointerup', finger);
+    assert.deepEqual(said, []);
+  });
+});

@@ -36,7 +36,7 @@ function makePage(answers) {
     },
     location: { href: 'https://kvm.example/', reload: () => page.reloads++ },
   };
-  vm.runInNewContext(readFileSync(FILE, 'utf8'), context);
+  vm.runInNewContext(readFileSync(FILE, 'utf8'), context, { filename: FILE.href });
   return page;
 }
 

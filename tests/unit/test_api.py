@@ -138,6 +138,30 @@ def test_each_route_is_described_and_nothing_else(app, document):
     assert described == there
 
 
+def test_a_route_that_does_not_say_what_it_takes_and_answers_is_noticed(app, program, caplog):
+    app.add_url_rule("/api/forgotten", "forgotten", dict)
+    assert program("viewer").ask("GET", "/api/openapi.json").status_code == 500
+    assert "/api/forgotten does not say what it takes and answers" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"name": "bob", "role": "viewer"}, "must hold name, role, password, and nothing else"),
+        (
+            {"name": "bob", "role": "viewer", "password": "long enough", "more": ""},
+            "must hold name, role, password, and nothing else",
+        ),
+        ({"name": "bob", "role": "viewer", "password": 7}, "password must be of the type str"),
+        ({"name": "b\n", "role": "viewer", "password": "long enough"}, "name must have at most"),
+    ],
+)
+def test_a_request_that_does_not_fit_the_description_is_refused(program, body, said):
+    answer = program().ask("POST", "/api/users", body)
+    assert answer.status_code == 400
+    assert said in answer.get_json()["error"]
+
+
 def test_what_is_public_is_described_so(document):
     public = {
         path

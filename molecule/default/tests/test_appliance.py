@@ -54,25 +54,19 @@ RTP_PORTS = range(20000, 20064)
 # Docker's own name server, in the network of each container.
 DOCKER_DNS = "127.0.0.11"
 
-# A WebSocket by hand: one masked text frame, whose answer is one short frame.
 ASK_JANUS_WITHOUT_TOKEN = """
-import socket
-janus = socket.socket(socket.AF_UNIX)
-janus.connect("/run/janus/ws.sock")
-janus.sendall(
-    b"GET / HTTP/1.1\\r\\nHost: janus\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n"
-    b"Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n"
-    b"Sec-WebSocket-Protocol: janus-protocol\\r\\n\\r\\n"
-)
-answer = janus.makefile("rb")
-while answer.readline().strip():
-    pass
-request = b'{"janus": "create", "transaction": "t"}'
-janus.sendall(bytes([0x81, 0x80 | len(request), 0, 0, 0, 0]) + request)
-kind, length = answer.read(2)
-if length == 126:
-    length = int.from_bytes(answer.read(2), "big")
-print(answer.read(length).decode())
+import asyncio
+from aiohttp import ClientSession, UnixConnector
+
+async def ask():
+    async with (
+        ClientSession(connector=UnixConnector("/run/janus/ws.sock")) as http,
+        http.ws_connect("http://localhost/", protocols=["janus-protocol"]) as janus,
+    ):
+        await janus.send_json({"janus": "create", "transaction": "t"})
+        print(await janus.receive_str(timeout=5))
+
+asyncio.run(ask())
 """
 
 services = pytest.mark.parametrize("unit", SERVICES)

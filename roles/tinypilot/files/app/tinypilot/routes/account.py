@@ -11,7 +11,6 @@ from tinypilot.auth.http import (
     client_info,
     csrf_token,
     public,
-    read_json,
     require_role,
     session,
     session_if_any,
@@ -19,11 +18,33 @@ from tinypilot.auth.http import (
 )
 from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.errors import ApiError
+from tinypilot.operation import (
+    BOOL,
+    NEW_NAME,
+    NOTHING,
+    NUMBER,
+    ROLE,
+    SECRET,
+    TEXT,
+    TIME,
+    list_of,
+    object_of,
+    operation,
+    or_null,
+)
 
 blueprint = Blueprint("account", __name__, url_prefix="/api")
 
+WHO = {
+    "type": "object",
+    "properties": {"user": or_null(TEXT), "role": ROLE, "csrf": TEXT},
+    "required": ["user"],
+    "additionalProperties": False,
+}
+
 
 @blueprint.get("/auth")
+@operation("Whether a session or token is valid", answers=None)
 def check_session():
     """What nginx asks before it lets anything through that is not the web app's own."""
     return "", 204
@@ -31,6 +52,7 @@ def check_session():
 
 @blueprint.get("/session")
 @public
+@operation("Who is logged in", answers=WHO)
 def who_am_i():
     """Public, so that the login page can see that somebody is in already."""
     here = session_if_any()
@@ -41,8 +63,12 @@ def who_am_i():
 
 @blueprint.post("/login")
 @public
-def log_in():
-    name, password, code = read_json(name=str, password=str, code=str)
+@operation(
+    "Log in; code is from the authenticator app, or empty",
+    takes={"name": TEXT, "password": SECRET, "code": TEXT},
+    answers=NOTHING,
+)
+def log_in(name, password, code):
     tokens = auth().log_in(name, password, code, client_info())
     if here := session_if_any():
         auth().sessions.log_out(here)
@@ -51,14 +77,18 @@ def log_in():
 
 @blueprint.post("/setup")
 @public
-def set_up():
-    code, name, password = read_json(code=str, name=str, password=str)
+@operation(
+    "Create an admin with the device's one-time set-up code",
+    takes={"code": SECRET, "name": NEW_NAME, "password": SECRET},
+    answers=NOTHING,
+)
+def set_up(code, name, password):
     return set_session_cookies(auth().set_up(code, name, password, client_info()), {})
 
 
 @blueprint.post("/logout")
+@operation("Log out", takes={}, answers=NOTHING)
 def log_out():
-    read_json()
     auth().sessions.log_out(session())
     response = current_app.make_response({})
     response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
@@ -66,15 +96,23 @@ def log_out():
 
 
 @blueprint.post("/account/password")
-def change_password():
-    old, new = read_json(old=str, new=str)
+@operation(
+    "Change the own password, which ends all other sessions of the user",
+    takes={"old": SECRET, "new": SECRET},
+    answers=NOTHING,
+)
+def change_password(old, new):
     return set_session_cookies(auth().change_password(session(), old, new, client_info()), {})
 
 
 @blueprint.post("/account/totp/key")
+@operation(
+    "Propose a key for an authenticator app",
+    takes={},
+    answers=object_of(key=SECRET, address=SECRET),
+)
 def propose_totp_key():
     """A key for the app. Nothing is kept until turn_on_totp() proves that the app has it."""
-    read_json()
     key = second_factor.new_key()
     name = current_app.config["TINYPILOT"].name
     return {
@@ -84,8 +122,12 @@ def propose_totp_key():
 
 
 @blueprint.post("/account/totp")
-def turn_on_totp():
-    key, code, password = read_json(key=str, code=str, password=str)
+@operation(
+    "Turn two-factor authentication on, with the proposed key",
+    takes={"key": SECRET, "code": TEXT, "password": SECRET},
+    answers=object_of(recovery_codes={"type": "array", "items": SECRET}),
+)
+def turn_on_totp(key, code, password):
     try:
         key = base64.b32decode(key)
     except ValueError:
@@ -96,36 +138,43 @@ def turn_on_totp():
 
 
 @blueprint.post("/account/totp/off")
-def turn_off_totp():
-    (password,) = read_json(password=str)
+@operation("Turn two-factor authentication off", takes={"password": SECRET}, answers=NOTHING)
+def turn_off_totp(password):
     auth().turn_off_totp(session(), password, client_info())
     return {}
 
 
 @blueprint.get("/users")
 @require_role("admin")
+@operation(
+    "All users",
+    answers=object_of(users=list_of(name=TEXT, role=ROLE, is_provisioned=BOOL, has_totp=BOOL)),
+)
 def users():
     return {"users": auth().users.all()}
 
 
 @blueprint.post("/users")
 @require_role("admin")
-def add_user():
-    name, role, password = read_json(name=str, role=str, password=str)
+@operation("Add a user", takes={"name": TEXT, "role": ROLE, "password": SECRET}, answers=NOTHING)
+def add_user(name, role, password):
     auth().users.add(name, role, password, session())
     return {}
 
 
 @blueprint.patch("/users/<name>")
 @require_role("admin")
-def change_role(name):
-    (role,) = read_json(role=str)
+@operation(
+    "Change a user's role, which ends the user's sessions", takes={"role": ROLE}, answers=NOTHING
+)
+def change_role(name, role):
     auth().users.change_role(name, role, session())
     return {}
 
 
 @blueprint.delete("/users/<name>")
 @require_role("admin")
+@operation("Remove a user", answers=NOTHING)
 def remove_user(name):
     auth().users.remove(name, session())
     return {}
@@ -133,19 +182,37 @@ def remove_user(name):
 
 @blueprint.get("/tokens")
 @require_role("admin")
+@operation(
+    "All API tokens",
+    answers=object_of(
+        tokens=list_of(
+            number=NUMBER,
+            name=TEXT,
+            role=ROLE,
+            made_by=or_null(TEXT),
+            created=TIME,
+            seen=or_null(TIME),
+        )
+    ),
+)
 def tokens():
     return {"tokens": auth().tokens.all()}
 
 
 @blueprint.post("/tokens")
 @require_role("admin")
-def add_token():
-    name, role = read_json(name=str, role=str)
+@operation(
+    "Create an API token, which is answered only now",
+    takes={"name": NEW_NAME, "role": ROLE},
+    answers=object_of(token=SECRET),
+)
+def add_token(name, role):
     return {"token": auth().tokens.add(name, role, session())}
 
 
 @blueprint.delete("/tokens/<int(max=2147483647):number>")
 @require_role("admin")
+@operation("Remove an API token", answers=NOTHING)
 def remove_token(number):
     auth().tokens.remove(number, session())
     return {}
@@ -153,6 +220,21 @@ def remove_token(number):
 
 @blueprint.get("/sessions")
 @require_role("admin")
+@operation(
+    "All sessions",
+    answers=object_of(
+        sessions=list_of(
+            number=NUMBER,
+            user=or_null(TEXT),
+            role=ROLE,
+            created=TIME,
+            seen=TIME,
+            network=TEXT,
+            agent=TEXT,
+            own=BOOL,
+        )
+    ),
+)
 def sessions():
     return {
         "sessions": [
@@ -163,6 +245,7 @@ def sessions():
 
 @blueprint.delete("/sessions/<int(max=2147483647):number>")
 @require_role("admin")
+@operation("End a session", answers=NOTHING)
 def revoke(number):
     auth().sessions.revoke(number, session())
     return {}

@@ -7,8 +7,9 @@ import socket
 from flask import Blueprint, Response, current_app
 
 from tinypilot import certificate, edid
-from tinypilot.auth.http import read_json, read_object, require_role, session
+from tinypilot.auth.http import read_object, require_role, session
 from tinypilot.errors import ApiError
+from tinypilot.operation import BOOL, NOTHING, object_of, operation, or_null
 from tinypilot.settings.model import Settings
 from tinypilot.video.ice import SETTINGS as ICE_SETTINGS
 from tinypilot.video.ice import IceServers
@@ -20,6 +21,26 @@ PATIENCE_SECONDS = 50
 # What a schema can't say, by the widget of the setting's group.
 CHECKS = {"edid": edid.check, "certificate": certificate.check}
 
+# The same in all languages, or {language: text}.
+TEXTS = {"type": ["string", "object"]}
+SETTING = object_of(
+    value={"description": "The effective value; for a secret, whether there is one."},
+    default={"description": "The default from provisioning; for a secret, whether there is one."},
+    is_set={**BOOL, "description": "Whether it was set here, which overrides the default."},
+    fixed={
+        **BOOL,
+        "description": "Whether provisioning has fixed it, so that it can't be set here.",
+    },
+    secret={**BOOL, "description": "Whether its value is never answered."},
+    group={**TEXTS, "description": "Title of its group."},
+    label={**TEXTS, "description": "What people call it."},
+    hint={**TEXTS, "description": "More about it, or empty."},
+    unit={**TEXTS, "description": "Unit of a number, or empty."},
+    choices={"type": "object", "description": "Suggested values, by name."},
+    schema={"type": "object", "description": "The values that may be set, as JSON Schema."},
+)
+SETTINGS = object_of(settings={"type": "object", "additionalProperties": SETTING})
+
 blueprint = Blueprint("settings", __name__, url_prefix="/api")
 
 
@@ -27,14 +48,30 @@ def settings() -> Settings:
     return Settings.from_config(current_app.config["TINYPILOT"])
 
 
+def new_settings() -> dict:
+    described = settings().as_dict()
+    return {
+        "type": "object",
+        "properties": {name: or_null(facts["schema"]) for name, facts in described.items()},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+
+
 @blueprint.get("/settings")
 @require_role("admin")
+@operation("All settings and the values that they may have", answers=SETTINGS)
 def all_settings():
     return {"settings": settings().as_dict()}
 
 
 @blueprint.patch("/settings")
 @require_role("admin")
+@operation(
+    "Change settings, all or none; null: the default from provisioning",
+    takes=new_settings,
+    answers=SETTINGS,
+)
 def change_settings():
     """{name: value, or null for the default}: all of them, or none."""
     changes = read_object()
@@ -52,8 +89,12 @@ def change_settings():
 
 @blueprint.post("/power")
 @require_role("admin")
-def power():
-    (action,) = read_json(action=str)
+@operation(
+    "Restart the services, reboot, or switch off",
+    takes={"action": {"type": "string", "enum": list(POWER_ACTIONS)}},
+    answers=NOTHING,
+)
+def power(action):
     if action not in POWER_ACTIONS:
         raise ApiError(400, "action must be one of {actions}.", actions=", ".join(POWER_ACTIONS))
     _ask_root({"power": action, "by": session().user or "provisioning"})
@@ -62,6 +103,11 @@ def power():
 
 @blueprint.get("/log")
 @require_role("admin")
+@operation(
+    "The log of the services, oldest entry first",
+    answers={"type": "string"},
+    media="text/plain",
+)
 def log():
     told = _ask_root({"log": True, "by": session().user or "provisioning"})
     headers = {"Content-Disposition": 'attachment; filename="tinypilot.log"'}

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Keeps the remote screen connected for as long as the page is open. It watches the WebSocket and
-// the frames, never ICE, and has three answers to a loss:
-//   the WebSocket went, frames still come,  claim the session on a new one: the picture never stops
-//     or may with the next key frame
-//   the WebSocket went, frames stopped      a new session, at once
-//   the WebSocket holds, frames stopped     see recovery.js
-// While WebRTC brings nothing the picture comes as JPEGs (transport.js), and WebRTC is tried on.
-// Before a WebSocket is opened the gateway is asked by HTTP whether it is there: browsers slow
-// down pages whose WebSockets fail again and again, and a rebooting device makes them fail for long.
+// Keeps the remote screen showing for as long as the page is open: starts and stops what brings the picture, and
+// reports what the page is to say. WebRTC is tried all the time (janus-link.js); while it brings nothing, the picture
+// comes as JPEGs (transport.js decides).
 
-import { Backoff } from '../common/backoff.js';
-import { IceServers } from './ice-servers.js';
-import { JanusSession } from './janus-session.js';
+import { JanusLink } from './janus-link.js';
 import { MjpegVideo } from './mjpeg-video.js';
-import { Recovery, Remedy } from './recovery.js';
 import { describe } from './screen-state.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
 import { Transport, TransportChoice } from './transport.js';
@@ -24,7 +15,6 @@ const COUNT_FRAMES_MS = 1000;
 const ASK_GATEWAY_TIMEOUT_MS = 1500;
 // Without a capture service frames can only come from the plugin's memory, and not for long.
 const FRAMES_WITHOUT_CAPTURE = { run: 1500 };
-const SHORT_LINK_MS = 1000;
 const NEW_PICTURE_MS = 3000;
 const SLOW_RATE = 2;
 
@@ -32,23 +22,16 @@ export class Connection extends EventTarget {
   #options;
   #screen;
   #mjpeg;
-  #iceServers;
+  #videos;
+  #link;
   #transport = new TransportChoice();
-  #session = null;
-  #linked = false;
-  #linkedSince = -Infinity;
-  #unlinkedSince = performance.now();
-  #reachedAt = performance.now(); // by either transport
+  #startedAt = performance.now();
+  #reachedAt = performance.now(); // by any transport
   #reachable = false;
-  #connecting = false;
   #running = false;
-  #backoff = new Backoff();
-  #recovery = new Recovery();
   #source = new SourceWatch();
   #pictureSince = 0;
   #wasFresh = false;
-  #problem = null;
-  #wake = null;
   #ticker = null;
   #due = { source: 0, frames: 0 };
 
@@ -58,16 +41,21 @@ export class Connection extends EventTarget {
     super();
     this.#screen = screen;
     this.#options = options;
-    this.#iceServers = new IceServers(options.iceServersUrl);
     this.#mjpeg = new MjpegVideo({
       url: options.mjpegUrl,
       canvas: options.mjpegCanvas,
       deviceAnswers: async () => (await this.#gatewayAnswers()) || this.#reachable,
     });
+    this.#videos = { [Transport.WEBRTC]: screen, [Transport.MJPEG]: this.#mjpeg };
+    this.#link = new JanusLink(screen, { ...options, gatewayAnswers: () => this.#gatewayAnswers() });
+    this.#link.addEventListener('linked', () => {
+      this.#due.source = 0;
+      this.#report();
+    });
+    this.#link.addEventListener('lost', () => this.#report());
+    this.#link.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
     screen.addEventListener('picture', () => {
-      this.#problem = null;
       this.#pictureSince = performance.now();
-      this.#backoff.reset();
       this.#chooseTransport();
       this.#report();
     });
@@ -76,7 +64,7 @@ export class Connection extends EventTarget {
 
   // What shows the picture now: it has width, height, framesPerSecond, isFresh(), hadPicture.
   get shown() {
-    return this.#transport.current === Transport.MJPEG ? this.#mjpeg : this.#screen;
+    return this.#videos[this.#transport.current];
   }
 
   get transport() {
@@ -84,12 +72,12 @@ export class Connection extends EventTarget {
   }
 
   get peerConnection() {
-    return this.#session?.peerConnection ?? null;
+    return this.#link.peerConnection;
   }
 
   // The answer is an event `clock`, as JanusSession has it.
   askClock() {
-    this.#session?.askClock();
+    this.#link.askClock();
   }
 
   get pin() {
@@ -101,53 +89,36 @@ export class Connection extends EventTarget {
     this.#transport.pin = transport;
     this.#chooseTransport();
     if (!this.#running) return;
-    if (this.#usesWebRtc) this.#connect();
-    else this.#leaveSession();
+    if (this.#usesWebRtc) this.#link.start();
+    else this.#link.stop();
     this.#report();
   }
 
   start() {
     if (this.#running) return;
     this.#running = true;
-    this.#unlinkedSince = this.#reachedAt = performance.now();
+    this.#startedAt = this.#reachedAt = performance.now();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
-    this.#connect();
+    if (this.#usesWebRtc) this.#link.start();
     this.#report();
   }
 
-  // The person leaves: the plugin stops sending and Janus forgets the session.
   stop() {
     this.#running = false;
     clearInterval(this.#ticker);
     this.#mjpeg.stop();
-    this.#leaveSession();
-    this.#wake?.();
+    this.#link.stop();
   }
 
-  // The network is back, or the person looks again: no waiting, and no trust in an old socket.
+  // The network is back, or the person looks again.
   retryNow() {
-    this.#backoff.reset();
-    this.#wake?.();
+    this.#link.retryNow();
     this.#mjpeg.retryNow();
-    if (this.#linked) this.#session.ping();
     this.#due.source = 0;
   }
 
   get #usesWebRtc() {
     return this.#options.sessionOptions !== null && this.#transport.pin !== Transport.MJPEG;
-  }
-
-  async #connect() {
-    if (this.#connecting || this.#linked || !this.#usesWebRtc) return;
-    this.#connecting = true;
-    // A link that did not hold must not be made anew in a tight loop.
-    if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#pause(this.#backoff.next());
-    while (this.#running && this.#usesWebRtc && !this.#linked) {
-      const [answers] = await Promise.all([this.#gatewayAnswers(), this.#iceServers.refresh()]);
-      if (answers) await this.#tryOnce();
-      if (this.#running && this.#usesWebRtc && !this.#linked) await this.#pause(this.#backoff.next());
-    }
-    this.#connecting = false;
   }
 
   async #gatewayAnswers() {
@@ -163,90 +134,6 @@ export class Connection extends EventTarget {
       this.#reachable = false;
       return false;
     }
-  }
-
-  // One attempt, which ends linked or not; a refused claim is followed by a new session at once.
-  async #tryOnce() {
-    if (!this.#running || !this.#usesWebRtc) return;
-    if (this.#session?.isAttached && this.#screen.mayResume()) {
-      if (await this.#outcome(this.#session, () => this.#session.claim())) return this.#link();
-    }
-    if (!this.#running || !this.#usesWebRtc) return;
-    this.#dropSession();
-    this.#session = this.#newSession();
-    if (await this.#outcome(this.#session, () => this.#session.open())) this.#link();
-    else if (this.#running) this.#dropSession();
-  }
-
-  #outcome(session, action) {
-    return new Promise((resolve) => {
-      const ends = new AbortController();
-      const settle = (result) => {
-        ends.abort();
-        resolve(result);
-      };
-      for (const good of ['ready', 'claimed']) {
-        session.addEventListener(good, () => settle(true), { signal: ends.signal });
-      }
-      for (const bad of ['lost', 'refused', 'ended']) {
-        session.addEventListener(bad, () => settle(false), { signal: ends.signal });
-      }
-      action();
-    });
-  }
-
-  #newSession() {
-    const { sessionOptions, newSession = (options) => new JanusSession(options) } = this.#options;
-    const session = newSession({ ...sessionOptions, iceServers: this.#iceServers.known });
-    session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
-    session.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
-    session.addEventListener('problem', (event) => {
-      this.#problem = event.detail;
-    });
-    session.addEventListener('answered', () => {
-      this.#problem = null;
-    });
-    session.addEventListener('hungup', () => session.watch());
-    session.addEventListener('lost', () => this.#unlink());
-    session.addEventListener('refused', (event) => {
-      if (this.#linked) this.#rebuild();
-      this.#problem = { text: event.detail.reason };
-    });
-    return session;
-  }
-
-  #leaveSession() {
-    this.#screen.keepLastPicture();
-    this.#session?.leave();
-    this.#session = null;
-    this.#linked = false;
-  }
-
-  #dropSession() {
-    this.#screen.keepLastPicture();
-    this.#session?.abandon();
-    this.#session = null;
-  }
-
-  #link() {
-    this.#linked = true;
-    this.#problem = null;
-    this.#linkedSince = performance.now();
-    this.#due.source = 0;
-    this.#report();
-  }
-
-  #unlink() {
-    if (!this.#linked) return;
-    this.#linked = false;
-    this.#unlinkedSince = performance.now();
-    this.#report();
-    this.#connect();
-  }
-
-  #rebuild() {
-    this.#dropSession();
-    this.#unlink();
   }
 
   #tick() {
@@ -266,7 +153,7 @@ export class Connection extends EventTarget {
       this.#due.source = now + (fast ? ASK_SOURCE_MS.fast : ASK_SOURCE_MS.steady);
       this.#askSource();
     }
-    if (this.#linked) this.#heal(now, fresh);
+    this.#link.heal(now, { fresh, expecting: !this.#source.isOff && !this.#screen.isBlocked });
     this.#chooseTransport();
     this.#report();
   }
@@ -279,10 +166,10 @@ export class Connection extends EventTarget {
       mjpegFresh: this.#mjpeg.isFresh(),
       reachable: this.#isLinked || this.#reachable,
       expectsPicture: !this.#source.isOff && this.#source.state !== Source.DOWN,
-      linked: this.#linked,
-      unlinkedFor: now - this.#unlinkedSince,
-      problem: this.#problem,
-      mediaUp: this.#isMediaUp,
+      linked: this.#link.isUp,
+      unlinkedFor: now - Math.max(this.#startedAt, this.#link.lostAt),
+      problem: this.#link.problem,
+      mediaUp: this.#link.isMediaUp,
       blocked: this.#screen.isBlocked,
     });
     if (!this.#running) return;
@@ -291,33 +178,18 @@ export class Connection extends EventTarget {
     if (this.#isFresh()) this.#mjpeg.hide();
   }
 
-  // By either transport.
+  // By any transport.
   get #isLinked() {
-    return this.#linked || this.#mjpeg.isOpen;
+    return this.#link.isUp || this.#mjpeg.isOpen;
   }
 
   get #isShownFresh() {
-    return this.shown === this.#screen ? this.#isFresh() : this.#mjpeg.isFresh();
-  }
-
-  get #isMediaUp() {
-    return this.peerConnection?.connectionState === 'connected';
+    return this.shown === this.#screen ? this.#isFresh() : this.shown.isFresh();
   }
 
   async #askSource() {
     this.#source.note(performance.now(), await askSource(this.#options.sourceUrl));
     this.#report();
-  }
-
-  #heal(now, fresh) {
-    const remedy = this.#recovery.next(now, {
-      fresh,
-      // While the plugin says why there is no picture, it is asked again anyway.
-      expecting: this.#problem === null && !this.#source.isOff && !this.#screen.isBlocked,
-      mediaUp: this.#isMediaUp,
-    });
-    if (remedy === Remedy.WATCH) this.#session.watch();
-    if (remedy === Remedy.REBUILD) this.#rebuild();
   }
 
   #isFresh() {
@@ -330,23 +202,13 @@ export class Connection extends EventTarget {
       unlinkedFor: performance.now() - this.#reachedAt,
       reachable: this.#reachable,
       fresh: this.#isShownFresh,
-      hadPicture: this.#screen.hadPicture || this.#mjpeg.hadPicture,
+      hadPicture: Object.values(this.#videos).some((video) => video.hadPicture),
       source: this.#source.state,
-      problem: this.#problem,
+      problem: this.#link.problem,
       blocked: this.#screen.isBlocked,
       browserOffline: navigator.onLine === false,
     });
     const { current: transport, reason } = this.#transport;
     this.dispatchEvent(new CustomEvent('change', { detail: { ...said, transport, reason } }));
-  }
-
-  #pause(delay) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delay);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

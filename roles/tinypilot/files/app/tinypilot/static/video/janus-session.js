@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One Janus session with one handle on the uStreamer plugin, spoken with Janus' own janus.js:
 // create, attach, watch -> offer, answer -> start; stop on leaving. It reports, it does not decide:
-// what to do after a loss is connection.js' business.
+// what to do after a loss is janus-link.js' business.
 //
 // Events: ready (attached), track {track}, problem {code, text} (the plugin has no picture yet),
 // answered (the answer is on its way), clock {askedAt, heardAt, rtpTimestamp, hz}, hungup, lost (the WebSocket), refused (Janus said no),

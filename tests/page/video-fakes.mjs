@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// For tests of what keeps the picture: a video, a Janus session and a clock that do as a test says.
+import { mock } from 'node:test';
+import { settle } from './fake-page.mjs';
+
+// Of the MJPEG transport: never opens.
+globalThis.WebSocket = class extends EventTarget {
+  static OPEN = 1;
+  readyState = 0;
+  close() {}
+};
+// Which node has only in newer versions.
+globalThis.navigator ??= { onLine: true };
+
+export class FakeScreen extends EventTarget {
+  fresh = false;
+  resumes = false;
+  framesPerSecond = 30;
+  hadPicture = false;
+  isBlocked = false;
+  shown = [];
+  kept = 0;
+  isFresh = () => this.fresh;
+  mayResume = () => this.resumes;
+  countDecoded() {}
+
+  keepLastPicture() {
+    this.kept += 1;
+  }
+
+  show(track) {
+    this.shown.push(track);
+  }
+}
+
+export class FakeSession extends EventTarget {
+  static made = [];
+  did = [];
+  isAttached = false;
+  peerConnection = { connectionState: 'connected' };
+
+  constructor(options) {
+    super();
+    this.options = options;
+    FakeSession.made.push(this);
+    for (const request of ['open', 'claim', 'watch', 'ping', 'askClock', 'leave', 'abandon']) {
+      this[request] = () => this.did.push(request);
+    }
+  }
+
+  // What is done without being asked for: whether the WebSocket lives.
+  get asked() {
+    return this.did.filter((each) => each !== 'ping');
+  }
+
+  emit(type, detail = {}) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  becomeReady() {
+    this.isAttached = true;
+    this.emit('ready');
+  }
+}
+
+// The time, since the page was opened.
+export class Clock {
+  now = 100;
+
+  constructor() {
+    FakeSession.made = [];
+    mock.timers.enable();
+    mock.method(performance, 'now', () => this.now);
+    mock.method(AbortSignal, 'timeout', () => undefined);
+    // In the middle of what backoff.js allows.
+    mock.method(Math, 'random', () => 0.5);
+  }
+
+  async pass(ms) {
+    for (let passed = 0; passed < ms; passed += 50) {
+      this.now += 50;
+      mock.timers.tick(50);
+      await settle();
+    }
+  }
+
+  end() {
+    mock.timers.reset();
+    mock.restoreAll();
+  }
+}

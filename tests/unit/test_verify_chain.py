@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""What playbooks/files/verify_chain.py says of a uStreamer and a Janus that are not as they should be."""
+
+import asyncio
+import contextlib
+import importlib.util
+
+import pytest
+from aiohttp import web
+
+from tests.support import ROOT
+
+spec = importlib.util.spec_from_file_location(
+    "verify_chain", ROOT / "playbooks/files/verify_chain.py"
+)
+chain = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(chain)
+
+ATTACHED = {"janus": "success", "data": {"id": 8}}
+OFFER = {"janus": "event", "jsep": {"type": "offer"}}
+
+
+def refused(**data):
+    return {"janus": "event", "plugindata": {"data": data}}
+
+
+@contextlib.asynccontextmanager
+async def serving(path, handler):
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.UnixSite(runner, str(path)).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+class Janus:
+    """Answers what a test says, by request; None ends the conversation."""
+
+    def __init__(self, **answers):
+        self.answers = {"create": ATTACHED, "attach": ATTACHED, "message": OFFER, **answers}
+        self.heard = []
+        self.is_watched = False
+
+    async def talk(self, request):
+        socket = web.WebSocketResponse(protocols=["janus-protocol"])
+        await socket.prepare(request)
+        self.is_watched = True
+        async for message in socket:
+            asked = message.json()
+            self.heard.append(asked)
+            answer = self.answers[asked["janus"]]
+            if isinstance(answer, list):
+                answer = answer.pop(0)
+            if answer is None:
+                break
+            # What comes meanwhile and is no answer is passed over.
+            await socket.send_json({"janus": "ack"})
+            await socket.send_json(answer)
+        self.is_watched = False
+        return socket
+
+
+@pytest.fixture
+def wiring(tmp_path):
+    token = tmp_path / "token.jcfg"
+    token.write_text('token_auth_secret = "abc123"\n')
+    return {
+        "ustreamer_socket": str(tmp_path / "ustreamer.sock"),
+        "janus_socket": str(tmp_path / "janus.sock"),
+        "janus_token_file": str(token),
+        "capture_device": None,
+        "signal_expected": False,
+    }
+
+
+def watch(wiring, janus):
+    """What is wrong with this Janus, or None."""
+
+    async def go():
+        async with serving(wiring["janus_socket"], janus.talk):
+            try:
+                async with chain.watching(wiring):
+                    assert janus.is_watched
+            except chain.BrokenLink as broken:
+                return str(broken)
+        return None
+
+    return asyncio.run(go())
+
+
+def test_a_janus_that_makes_an_offer_is_well_and_is_watched_meanwhile(wiring):
+    janus = Janus()
+    assert watch(wiring, janus) is None
+    assert [each["janus"] for each in janus.heard] == ["create", "attach", "message"]
+    assert all(each["token"].split(",")[1:2] == ["janus"] for each in janus.heard)
+    assert janus.heard[2]["session_id"] == janus.heard[2]["handle_id"] == 8
+    assert not janus.is_watched
+
+
+def test_a_plugin_that_has_no_picture_yet_is_asked_again(wiring):
+    janus = Janus(message=[refused(error_code=503, error="no picture yet"), OFFER])
+    assert watch(wiring, janus) is None
+    assert len(janus.heard) == 4
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (
+            {"create": {"janus": "error", "error": {"reason": "no"}}},
+            "refuses the device's own token",
+        ),
+        (
+            {"attach": {"janus": "error", "error": {"reason": "no"}}},
+            "Janus does not know janus.plugin",
+        ),
+        ({"message": refused(error_code=500, error="layout 7")}, "makes no offer (layout 7)"),
+        ({"attach": None}, "Janus broke off the conversation ("),
+    ],
+)
+def test_a_janus_that_is_not_well_is_named(wiring, answers, said):
+    assert said in watch(wiring, Janus(**answers))
+
+
+def test_a_janus_that_is_not_there_is_named(wiring):
+    async def go():
+        async with chain.watching(wiring):
+            raise AssertionError("nobody is there")
+
+    with pytest.raises(chain.BrokenLink, match=r"Janus does not answer on .*janus\.sock"):
+        asyncio.run(go())
+
+
+def test_a_server_that_is_no_janus_is_named(wiring):
+    async def refuse(request):
+        raise web.HTTPForbidden
+
+    async def go():
+        async with serving(wiring["janus_socket"], refuse), chain.watching(wiring):
+            raise AssertionError("nobody is there")
+
+    with pytest.raises(chain.BrokenLink, match=r"does not answer on .* \(403"):
+        asyncio.run(go())
+
+
+def ask_ustreamer(wiring, handler):
+    async def go():
+        async with serving(wiring["ustreamer_socket"], handler):
+            return await chain.ask_ustreamer(wiring)
+
+    return asyncio.run(go())
+
+
+def test_ustreamer_tells_its_state(wiring):
+    async def state(request):
+        assert request.path == "/state"
+        return web.json_response({"ok": True, "result": {"h264": {"online": True}}})
+
+    assert ask_ustreamer(wiring, state) == {"h264": {"online": True}}
+
+
+def test_a_ustreamer_that_hangs_or_talks_nonsense_is_named(wiring, monkeypatch):
+    async def hang(request):
+        await asyncio.Event().wait()
+
+    async def nonsense(request):
+        return web.Response(text="{", content_type="application/json")
+
+    monkeypatch.setattr(chain, "ANSWER_SECONDS", 0.1)
+    for handler, why in ((hang, r"\(nothing within 0.1 s\)"), (nonsense, r"\(.+\)")):
+        with pytest.raises(chain.BrokenLink, match=f"uStreamer does not answer on .* {why}: "):
+            ask_ustreamer(wiring, handler)
+
+
+def test_a_device_without_aiohttp_is_told_what_to_do(monkeypatch):
+    monkeypatch.setattr(chain, "aiohttp", None)
+    found = asyncio.run(chain.follow({"units": []}))
+    assert found["error"] == "Python has no aiohttp here: run the play again, which installs it."
+
+
+def test_a_unit_that_does_not_run_is_named_before_all_else(monkeypatch):
+    monkeypatch.setattr(chain, "aiohttp", None)
+    monkeypatch.setattr(
+        chain.subprocess, "run", lambda *_, **__: type("Done", (), {"stdout": "inactive\n"})
+    )
+    found = asyncio.run(chain.follow({"units": ["janus.service"]}))
+    assert found["error"].startswith("janus.service is inactive")
