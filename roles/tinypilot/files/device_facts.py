@@ -3,7 +3,7 @@
 """Look at a device before anything is changed: IPv6, taken ports, the operator's own certificate.
 
 Arguments: nginx' configuration file of this product, nginx' user, {variable: port} and
-[certificate, key] as JSON. Prints JSON: ipv6 and package_lists (bools), and mistakes (sentences).
+[certificate, key] as JSON. Prints JSON: ipv6 (a bool), and mistakes (sentences).
 """
 
 import json
@@ -111,7 +111,6 @@ def main():
     ]
     answer = {
         "ipv6": os.path.exists("/proc/net/if_inet6"),
-        "package_lists": any(Path("/var/lib/apt/lists").glob("*_Packages*")),
         "mistakes": mistakes,
     }
     print(json.dumps(answer))

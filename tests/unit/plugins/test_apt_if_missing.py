@@ -12,10 +12,11 @@ class Task:
     check_mode = False
 
 
-def run(answer: str) -> tuple[dict, list]:
-    """What the action returns where dpkg-query answers so, and what was handed over to apt."""
+def run(answer: str, check_mode: bool = False) -> tuple[dict, list]:
+    """What the action returns where the device answers so, and what was handed over to apt."""
     action = apt_if_missing.ActionModule.__new__(apt_if_missing.ActionModule)
     action._task = Task()
+    action._task.check_mode = check_mode
     handed_over = []
     action._low_level_execute_command = lambda command: {"stdout": answer}
     action._execute_module = lambda name, arguments, task_vars: (
@@ -52,3 +53,24 @@ def test_apt_gets_all_names_where_one_is_missing(answer):
     assert handed_over == [
         ("ansible.builtin.apt", {"install_recommends": False, "name": Task.args["name"]})
     ]
+
+
+def test_a_device_that_knows_no_package_asks_its_mirrors_first():
+    _, handed_over = run("not-installed nginx\nno-lists\n")
+    assert handed_over == [
+        (
+            "ansible.builtin.apt",
+            {
+                "install_recommends": False,
+                "name": Task.args["name"],
+                "update_cache": True,
+                "cache_valid_time": 0,
+            },
+        )
+    ]
+
+
+def test_a_device_that_knows_no_package_is_left_alone_in_check_mode():
+    assert run("no-lists\n", check_mode=True) == ({"changed": True}, [])
+    result, handed_over = run("installed nginx\ninstalled python3-flask\nno-lists\n", True)
+    assert (result, handed_over) == ({"changed": False}, [])
