@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-arm64 mutants bench bench-side-by-side dev_tools lock docs sanity
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 mutants bench bench-side-by-side dev_tools lock docs sanity
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -88,6 +88,11 @@ test: $(VENV)/lock dev_tools ## everything: check, invalid input, the whole prod
 
 test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh
+
+# The default has the layout before roles, services and files on a device got their names of today.
+FROM ?= 9fca9b1
+test-upgrade: $(VENV)/lock dev_tools ## provision a virtual Pi by an older commit (FROM=), use it, and upgrade it to this one
+	@$(SUDO) $(BIN)/pytest tests/upgrade --upgrade-from=$(FROM)
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64

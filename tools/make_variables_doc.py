@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 # In the order of the way of a frame; emulated_hardware is for virtual hosts only.
-ROLES = ("ustreamer", "janus", "usb_gadget", "tinypilot", "emulated_hardware")
+ROLES = ("ustreamer", "janus", "usb_gadget", "tinypilot", "gateway", "emulated_hardware")
 
 
 def cell(text):

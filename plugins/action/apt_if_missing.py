@@ -8,7 +8,10 @@ import shlex
 from ansible.plugins.action import ActionBase
 
 # Without Python on the device: this is what saves the time.
-QUESTION = "dpkg-query --show --showformat='${db:Status-Status} ${Package}\\n' -- %s 2>/dev/null"
+QUESTION = (
+    "dpkg-query --show --showformat='${db:Status-Status} ${Package}\\n' -- %s 2>/dev/null; "
+    "ls /var/lib/apt/lists | grep -q _Packages || echo no-lists"
+)
 
 
 class ActionModule(ActionBase):
@@ -20,6 +23,11 @@ class ActionModule(ActionBase):
         if set(names) <= installed(answer["stdout"]):
             return {**result, "changed": False}
         arguments = {"install_recommends": False, **self._task.args}
+        # A device that has never asked its mirrors knows no package; in check mode it is not made to ask.
+        if "no-lists" in answer["stdout"].split():
+            if self._task.check_mode:
+                return {**result, "changed": True}
+            arguments |= {"update_cache": True, "cache_valid_time": 0}
         return self._execute_module("ansible.builtin.apt", arguments, task_vars=task_vars)
 
 

@@ -7,6 +7,7 @@ short_description: Install Debian packages, and ask only dpkg where all of them 
 description:
   - M(ansible.builtin.apt) opens the whole list of packages before it sees that nothing is to be done, which takes
     seconds on a Raspberry Pi. This asks dpkg first, and calls it only for a package that is missing or not configured.
+  - A device without any package list asks its mirrors first. In check mode it does not, and all is taken to be there.
   - Recommended packages are not installed unless O(install_recommends) says so.
 options:
   name:

@@ -23,6 +23,14 @@ description:
   - A file is checked by its own program (O(files[].validate)) before it replaces the old one, by renaming.
   - In check mode, owners and groups that do not exist yet are passed over, as the first run on a bare host needs it.
 options:
+  copies:
+    description: >-
+      Folders that an earlier version of the role has elsewhere, as C({from, to}). Before folders and files are written,
+      C(from) is copied to C(to), with owners and modes, unless C(to) is there. C(from) stays, because something may
+      still run from it; M(systemd_units) removes it (its C(absent)).
+    type: list
+    elements: dict
+    default: []
   folders:
     description: >-
       Folders, made in this order, as C({path, owner, group, mode, wanted}). Owner and group default to root, mode to
@@ -79,6 +87,24 @@ class Writer:
                     )
                 ids.append(None)
         return ids
+
+    def copy(self, entry):
+        source, target = os.path.realpath(entry["from"]), entry["to"]
+        if os.path.lexists(target) or not os.path.isdir(source):
+            return
+        self.written.append(target)
+        if self.module.check_mode:
+            return
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        # What a play that was killed left behind.
+        new = f"{target}.new"
+        shutil.rmtree(new, ignore_errors=True)
+        code, out, err = self.module.run_command(["cp", "--archive", source, new])
+        if code:
+            self.module.fail_json(
+                msg=f"{source} can't be copied to {target}: {(err or out).strip()}"
+            )
+        os.rename(new, target)
 
     def folder(self, entry):
         path, mode = entry["path"], int(entry.get("mode", "0755"), 8)
@@ -168,6 +194,7 @@ def text_of(path):
 def main():
     module = QuietModule(
         argument_spec={
+            "copies": {"type": "list", "elements": "dict", "default": []},
             "folders": {"type": "list", "elements": "dict", "default": []},
             "files": {"type": "list", "elements": "dict", "default": []},
             "accounts": {"type": "dict"},
@@ -179,6 +206,8 @@ def main():
     writer = Writer(module)
     if module.params["accounts"]:
         writer.accounts(module.params["accounts"])
+    for entry in module.params["copies"]:
+        writer.copy(entry)
     for entry in filter(is_wanted, module.params["folders"]):
         writer.folder(entry)
     for entry in filter(is_wanted, module.params["files"]):

@@ -26,7 +26,7 @@ from .test_settings import greet
 VERIFY = ROOT / "playbooks/verify.yml"
 END_OF_VERIFY = "--start-at-task=Ask whether the ACME server gave a certificate"
 NAME = "kvm.example.org"
-ISSUED = "/var/lib/tinypilot-acme/certificate.pem"
+ISSUED = "/var/lib/gateway-acme/certificate.pem"
 _ROOT_OF_PEBBLE = """
 import ssl, sys, urllib.request
 trust = ssl.create_default_context(cadata=sys.argv[1])
@@ -94,10 +94,10 @@ class AcmeServer:
 
 def replace_by_an_aged_one(device: Device) -> bytes:
     """The one that is served from now on: in the last third of its 90 days, signed by the device's own authority."""
-    tls = "/etc/tinypilot/tls"
+    tls = "/etc/kvm-gateway/tls"
     request, authority, key = (
         device.sh(f"cat {path}").encode()
-        for path in ("/etc/tinypilot/acme/request.pem", f"{tls}/ca.pem", f"{tls}/ca.key")
+        for path in ("/etc/kvm-gateway/acme/request.pem", f"{tls}/ca.pem", f"{tls}/ca.key")
     )
     asked = x509.load_pem_x509_csr(request)
     now = datetime.now(UTC)
@@ -112,7 +112,7 @@ def replace_by_an_aged_one(device: Device) -> bytes:
     ).sign(serialization.load_pem_private_key(key, password=None), hashes.SHA256())
     pem = aged.public_bytes(serialization.Encoding.PEM).decode()
     device.sh(f"cat > {ISSUED} <<'END'\n{pem}END\n")
-    device.sh("systemctl start tinypilot-certificate.service")
+    device.sh("systemctl start gateway-certificate.service")
     # The device would make one of its own, had it not taken this over.
     served = greet(device, NAME, authority.decode())
     assert served == aged.public_bytes(serialization.Encoding.DER)
@@ -121,7 +121,7 @@ def replace_by_an_aged_one(device: Device) -> bytes:
 
 def phases_of_role(folder: Path, *phases: str) -> Path:
     """A play of them alone, for what else there is stays as it is."""
-    tasks = [{"import_role": {"name": "tinypilot", "tasks_from": phase}} for phase in phases]
+    tasks = [{"import_role": {"name": "gateway", "tasks_from": phase}} for phase in phases]
     playbook = folder / f"{'-'.join(phases)}.json"
     play = {"hosts": "kvm", "gather_subset": ["!all", "min", "network"], "tasks": tasks}
     playbook.write_text(json.dumps([play]))
@@ -133,10 +133,10 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
 ):
     server = AcmeServer(device, tmp_path)
     variables = {
-        "tinypilot_certificate_names": [NAME],
-        "tinypilot_acme_directory_url": server.directory_url,
-        "tinypilot_acme_contact": "ada@example.org",
-        "tinypilot_acme_authority": server.authority,
+        "gateway_certificate_names": [NAME],
+        "gateway_acme_directory_url": server.directory_url,
+        "gateway_acme_contact": "ada@example.org",
+        "gateway_acme_authority": server.authority,
     }
     whole = phases_of_role(tmp_path, "preflight", "install", "configure", "service")
     configured = phases_of_role(tmp_path, "preflight", "configure", "service")
@@ -150,7 +150,7 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
             screen.open().wait_until_live()
             connections = screen.peer_connections
             with screen.by_itself():
-                device.sh("systemctl start tinypilot-acme.service tinypilot-certificate.service")
+                device.sh("systemctl start gateway-acme.service gateway-certificate.service")
                 renewed = greet(device, NAME, root)
                 screen.wait_until_live(captured_after=time.time())
                 screen.wait_until(
@@ -167,11 +167,11 @@ def test_a_certificate_comes_is_renewed_outlives_its_server_and_goes(
         told = proof.assert_good().output
         assert f"The ACME server {server.directory_url} gave no certificate" in told
         assert "Connection refused" in told
-        own = device.sh("cat /etc/tinypilot/tls/ca.pem")
+        own = device.sh("cat /etc/kvm-gateway/tls/ca.pem")
         assert greet(device, NAME, own) == aged
     finally:
         play(device, playbook=configured).assert_good()
         # It is unknown again where it has not failed.
-        device.sh("systemctl reset-failed tinypilot-acme.service", check=False)
-        device.sh("rm -rf /var/lib/private/tinypilot-acme /var/lib/tinypilot-acme")
-    assert greet(device, device.name, device.sh("cat /etc/tinypilot/tls/ca.pem"))
+        device.sh("systemctl reset-failed gateway-acme.service", check=False)
+        device.sh("rm -rf /var/lib/private/gateway-acme /var/lib/gateway-acme")
+    assert greet(device, device.name, device.sh("cat /etc/kvm-gateway/tls/ca.pem"))

@@ -73,7 +73,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
     """Every route of the web app, and every location of nginx."""
     stranger = Client(device)
     routes = [tuple(route) for route in device.python_json(_ROUTES)]
-    locations = device.sh("grep -oP 'location =? ?\\K/[^ ]*(?= \\{)' /etc/tinypilot/nginx.conf")
+    locations = device.sh("grep -oP 'location =? ?\\K/[^ ]*(?= \\{)' /etc/kvm-gateway/nginx.conf")
     routes += [("GET", location) for location in locations.split()]
     assert {"/janus/ws", "/api/jpegs", "/api/source", "/api/gateway", "/vendor/janus.js"} <= {
         r for _, r in routes
@@ -114,7 +114,7 @@ def test_a_foreign_name_is_answered_with_nothing(device: Device, path: str, sche
             "journalctl --no-pager -t tinypilot_audit --since=-20s"
         )
         assert answer.text == (
-            f"{name} is no name of this device. Put it into tinypilot_hosts, or open the device by its address.\n"
+            f"{name} is no name of this device. Put it into gateway_hosts, or open the device by its address.\n"
         )
 
 

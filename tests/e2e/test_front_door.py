@@ -51,7 +51,7 @@ def ask_for_socket(url: str, origin: str | None, cookie: str | None) -> int:
 
 def test_all_sockets_are_tried_here(virtual_pi: Device):
     """What nginx lets become a WebSocket."""
-    locations = virtual_pi.sh("cat /etc/tinypilot/nginx.conf").split("location ")
+    locations = virtual_pi.sh("cat /etc/kvm-gateway/nginx.conf").split("location ")
     upgraded = [location for location in locations if "Upgrade $http_upgrade" in location]
     assert {location.split()[1].removeprefix("/") for location in upgraded} == set(SOCKETS)
 

@@ -21,9 +21,9 @@ from tests.support.waiting import wait_until
 
 from .test_door import Client
 
-CERTIFICATE = "tinypilot_certificate_and_key"
+CERTIFICATE = "gateway_certificate_and_key"
 EDID = "ustreamer_edid"
-HOST_NAME = "tinypilot_host_name"
+HOST_NAME = "gateway_host_name"
 SERVERS = "tinypilot_ice_servers"
 BITRATE, GOP, RATE = (
     "ustreamer_h264_bitrate_kbps",
@@ -361,7 +361,7 @@ def test_a_host_name_has_its_own_certificate_and_the_play_undoes_nothing(
             lambda: is_greeted(device, "desk.example.org", own.read_text()),
             "the device shows another certificate",
         )
-        played = play(device, "--tags=ustreamer,tinypilot").assert_good()
+        played = play(device, "--tags=ustreamer,tinypilot,gateway").assert_good()
         told = played.output
         assert played.changed == 0, told
         assert f"{BITRATE} is 2500, not 5000" in told

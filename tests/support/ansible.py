@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ansible's programs, as an operator runs them: with this repository's ansible.cfg, on one virtual Pi."""
+"""Ansible's programs, as an operator runs them: with a checkout's own ansible.cfg, on one virtual Pi."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def _begun(
     *arguments: str | Path,
     variables: dict | None = None,
     environment: dict[str, str] | None = None,
+    checkout: Path = ROOT,
 ) -> Iterator[Run]:
+    inventory = device.inventory if checkout == ROOT else checkout / "inventory/virtual.yml"
     with tempfile.TemporaryDirectory() as folder:
         # Also one that no inventory of this repository names.
         hosts, totals = Path(folder, "hosts.json"), Path(folder, "totals.json")
@@ -89,7 +91,7 @@ def _begun(
         )
         command = [
             Path(sys.executable).with_name(program),
-            f"--inventory={device.inventory}",
+            f"--inventory={inventory}",
             f"--inventory={hosts}",
             f"--limit={device.name}",
             *([f"--vault-password-file={vault}"] if (vault := device.vault_password_file) else []),
@@ -98,11 +100,11 @@ def _begun(
         ]
         process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=checkout,
             env={
                 **os.environ,
                 # molecule names another.
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_CONFIG": str(checkout / "ansible.cfg"),
                 "KVM_RUN_FILE": str(totals),
                 "TERM": "dumb",
                 "COLUMNS": "1000",
@@ -125,7 +127,8 @@ def _begun(
 def begun(
     device: Device, *arguments: str, playbook: Path = SITE, **options: dict | None
 ) -> Iterator[Run]:
-    """A play on this device, with `variables` and in an `environment`; killed if it goes on at the end of the block."""
+    """A play on this device, by this checkout or another, with `variables` and in an `environment`; killed if it goes
+    on at the end of the block."""
     with _begun("ansible-playbook", device, *arguments, playbook, **options) as run:
         yield run
 

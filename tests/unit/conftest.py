@@ -65,7 +65,11 @@ def config(tmp_path):
     declarations, state = tmp_path / "declarations", tmp_path / "state"
     declarations.mkdir()
     state.mkdir()
-    declared_by_roles = {**declared_by_ustreamer(tmp_path), **declared_by_tinypilot()}
+    declared_by_roles = {
+        **declared_by_ustreamer(tmp_path),
+        **declared_by_tinypilot(),
+        **declared_by_gateway(),
+    }
     for name, declared in declared_by_roles.items():
         (declarations / f"{name}.json").write_text(json.dumps(declared))
     return Config(
@@ -109,8 +113,12 @@ def declared_by_tinypilot():
             "fixed": [],
             "defaults": {name: defaults[name] for name in declared["defaults"]},
         },
-        "certificate": {**variables["__tinypilot_certificate_settings"], "fixed": []},
     }
+
+
+def declared_by_gateway():
+    variables = yaml.safe_load((ROLES / "gateway/vars/main.yml").read_text())
+    return {"certificate": {**variables["__gateway_certificate_settings"], "fixed": []}}
 
 
 @pytest.fixture
@@ -205,6 +213,7 @@ def logged_in(app, auth):
 
 
 SERVICES = ["janus.service"]
+LOG_UNITS = ["gateway-*"]
 
 
 class Systemd:
@@ -269,7 +278,7 @@ def root(config, applier, systemd):
             except OSError:
                 return
             with connection, connection.makefile("rwb") as lines:
-                told, command = apply.answer(applier, SERVICES, lines.readline())
+                told, command = apply.answer(applier, SERVICES, lines.readline(), LOG_UNITS)
                 systemd.commands.append(command)
                 lines.write(json.dumps(told).encode() + b"\n")
 

@@ -2,6 +2,7 @@
 """When the ACME server is asked for a certificate, and what becomes of its answer; without acme-tiny."""
 
 import datetime
+import importlib.util
 import re
 import subprocess
 import sys
@@ -14,7 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from tinypilot.acme import Client, reason
+
+ROLE = Path(__file__).parents[2] / "roles/gateway"
+spec = importlib.util.spec_from_file_location("gateway_acme", ROLE / "files/acme.py")
+program = importlib.util.module_from_spec(spec)
+sys.modules["gateway_acme"] = program
+spec.loader.exec_module(program)
 
 NAME = "kvm.example.org"
 URL = "https://acme.example/directory"
@@ -73,7 +79,7 @@ def new_client(tmp_path, key):
     def make(**config):
         values = {"directory_url": URL, "contact": "", "authority": "", **config}
         folders = {"state": tmp_path, "challenges": tmp_path}
-        return Client(**values, request=tmp_path / "request.pem", **folders)
+        return program.Client(**values, request=tmp_path / "request.pem", **folders)
 
     return make
 
@@ -212,28 +218,27 @@ def test_an_authority_that_is_none_is_told(new_client, server):
     ],
 )
 def test_what_acme_tiny_says_becomes_a_sentence(said, reason_given):
-    assert reason(ValueError(said)) == reason_given
+    assert program.reason(ValueError(said)) == reason_given
 
 
-ROLE = Path(__file__).parents[2] / "roles/tinypilot"
-PATTERNS = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__tinypilot_patterns"]
+PATTERNS = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__gateway_patterns"]
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "good"),
     [
-        ("tinypilot_acme_directory_url", "", True),
-        ("tinypilot_acme_directory_url", URL, True),
-        ("tinypilot_acme_directory_url", "https://[2001:db8::1]:14000/dir?a=b%20c", True),
-        ("tinypilot_acme_directory_url", "http://acme.example/directory", False),
-        ("tinypilot_acme_directory_url", "acme.example/directory", False),
-        ("tinypilot_acme_directory_url", "https://acme.example", False),
-        ("tinypilot_acme_directory_url", "https://acme.example/directory now", False),
-        ("tinypilot_acme_contact", "", True),
-        ("tinypilot_acme_contact", "ada.l+kvm@example.org", True),
-        ("tinypilot_acme_contact", "mailto:ada@example.org", False),
-        ("tinypilot_acme_contact", "ada", False),
-        ("tinypilot_acme_authority", "", True),
+        ("gateway_acme_directory_url", "", True),
+        ("gateway_acme_directory_url", URL, True),
+        ("gateway_acme_directory_url", "https://[2001:db8::1]:14000/dir?a=b%20c", True),
+        ("gateway_acme_directory_url", "http://acme.example/directory", False),
+        ("gateway_acme_directory_url", "acme.example/directory", False),
+        ("gateway_acme_directory_url", "https://acme.example", False),
+        ("gateway_acme_directory_url", "https://acme.example/directory now", False),
+        ("gateway_acme_contact", "", True),
+        ("gateway_acme_contact", "ada.l+kvm@example.org", True),
+        ("gateway_acme_contact", "mailto:ada@example.org", False),
+        ("gateway_acme_contact", "ada", False),
+        ("gateway_acme_authority", "", True),
     ],
 )
 def test_variables(variable, value, good):
@@ -241,7 +246,7 @@ def test_variables(variable, value, good):
 
 
 def test_an_authority_is_one_certificate_or_several_and_never_a_key(key, clock):
-    pattern = PATTERNS["tinypilot_acme_authority"][0]
+    pattern = PATTERNS["gateway_acme_authority"][0]
     authority = certificate(key, clock.now, clock.now + DAY)
     secret = subprocess.run(
         ["openssl", "genpkey", "-algorithm", "ED25519"], capture_output=True, text=True, check=True

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-PROGRAM = Path(__file__).parents[2] / "roles/tinypilot/files/certificate.py"
+PROGRAM = Path(__file__).parents[2] / "roles/gateway/files/certificate.py"
 spec = importlib.util.spec_from_file_location("own_certificate", PROGRAM)
 program = importlib.util.module_from_spec(spec)
 sys.modules["own_certificate"] = program
@@ -83,8 +83,8 @@ class Device:
         chain = signed("x", csr.public_key(), "acme", self.acme_key, names=names, **options)
         self.issued.write_text(chain + self.acme)
 
-    def upload(self, chain: str, key: str) -> None:
-        self.settings.write_text(json.dumps({"tinypilot_certificate_and_key": chain + key}))
+    def upload(self, chain: str, key: str, setting="gateway_certificate_and_key") -> None:
+        self.settings.write_text(json.dumps({setting: chain + key}))
 
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
@@ -467,6 +467,14 @@ def test_what_was_uploaded_is_shown_and_left_alone(device):
     assert device.key() == device_key
     assert pem(OWN).strip() not in device.read("server.pem")
     assert "desk.example.org" not in device.read("hosts.conf")
+
+
+def test_what_was_uploaded_under_the_settings_former_name_stays(device):
+    chain = self_signed(OWN)
+    device.upload(chain, pem(OWN), setting="tinypilot_certificate_and_key")
+    assert device.run() == "The device shows the uploaded one."
+    device.upload(chain, pem(OWN))
+    assert device.run() == "up to date"
 
 
 def test_what_was_uploaded_comes_before_what_an_acme_server_signed(device):

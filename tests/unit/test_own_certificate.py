@@ -18,7 +18,7 @@ from .conftest import Clock
 from .test_acme import DAY, certificate
 from .test_settings import declare
 
-SETTING = "tinypilot_certificate_and_key"
+SETTING = "gateway_certificate_and_key"
 NOW = Clock().time()
 
 
@@ -46,7 +46,7 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
     for value in (OWN + pem(KEY), pem(KEY) + OWN, OWN + valid(OTHER) + pem(KEY)):
         answer = put(admin, value)
         assert answer.status_code == 200, answer.text
-        assert systemd.commands[-1] == ["restart", "tinypilot-certificate.service"]
+        assert systemd.commands[-1] == ["restart", "gateway-certificate.service"]
     assert systemd.restarts == []
     pages = [answer, admin.ask("GET", "/settings"), admin.ask("GET", "/api/openapi.json")]
     told = run_command(monkeypatch, capsys, config, "", "settings")
@@ -107,4 +107,4 @@ def test_it_goes_when_the_operator_fixes_it(logged_in, root, systemd, config):
     declare(config, "certificate", fixed=[SETTING])
     root.reconcile()
     assert not Settings.from_config(config).overrides()
-    assert systemd.restarts == ["tinypilot-certificate.service"]
+    assert systemd.restarts == ["gateway-certificate.service"]

@@ -10,6 +10,7 @@ ROLES = Path(__file__).parents[2] / "roles"
 FIRST, *OTHERS = [
     ROLES / "tinypilot/templates/sandbox.j2",
     ROLES / "ustreamer/templates/sandbox.j2",
+    ROLES / "gateway/templates/sandbox.j2",
     ROLES / "janus/templates/janus.service.j2",
     ROLES / "usb_gadget/templates/usb-gadget.service.j2",
 ]

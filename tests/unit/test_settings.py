@@ -227,12 +227,12 @@ def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
     declared = {
         "group": "Name",
         "order": 1,
-        "service": "tinypilot-host-name.service",
+        "service": "gateway-host-name.service",
         "environment_file": str(config.settings_dir / "host-name.env"),
         "restart_after": ["tinypilot.service"],
-        "defaults": {"tinypilot_host_name": ""},
+        "defaults": {"gateway_host_name": ""},
         "settings": {
-            "tinypilot_host_name": {
+            "gateway_host_name": {
                 "label": "Name",
                 "schema": {"type": "string", "pattern": "^[a-z]*$", "description": "a name"},
             }
@@ -240,7 +240,7 @@ def test_what_answers_is_restarted_after_its_answer_and_only_for_a_change(
     }
     (config.settings_declarations / "host-name.json").write_text(json.dumps(declared))
     for _ in range(2):
-        answer = logged_in("admin").ask("PATCH", "/api/settings", {"tinypilot_host_name": "rack"})
+        answer = logged_in("admin").ask("PATCH", "/api/settings", {"gateway_host_name": "rack"})
         assert answer.status_code == 200
     assert systemd.commands == [["restart", "tinypilot.service"], ()]
 
@@ -387,7 +387,7 @@ def test_another_action_is_refused_in_a_sentence(logged_in, root, systemd, actio
 
 def test_the_log_is_a_file_for_admins(logged_in, root, audited):
     answer = logged_in("admin").ask("GET", "/api/log")
-    assert (answer.status_code, answer.text) == (200, "janus.service came up\n")
+    assert (answer.status_code, answer.text) == (200, "janus.service gateway-* came up\n")
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert "attachment" in answer.headers["Content-Disposition"]
     assert audited[-1][0] == "log_read"

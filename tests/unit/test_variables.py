@@ -132,7 +132,7 @@ def declarations(role):
     ]
 
 
-@pytest.mark.parametrize("role", ["tinypilot", "ustreamer"])
+@pytest.mark.parametrize("role", ["gateway", "tinypilot", "ustreamer"])
 def test_settings_are_declared_whole_and_in_all_languages(role):
     assert declarations(role)
     for declared in declarations(role):

@@ -3,25 +3,28 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 
+from tests.support import ROOT
+from tests.support.ansible import Played, play
 from tests.support.clients import PASSWORD, Client, add_user
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen, launch_browser
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "build/upgrade"
-NAME = "kvm-upgrade"
-INVENTORY = f"kvm:\n  children:\n    virtual:\n      hosts:\n        {NAME}:\n"
-# Read on the device before and after, so that nothing depends on where a version keeps it.
-CERTIFICATE_AUTHORITY = "openssl s_client -connect 127.0.0.1:443 -showcerts </dev/null 2>/dev/null"
+OLD = ROOT / "build/upgrade/old"
+DEVICE = Device("kvm-upgrade")
+HOST_NAME = "rack-7"
+# Settings that have another name now, by that name.
+FORMER_SETTINGS = {"gateway_host_name": "tinypilot_host_name"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,12 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass
 class Before:
-    """What people left on the device, and what it said of itself then."""
+    """What people left on the device, and what it said of itself then. settings: by their names of today."""
 
     cookies: dict[str, str] = field(default_factory=dict)
     token: str = ""
     settings: dict[str, object] = field(default_factory=dict)
     authority: str = ""
+    certificate: str = ""
 
 
 @dataclass
@@ -43,34 +47,37 @@ class Upgrade:
     device: Device
     before: Before
     screen: RemoteScreen
-    # Output of the first and the second run of this checkout's site.yml.
-    outputs: list[str]
+    # The first and the second run of this checkout's site.yml.
+    runs: list[Played]
 
 
-def run_playbook(checkout: Path, playbook: str, *arguments: str) -> str:
+def run_playbook(checkout: Path, name: str, **variables: object) -> Played:
     """Runs a playbook of that checkout, with its own configuration and group variables."""
-    inventory = FOLDER / f"inventory-of-{checkout.name}"
-    inventory.mkdir(exist_ok=True)
-    (inventory / "hosts.yml").write_text(INVENTORY)
-    link = inventory / "group_vars"
-    link.unlink(missing_ok=True)
-    link.symlink_to(checkout / "inventory/group_vars")
-    done = subprocess.run(
-        [ROOT / ".venv/bin/ansible-playbook", "-i", inventory, playbook, *arguments],
-        cwd=checkout,
-        env={**os.environ, "ANSIBLE_CONFIG": str(checkout / "ansible.cfg")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, f"{checkout.name}: {playbook}\n{done.stdout}{done.stderr}"
-    return done.stdout
+    playbook = checkout / "playbooks" / name
+    return play(DEVICE, playbook=playbook, checkout=checkout, variables=variables).assert_good()
 
 
 def authority_of(device: Device) -> str:
-    """The last certificate of the chain that the device shows."""
-    chain = device.sh(CERTIFICATE_AUTHORITY).split("-----BEGIN CERTIFICATE-----")
-    return chain[-1].split("-----END")[0]
+    """What browsers have been told to trust."""
+    answer = Client(device).ask("GET", "/ca.pem")
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def certificate_of(device: Device) -> str:
+    return ssl.get_server_certificate((device.address, 443))
+
+
+def is_for_the_new_host_name(device: Device) -> bool:
+    """Whether nginx has the certificate for it. Meanwhile it may refuse connections."""
+    shown = "openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout"
+    return HOST_NAME in device.sh(f"{shown} -ext subjectAltName", check=False)
+
+
+def is_served(device: Device) -> bool:
+    with contextlib.suppress(requests.ConnectionError):
+        return Client(device).ask("GET", "/login").status_code == 200
+    return False
 
 
 def people_use(device: Device) -> Before:
@@ -90,10 +97,14 @@ def people_use(device: Device) -> Before:
     before.settings = {
         "ustreamer_h264_bitrate_kbps": 3000,
         "ustreamer_edid": list(choices.values())[-1],
+        "gateway_host_name": HOST_NAME,
     }
-    answer = ada.change("PATCH", "/api/settings", before.settings)
+    changes = {FORMER_SETTINGS.get(name, name): value for name, value in before.settings.items()}
+    answer = ada.change("PATCH", "/api/settings", changes)
     assert answer.status_code == 200, answer.text
-    before.authority = authority_of(device)
+    wait_until(lambda: is_for_the_new_host_name(device), "the device has its new name")
+    wait_until(lambda: is_served(device), "the web app answers again")
+    before.authority, before.certificate = authority_of(device), certificate_of(device)
     return before
 
 
@@ -102,29 +113,27 @@ def upgrade(pytestconfig: pytest.Config) -> Iterator[Upgrade]:
     commit = pytestconfig.getoption("--upgrade-from")
     if not commit:
         pytest.exit("--upgrade-from=COMMIT must name what makes the device", returncode=4)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    old = FOLDER / "old"
-    subprocess.run(["git", "worktree", "remove", "--force", old], cwd=ROOT, capture_output=True)
+    OLD.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "worktree", "remove", "--force", OLD], cwd=ROOT, capture_output=True)
     subprocess.run(["git", "worktree", "prune"], cwd=ROOT, check=True)
-    subprocess.run(["git", "worktree", "add", "--detach", old, commit], cwd=ROOT, check=True)
-    device = Device(NAME)
+    subprocess.run(["git", "worktree", "add", "--detach", OLD, commit], cwd=ROOT, check=True)
     try:
-        run_playbook(old, "playbooks/virtual.yml", "-e", "virtual_state=absent")
-        run_playbook(old, "playbooks/virtual.yml")
-        run_playbook(old, "playbooks/site.yml")
-        before = people_use(device)
+        run_playbook(OLD, "virtual.yml", virtual_state="absent")
+        run_playbook(OLD, "virtual.yml")
+        run_playbook(OLD, "site.yml")
+        before = people_use(DEVICE)
         with launch_browser() as browser:
             page = browser.new_page(ignore_https_errors=True)
             cookies = [
-                {"name": name, "value": value, "url": device.url, "secure": True}
+                {"name": name, "value": value, "url": DEVICE.url, "secure": True}
                 for name, value in before.cookies["bob"].items()
             ]
             page.context.add_cookies(cookies)
-            screen = RemoteScreen(page, device.url).open()
+            screen = RemoteScreen(page, DEVICE.url).open()
             screen.page.wait_for_selector("html[data-state=live]")
-            outputs = [run_playbook(ROOT, "playbooks/site.yml") for _ in range(2)]
-            wait_until(lambda: device.is_active("ustreamer", "janus"), "the services run")
-            yield Upgrade(device, before, screen, outputs)
+            runs = [run_playbook(ROOT, "site.yml") for _ in range(2)]
+            DEVICE.wait_until_ready()
+            yield Upgrade(DEVICE, before, screen, runs)
     finally:
-        run_playbook(ROOT, "playbooks/virtual.yml", "-e", "virtual_state=absent")
-        subprocess.run(["git", "worktree", "remove", "--force", old], cwd=ROOT, check=True)
+        run_playbook(ROOT, "virtual.yml", virtual_state="absent")
+        subprocess.run(["git", "worktree", "remove", "--force", OLD], cwd=ROOT, check=True)

@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.clients import Client
 
-from .conftest import Upgrade, authority_of
+from .conftest import HOST_NAME, Upgrade, authority_of, certificate_of
 
-# Names of the layout before roles and services got those of today.
+# Names of the layout before roles, services and files got those of today.
 OLD_NAMES = (
     "door.sqlite*",
     "tinypilot-input*",
@@ -17,6 +17,9 @@ OLD_NAMES = (
     "certificate.sh",
     "ca.pem.names",
     "users-of-play*",
+    "*tinypilot-certificate*",
+    "*tinypilot-acme*",
+    "*tinypilot-host-name*",
 )
 OLD_BUILD_STATES = ("wanted", "proven")
 
@@ -32,7 +35,7 @@ def client_of(upgrade: Upgrade, name: str) -> Client:
 
 
 def test_the_next_run_changes_nothing(upgrade):
-    assert "changed=0" in upgrade.outputs[1], upgrade.outputs[1]
+    assert upgrade.runs[1].changed == 0, upgrade.runs[1].printed
 
 
 @pytest.mark.parametrize(("name", "role"), [("ada", "admin"), ("bob", "operator")])
@@ -62,10 +65,12 @@ def test_settings_are_kept_and_in_force(upgrade):
     )
     command = upgrade.device.sh("cat /proc/$(pidof ustreamer)/cmdline").replace("\0", " ")
     assert "--h264-bitrate=3000" in command
+    assert upgrade.device.sh("uname -n").strip() == HOST_NAME
 
 
 def test_browsers_need_not_trust_another_authority(upgrade):
     assert authority_of(upgrade.device) == upgrade.before.authority
+    assert certificate_of(upgrade.device) == upgrade.before.certificate
 
 
 def test_a_page_that_was_open_has_its_picture_back(upgrade):
@@ -76,6 +81,7 @@ def test_nothing_of_the_old_layout_is_left(upgrade):
     names = " -o ".join(f"-name '{name}'" for name in OLD_NAMES)
     assert upgrade.device.sh(f"find / -xdev \\( {names} \\) -not -path '/proc/*'") == ""
     assert upgrade.device.sh(f"find /run \\( {names} \\)") == ""
+    assert upgrade.device.sh("ls /etc/tinypilot").split() == ["web.json"]
     states = " -o ".join(f"-name {name}" for name in OLD_BUILD_STATES)
     assert upgrade.device.sh(f"find /opt/*.builds -maxdepth 1 \\( {states} \\)") == ""
 

@@ -29,13 +29,13 @@ SCORES = {
     **dict.fromkeys(SERVICES, 0.5),
     # They have the network.
     "janus.service": 1.2,
-    "tinypilot-acme.service": 1.2,
+    "gateway-acme.service": 1.2,
     "kvm-edid.service": 0.5,
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,
     "tinypilot-reconcile.service": 0.5,
-    "tinypilot-certificate.service": 0.5,
-    "tinypilot-host-name.service": 0.5,
+    "gateway-certificate.service": 0.5,
+    "gateway-host-name.service": 0.5,
     "usb-gadget.service": 0.5,
 }
 # Those that run for a moment; another one is started by its socket.
@@ -249,10 +249,10 @@ def test_only_new_versions_of_tls_are_spoken(host, version, refusal):
 
 
 def test_the_certificate_is_looked_after(host):
-    timer = host.service("tinypilot-certificate.timer")
+    timer = host.service("gateway-certificate.timer")
     assert timer.is_enabled
     assert timer.systemd_properties["SubState"] == "waiting"
-    assert timer.systemd_properties["Unit"] == "tinypilot-certificate.service"
+    assert timer.systemd_properties["Unit"] == "gateway-certificate.service"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_the_certificate_is_looked_after(host):
         ("/etc/janus/janus.jcfg", "root", "janus", 0o640),
         ("/etc/kvm-signalling", "root", "kvm-signalling", 0o750),
         ("/etc/kvm-signalling/token.jcfg", "root", "kvm-signalling", 0o640),
-        ("/etc/tinypilot/tls/server.pem", "root", "www-data", 0o640),
+        ("/etc/kvm-gateway/tls/server.pem", "root", "www-data", 0o640),
         ("/var/lib/tinypilot", "tinypilot", "tinypilot", 0o700),
         ("/var/lib/tinypilot/auth.sqlite3", "tinypilot", "tinypilot", 0o600),
         ("/opt/janus/bin/janus", "root", "root", 0o755),
@@ -301,7 +301,7 @@ def test_shared_memory_holds_the_sink_and_nothing_else(host):
 
 @pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer"])
 def test_the_tls_key_is_for_nginx_alone(host, user):
-    assert host.run("runuser -u %s -- cat /etc/tinypilot/tls/server.pem", user).rc != 0
+    assert host.run("runuser -u %s -- cat /etc/kvm-gateway/tls/server.pem", user).rc != 0
 
 
 def test_janus_is_built_with_nothing_that_is_not_needed(host):
@@ -345,7 +345,7 @@ def test_janus_refuses_who_has_no_token(host):
 @pytest.mark.parametrize(
     "secret_of",
     [
-        "grep -A1 'PRIVATE KEY' /etc/tinypilot/tls/server.pem | sed -n 2p",
+        "grep -A1 'PRIVATE KEY' /etc/kvm-gateway/tls/server.pem | sed -n 2p",
         "grep -oP 'secret = \"\\K[^\"]+' /etc/kvm-signalling/token.jcfg",
     ],
 )

@@ -82,21 +82,21 @@ def assert_refused(device, variables, *sentences):
         ),
         pytest.param(
             {
-                "tinypilot_https_port": 70000,
-                "tinypilot_port": 443,
-                "tinypilot_acme_directory_url": "http://acme.example/directory",
-                "tinypilot_hosts": ["https://kvm.example"],
+                "tinypilot_session_idle_minute": 5,
+                "tinypilot_https_port": 443,
+                "tinypilot_acme_contact": "ada@example.org",
+                "tinypilot_sockets_dir": "/run/kvm/tinypilot",
                 "tinypilot_session_idle_minutes": 0,
                 "tinypilot_ice_servers": ["stun:stun.example:65536"],
                 "tinypilot_turn_secret": "short",
                 "tinypilot_settings_fixed": ["ustreamer_edid"],
             },
             [
-                "tinypilot_https_port is 70000: it must be a whole number from 1 to 65535.",
-                "tinypilot_port: there is no such variable. Did you mean tinypilot_http_port?",
-                "tinypilot_acme_directory_url is 'http://acme.example/directory': it must be the https URL of an "
-                "ACME server's directory such as https://acme-v02.api.letsencrypt.org/directory, or empty.",
-                "tinypilot_hosts is ['https://kvm.example']: it must be a list of host names.",
+                "tinypilot_session_idle_minute: there is no such variable. Did you mean "
+                "tinypilot_session_idle_minutes?",
+                "tinypilot_https_port is called gateway_https_port now: rename it in the inventory.",
+                "tinypilot_acme_contact is called gateway_acme_contact now: rename it in the inventory.",
+                "tinypilot_sockets_dir is '/run/kvm/tinypilot': it must be a folder of its own below /run",
                 "tinypilot_session_idle_minutes is 0: it must be a whole number from 1 to 10080.",
                 "tinypilot_ice_servers is ['stun:stun.example:65536']: it must be a list of URLs such as "
                 "stun:host:3478 or turns:host:5349?transport=tcp, with ports from 1 to 65535.",
@@ -108,11 +108,29 @@ def assert_refused(device, variables, *sentences):
         ),
         pytest.param(
             {
-                "tinypilot_http_port": 443,
-                "tinypilot_certificate_file": "/etc/own.pem",
-                "tinypilot_ice_servers": ["turn:turn.example:3478"],
-                "tinypilot_acme_directory_url": "https://acme.example/directory",
-                "tinypilot_certificate_names": [
+                "gateway_https_port": 70000,
+                "gateway_port": 443,
+                "gateway_acme_directory_url": "http://acme.example/directory",
+                "gateway_hosts": ["https://kvm.example"],
+                "gateway_settings_fixed": ["tinypilot_host_name"],
+            },
+            [
+                "gateway_https_port is 70000: it must be a whole number from 1 to 65535.",
+                "gateway_port: there is no such variable. Did you mean gateway_http_port?",
+                "gateway_acme_directory_url is 'http://acme.example/directory': it must be the https URL of an "
+                "ACME server's directory such as https://acme-v02.api.letsencrypt.org/directory, or empty.",
+                "gateway_hosts is ['https://kvm.example']: it must be a list of host names.",
+                "gateway_settings_fixed is ['tinypilot_host_name']: it must be a list of settings of this role: "
+                "gateway_host_name, gateway_certificate_and_key.",
+            ],
+            id="gateway",
+        ),
+        pytest.param(
+            {
+                "gateway_http_port": 443,
+                "gateway_certificate_file": "/etc/own.pem",
+                "gateway_acme_directory_url": "https://acme.example/directory",
+                "gateway_certificate_names": [
                     "kvm.example.org",
                     "192.0.2.7",
                     "2001:db8::7",
@@ -122,26 +140,12 @@ def assert_refused(device, variables, *sentences):
                 ],
             },
             [
-                "tinypilot_http_port and tinypilot_https_port are both 443: they must differ.",
-                "tinypilot_certificate_key_file is empty: a certificate of your own needs both",
-                "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
-                "tinypilot_turn_user and tinypilot_turn_password.",
-                "tinypilot_acme_directory_url and tinypilot_certificate_file are both set",
-                "tinypilot_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
+                "gateway_http_port and gateway_https_port are both 443: they must differ.",
+                "gateway_certificate_key_file is empty: a certificate of your own needs both",
+                "gateway_acme_directory_url and gateway_certificate_file are both set",
+                "gateway_certificate_names has 192.0.2.7, 2001:db8::7, rack.Local, rack, *.example.org: with",
             ],
             id="that do not go together",
-        ),
-        pytest.param(
-            {
-                "tinypilot_turn_user": "kvm",
-                "tinypilot_turn_password": "not to be shown",
-                "tinypilot_acme_directory_url": "https://acme.example/directory",
-            },
-            [
-                "There are credentials for a TURN server, and tinypilot_ice_servers names none",
-                "tinypilot_certificate_names is empty: with tinypilot_acme_directory_url it must have the names",
-            ],
-            id="that lack something",
         ),
     ],
 )
@@ -190,6 +194,19 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
             (
                 {"janus_rtp_port_first": 20063},
                 "janus_rtp_port_first is 20063 and janus_rtp_port_last is 20063: the last must be above the first.",
+            ),
+            (
+                {"tinypilot_ice_servers": ["turn:turn.example:3478"]},
+                "tinypilot_ice_servers names turn:turn.example:3478: a TURN server needs tinypilot_turn_secret, or "
+                "tinypilot_turn_user and tinypilot_turn_password.",
+            ),
+            (
+                {"tinypilot_turn_user": "kvm", "tinypilot_turn_password": "not to be shown"},
+                "There are credentials for a TURN server, and tinypilot_ice_servers names none",
+            ),
+            (
+                {"gateway_acme_directory_url": "https://acme.example/directory"},
+                "gateway_certificate_names is empty: with gateway_acme_directory_url it must have the names",
             ),
             (
                 {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
@@ -263,7 +280,7 @@ def test_an_occupied_port():
         "for i in $(seq 100); do ss -Hltn sport = :443 | grep -q . && exit; sleep 0.1; done; exit 1",
     )
     try:
-        assert_refused(BARE, {}, "tinypilot_https_port is 443")
+        assert_refused(BARE, {}, "gateway_https_port is 443")
     finally:
         BARE.sh("systemctl stop squatter")
 

@@ -10,10 +10,10 @@ from plugins.action import apt_if_missing
 NAMES = ["nginx", "python3-flask"]
 
 
-def run(answer: str) -> tuple[dict, list]:
-    """What the action returns where dpkg-query answers so, and what was handed over to apt."""
+def run(answer: str, check_mode: bool = False) -> tuple[dict, list]:
+    """What the action returns where the device answers so, and what was handed over to apt."""
     action = apt_if_missing.ActionModule.__new__(apt_if_missing.ActionModule)
-    action._task = SimpleNamespace(args={"name": NAMES})
+    action._task = SimpleNamespace(args={"name": NAMES}, async_val=0, check_mode=check_mode)
     handed_over = []
     action._low_level_execute_command = lambda command: {"stdout": answer}
     action._execute_module = lambda name, arguments, task_vars: (
@@ -47,3 +47,24 @@ def test_apt_gets_all_names_where_one_is_missing(answer):
     result, handed_over = run(answer)
     assert result["changed"]
     assert handed_over == [("ansible.builtin.apt", {"install_recommends": False, "name": NAMES})]
+
+
+def test_a_device_that_knows_no_package_asks_its_mirrors_first():
+    _, handed_over = run("not-installed nginx\nno-lists\n")
+    assert handed_over == [
+        (
+            "ansible.builtin.apt",
+            {
+                "install_recommends": False,
+                "name": NAMES,
+                "update_cache": True,
+                "cache_valid_time": 0,
+            },
+        )
+    ]
+
+
+def test_a_device_that_knows_no_package_is_left_alone_in_check_mode():
+    assert run("no-lists\n", check_mode=True) == ({"changed": True}, [])
+    result, handed_over = run("installed nginx\ninstalled python3-flask\nno-lists\n", True)
+    assert (result, handed_over) == ({"changed": False}, [])

@@ -114,6 +114,65 @@ def test_folders_are_made_once(tmp_path, make_writer):
     assert again.written == []
 
 
+@pytest.fixture
+def former(tmp_path):
+    """A folder of an earlier version, with a key, and a link that leads to it."""
+    folder = tmp_path / "private/former"
+    folder.mkdir(parents=True)
+    folder.chmod(0o750)
+    (folder / "ca.key").write_text("key")
+    (folder / "ca.key").chmod(0o600)
+    (tmp_path / "former").symlink_to(folder)
+    return tmp_path / "former"
+
+
+@pytest.mark.parametrize("through_link", [False, True])
+def test_a_folder_is_copied_once_with_its_modes(tmp_path, former, make_writer, through_link):
+    source = former if through_link else former.resolve()
+    entry = {"from": str(source), "to": str(tmp_path / "etc/kvm/tls")}
+    # Half of it, of a play that was killed.
+    (tmp_path / "etc/kvm/tls.new").mkdir(parents=True)
+    (tmp_path / "etc/kvm/tls.new/half").touch()
+    writer = make_writer()
+    writer.copy(entry)
+    assert writer.written == [entry["to"]]
+    copy = tmp_path / "etc/kvm/tls"
+    assert not copy.is_symlink()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o750
+    assert stat.S_IMODE((copy / "ca.key").stat().st_mode) == 0o600
+    assert os.listdir(copy.parent) == ["tls"]
+    assert os.listdir(copy) == ["ca.key"]
+    # What runs from there goes on.
+    assert (former / "ca.key").read_text() == "key"
+    (copy / "ca.key").write_text("renewed")
+    again = make_writer()
+    again.copy(entry)
+    assert again.written == []
+    assert (copy / "ca.key").read_text() == "renewed"
+
+
+def test_where_nothing_is_to_be_copied_nothing_is_made(tmp_path, make_writer):
+    writer = make_writer()
+    writer.copy({"from": str(tmp_path / "former"), "to": str(tmp_path / "etc/tls")})
+    assert writer.written == []
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_can_not_be_copied_is_an_error(tmp_path, former, make_writer, failure):
+    entry = {"from": str(former), "to": str(tmp_path / "tls")}
+    full = {"cp": (1, "", "cp: No space left on device")}
+    with pytest.raises(failure, match=r"former can't be copied to .*/tls: cp: No space left"):
+        make_writer(answers=full).copy(entry)
+    assert not (tmp_path / "tls").exists()
+
+
+def test_check_mode_copies_nothing(tmp_path, former, make_writer):
+    writer = make_writer(check_mode=True)
+    writer.copy({"from": str(former), "to": str(tmp_path / "etc/tls")})
+    assert writer.written == [f"{tmp_path}/etc/tls"]
+    assert not (tmp_path / "etc").exists()
+
+
 def test_check_mode_writes_nothing(tmp_path, make_writer):
     writer = make_writer(check_mode=True)
     writer.folder({"path": str(tmp_path / "folder")})

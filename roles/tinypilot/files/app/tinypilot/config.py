@@ -32,8 +32,9 @@ class Config:
     """`name` is shown to people; `auth_file` is the database of users and sessions; `janus_token_file` holds the
     secret that Janus' tokens are signed with; in `settings_declarations` is what may be set in the page, in
     `settings_dir` what is set, and to `settings_socket` listens who applies it; `services` are the units that a
-    person may restart; a session ends so many minutes after its last use, and after its beginning; the controls
-    may be taken from whoever has not used them for so many seconds."""
+    person may restart, `log_units` further ones that the log for people has; a session ends so many minutes after
+    its last use, and after its beginning; the controls may be taken from whoever has not used them for so many
+    seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -44,6 +45,7 @@ class Config:
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
     services: tuple[str, ...] = ()
+    log_units: tuple[str, ...] = ()
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -74,5 +76,6 @@ class Config:
         return cls(
             name=str(values.get("name") or socket.gethostname()),
             services=tuple(values.get("services", ())),
+            log_units=tuple(values.get("log_units", ())),
             **fields,
         )

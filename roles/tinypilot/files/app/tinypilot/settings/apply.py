@@ -173,7 +173,9 @@ def _journal(units: Sequence[str]) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace").stdout
 
 
-def answer(applier: Applier, services: Sequence[str], line: bytes) -> tuple[dict, Sequence[str]]:
+def answer(
+    applier: Applier, services: Sequence[str], line: bytes, log_units: Sequence[str] = ()
+) -> tuple[dict, Sequence[str]]:
     """What whoever asks is told, and what systemctl is to do after that. The web app has checked already what it
     sends; whoever has taken it over may send anything."""
     try:
@@ -185,7 +187,7 @@ def answer(applier: Applier, services: Sequence[str], line: bytes) -> tuple[dict
             return {}, command
         if "log" in request:
             audit.note("log_read", f"{by} read the log", by=by)
-            return {"log": _journal(services)}, ()
+            return {"log": _journal((*services, *log_units))}, ()
         changes = dict(request["set"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return {"error": "Malformed request."}, ()
@@ -208,7 +210,7 @@ def main() -> None:
     command = sys.argv[1]
     if command == "answer":
         line = sys.stdin.buffer.readline(LONGEST_REQUEST_BYTES)
-        told, then = answer(applier, config.services, line)
+        told, then = answer(applier, config.services, line, config.log_units)
         print(json.dumps(told), flush=True)
         if then:
             # The answer has to get through web app and nginx before these end.

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Look at a device before anything is changed: IPv6, taken ports, the operator's own certificate.
+"""Look at a device before anything is changed: nginx, IPv6, taken ports, the operator's own certificate.
 
-Arguments: nginx' configuration file of this product, nginx' user, {variable: port} and
-[certificate, key] as JSON. Prints JSON: ipv6 and package_lists (bools), and mistakes (sentences).
+Arguments: nginx' user, and as JSON the folders of this role, nginx' configuration file of this product and of its
+earlier versions, {variable: port}, [certificate, key]. Prints JSON: has_nginx, has_folders (all of them), ipv6, and
+mistakes (sentences).
 """
 
 import json
@@ -77,7 +78,7 @@ def readable_as(user, path):
 
 
 def certificate_mistakes(certificate, key, user):
-    names = {"tinypilot_certificate_file": certificate, "tinypilot_certificate_key_file": key}
+    names = {"gateway_certificate_file": certificate, "gateway_certificate_key_file": key}
     if not all(names.values()):
         return
     usable = True
@@ -97,21 +98,23 @@ def certificate_mistakes(certificate, key, user):
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         yield (
-            f"tinypilot_certificate_file {certificate} and tinypilot_certificate_key_file {key} "
+            f"gateway_certificate_file {certificate} and gateway_certificate_key_file {key} "
             f"do not serve together ({error}): give a PEM certificate and its own key without a "
             "passphrase."
         )
 
 
 def main():
-    config, user, ports, own = sys.argv[1:]
+    user = sys.argv[1]
+    folders, configs, ports, own = map(json.loads, sys.argv[2:])
     mistakes = [
-        *port_mistakes(json.loads(ports), os.path.exists(config)),
-        *certificate_mistakes(*json.loads(own), user),
+        *port_mistakes(ports, any(map(os.path.exists, configs))),
+        *certificate_mistakes(*own, user),
     ]
     answer = {
+        "has_nginx": os.path.exists("/usr/sbin/nginx"),
+        "has_folders": all(map(os.path.isdir, folders)),
         "ipv6": os.path.exists("/proc/net/if_inet6"),
-        "package_lists": any(Path("/var/lib/apt/lists").glob("*_Packages*")),
         "mistakes": mistakes,
     }
     print(json.dumps(answer))

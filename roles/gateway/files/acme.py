@@ -1,9 +1,10 @@
+#!/usr/bin/python3 -I
 # SPDX-License-Identifier: MIT
 """Asks an ACME server for the page's certificate, when its time has come. It knows the request, not the key.
 
-python3 -m tinypilot.acme FOLDER    with acme.json and request.pem in FOLDER; started by systemd, whose STATE_DIRECTORY
-                                    gets certificate.pem, and failure with a sentence while the last try failed;
-                                    nginx shows the ACME server what is in RUNTIME_DIRECTORY
+gateway-acme FOLDER    with acme.json and request.pem in FOLDER; started by systemd, whose STATE_DIRECTORY gets
+                       certificate.pem, and failure with a sentence while the last try failed; nginx shows the ACME
+                       server what is in RUNTIME_DIRECTORY
 """
 
 import json
@@ -159,7 +160,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     config = json.loads((folder / "acme.json").read_text(encoding="utf-8"))
     if not config["directory_url"]:
-        sys.exit("tinypilot_acme_directory_url is empty: there is no ACME server to ask.")
+        sys.exit("gateway_acme_directory_url is empty: there is no ACME server to ask.")
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(PATIENCE_SECONDS)
     socket.setdefaulttimeout(ANSWER_SECONDS)

@@ -62,7 +62,8 @@ UNREADABLE = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
-SETTING = "tinypilot_certificate_and_key"
+# The second is what it was called; it stays in the file until the web UI's settings have been renamed.
+SETTINGS = ("gateway_certificate_and_key", "tinypilot_certificate_and_key")
 CERTIFICATES = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 KEY = re.compile("-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \\1-----", re.DOTALL)
 HOST_NAME = re.compile(
@@ -347,9 +348,10 @@ def is_valid_own(pair: Pair, authority: Pair, options: Options, now: datetime) -
 def uploaded_pair(settings: str) -> Pair | None:
     """`settings`: what was set in the web UI, as JSON."""
     try:
-        pem = json.loads(settings)[SETTING]
-    except (ValueError, KeyError):
+        found = json.loads(settings)
+    except ValueError:
         return None
+    pem = next((found[name] for name in SETTINGS if name in found), "")
     key = KEY.search(pem)
     return Pair("\n".join(CERTIFICATES.findall(pem)), key[0] if key else "") if pem else None
 
