@@ -14,9 +14,8 @@ options:
     type: str
     required: true
   executable:
-    description: Path of the interpreter, a Python or a shell.
+    description: Path of the interpreter, a Python or a shell. Without it, the one that the script's first line names.
     type: path
-    default: /bin/sh
 """
 
 RETURN = r"""

@@ -41,23 +41,30 @@ def test_arguments_arrive_as_they_are(run):
     words = ["two words", '"$HOME"', "", "it's"]
     python = run("import sys; print(sys.argv[1:])", arguments, executable=sys.executable)
     assert python["stdout"].strip() == repr(words)
-    shell = run('printf "%s\\n" "$@"', arguments)
+    python = run("#!/usr/bin/env python3\nimport sys; print(sys.argv[1:])", arguments)
+    assert python["stdout"].strip() == repr(words)
+    shell = run('#!/bin/sh\nprintf "%s\\n" "$@"', arguments)
     assert shell["stdout"].split("\n")[:-1] == words
 
 
+def test_options_of_the_interpreter_count(run):
+    result = run(f"#!{sys.executable} -I\nimport sys; print(sys.flags.isolated)")
+    assert result["stdout"] == "1\n"
+
+
 def test_a_shells_commands_do_not_read_the_script(run):
-    result = run("cat\necho second line\n")
+    result = run("#!/bin/sh\ncat\necho second line\n")
     assert result["stdout"] == "second line\n"
 
 
 def test_a_script_that_fails_is_a_failure(run):
-    result = run("echo out; echo why >&2; exit 3")
+    result = run("#!/bin/sh\necho out; echo why >&2; exit 3")
     assert (result["failed"], result["rc"]) == (True, 3)
     assert (result["stdout"], result["stderr"]) == ("out\n", "why\n")
     assert result["msg"] == "facts ended with exit code 3."
-    assert "failed" not in run("exit 0")
+    assert "failed" not in run("#!/bin/sh\nexit 0")
 
 
 def test_check_mode_runs_nothing(run, tmp_path):
-    result = run(f"touch {tmp_path}/ran", check_mode=True)
+    result = run(f"#!/bin/sh\ntouch {tmp_path}/ran", check_mode=True)
     assert result["skipped"] and not (tmp_path / "ran").exists()
