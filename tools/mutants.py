@@ -8,8 +8,8 @@ process that has collected the tests is forked, its function gets other code, an
 the fastest first. What runs at import is tried by forks that import anew. Nothing on disk is ever changed.
 
 Both ways are first tried without any change, because a test that fails in a fork anyway would seem to notice
-everything. A change is noticed if a test fails; if a test runs into its time limit, that counts only if it does so
-again with much more time.
+everything; the first time tells also which tests come through what. A change is noticed if a test fails. If one runs
+into its time limit, that counts only if it does so again with much more time.
 
 What no test notices has to be in tests/mutants/survivors.txt, with the reason. One that is not there, or less than
 KILLED_PERCENT of a part, ends this with an error. build/mutants has all that survived, by part.
@@ -315,9 +315,12 @@ class FunctionMutants:
 
     def pytest_runtestloop(self, session):
         items = {item.nodeid: item for item in session.items}
+        functions = functions_of({mutant.file for mutant in self._mutants})
+        # What is never looked at again is never copied into a fork.
+        gc.freeze()
 
         def work(mutant: Mutant, patience: int) -> int:
-            if not put_in_place(mutant):
+            if not put_in_place(mutant, functions[mutant.file]):
                 return BROKEN
             put_on_import(mutant)
             return run(self._recorded.tests_for(mutant), patience)
@@ -337,21 +340,30 @@ class FunctionMutants:
         return True
 
 
-def put_in_place(mutant: Mutant) -> bool:
+def functions_of(files: set[str]) -> dict[str, list[FunctionType]]:
+    """Those that there are, by file."""
+    found: dict[str, list[FunctionType]] = {file: [] for file in files}
+    names = {str(ROOT / file): file for file in files}
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType) and (file := names.get(each.__code__.co_filename)):
+            found[file].append(each)
+    return found
+
+
+def put_in_place(mutant: Mutant, functions: list[FunctionType]) -> bool:
     """Gives the file's functions their new code. False if one can't get it, because it needs other variables of
     what it is defined in."""
     path = str(ROOT / mutant.file)
     changed = new_code(
         codes_of(mutant.code, path), codes_of((ROOT / mutant.file).read_text(), path)
     )
-    for function in gc.get_objects():
-        if isinstance(function, FunctionType) and function.__code__.co_filename == path:
-            code = changed.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
-            if code is None:
-                continue
-            if code.co_freevars != function.__code__.co_freevars:
-                return False
-            function.__code__ = code
+    for function in functions:
+        code = changed.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+        if code is None:
+            continue
+        if code.co_freevars != function.__code__.co_freevars:
+            return False
+        function.__code__ = code
     return True
 
 
@@ -392,7 +404,17 @@ def put_on_import(mutant: Mutant) -> None:
 
 
 def run_tests(files: list[str], *plugins: object) -> int:
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-o", "addopts="]
+    options = [
+        "-x",
+        "-q",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:faulthandler",
+        "-o",
+        "addopts=",
+    ]
     return pytest.main([*options, *(str(ROOT / "tests/unit" / each) for each in files)], plugins)
 
 
@@ -537,7 +559,6 @@ def run_part(name: str, jobs: int) -> tuple[int, int, list[str]]:
         put_on_import(mutant)
         return run(recorded.tests_for(mutant), patience)
 
-    check_unchanged(lambda: run(recorded.all_tests(), SECOND_CHANCE))
     survived_import, broken = try_all(imported, work, jobs)
     if broken:
         sys.exit("\n  ".join(["These could not be tried:", *(mutant.key for mutant in broken)]))

@@ -650,3 +650,32 @@ def test_the_command_line_tells_what_differs_from_the_play(monkeypatch, capsys, 
     applier.change({BITRATE: 8000, GOP: 30})
     told = run_command(monkeypatch, capsys, config, "", "settings")
     assert told == f"{BITRATE} is 8000, not 5000"
+
+
+def test_what_systemd_is_asked_and_how_its_answer_is_read(monkeypatch):
+    run, asked = subprocess.run, []
+
+    def answer(command, **options):
+        asked.append(command[1:])
+        return run(["printf", r" a\377\n"], **options)
+
+    monkeypatch.setattr(apply.subprocess, "run", answer)
+    # What a service has written may be anything.
+    assert apply._journal(["a.service"]) == " a\N{REPLACEMENT CHARACTER}\n"
+    assert asked.pop() == [
+        "--quiet",
+        "--output=short-iso",
+        "--lines=10000",
+        "--unit=a.service",
+        "--unit=tinypilot*",
+    ]
+    monkeypatch.setattr(
+        apply.subprocess,
+        "run",
+        lambda command, **options: asked.append(command[1:]) or run(["echo", "active"], **options),
+    )
+    assert (apply._state("a.service"), apply._main_process("a.service")) == ("active", "active")
+    assert asked == [
+        ["show", "--property=ActiveState", "--value", "a.service"],
+        ["show", "--property=MainPID", "--value", "a.service"],
+    ]
