@@ -342,6 +342,13 @@ group('backoff', () => {
     assert.equal(backoff.next(), 100);
   });
 
+  test('is a tenth of a second at first, and one at last', () => {
+    const backoff = new Backoff({ random: () => 0.5 });
+    const pauses = Array.from({ length: 8 }, () => backoff.next());
+    assert.deepEqual(pauses, [150, 210, 294, 412, 576, 807, 1000, 1000]);
+    assert.equal(new Backoff({ random: () => 1 }).next(), 180);
+  });
+
   test('differs from page to page', () => {
     const at = (value) => new Backoff({ first: 100, jitter: 0.2, random: () => value }).next();
     assert.deepEqual([at(0), at(1)], [80, 120]);
@@ -419,5 +426,9 @@ group('settings that were typed', () => {
   test('are an EDID, binary or as hexadecimal text', () => {
     assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');
     assert.equal(readEdid(new TextEncoder().encode('00 FF\nff\t0A\r\n')), '00ffff0a');
+    assert.equal(readEdid(new Uint8Array([0, 255, 0])), '00ff00');
+    // What begins otherwise is for the device to refuse.
+    assert.equal(readEdid(new Uint8Array([0, 48, 48])), '\x0000');
+    assert.equal(readEdid(new Uint8Array([48, 255, 48])), '0\ufffd0');
   });
 });
