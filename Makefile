@@ -97,7 +97,7 @@ test-upgrade: $(VENV)/lock dev_tools ## provision a virtual Pi by an older commi
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
 
-mutants: $(VENV)/lock dev_tools | $(BUILD) ## change the product in one place after the other: does a unit test notice? (PARTS=auth names some)
+mutants: $(VENV)/lock dev_tools | $(BUILD) ## change the product in one place after the other: does a unit test notice? (PARTS="auth page-hid" names some)
 	@$(BIN)/python -m tools.mutants $(PARTS)
 
 bench: $(VENV)/lock dev_tools ## measure the virtual Pi that `make appliance` made, and write docs/performance.md

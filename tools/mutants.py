@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Changes the product's Python in one place after the other, and looks whether a unit test notices.
+"""Changes the product's Python and the page's JavaScript in one place after the other, and looks whether a unit test
+notices.
 
     python -m tools.mutants [PART ...]     all parts, or those that are named; `make mutants`
 
-The changes are cosmic-ray's. Its own runner starts pytest anew for each of them, which would take hours: here a
-process that has collected the tests is forked, its function gets other code, and the tests that come through it run,
-the fastest first. What runs at import is tried by forks that import anew. Nothing on disk is ever changed.
+Here is the half for Python; mutants_js.py is the other. The changes are cosmic-ray's. Its own runner starts pytest anew
+for each of them, which would take hours: here a process that has collected the tests is forked, its function gets other
+code, and the tests that come through it run, the fastest first. What runs at import is tried by forks that import anew.
+Nothing on disk is ever changed.
 
 Both ways are first tried without any change, because a test that fails in a fork anyway would seem to notice
 everything; the first time tells also which tests come through what. A change is noticed if a test fails. If one runs
@@ -42,6 +44,8 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator
 from parso.tree import NodeOrLeaf
+
+from tools import mutants_js
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build/mutants"
@@ -582,16 +586,19 @@ def main() -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     jobs = int(os.environ.get("MUTANTS_JOBS", os.cpu_count() or 1))
     rows, unexplained = [], []
-    for name in sys.argv[1:] or PARTS:
-        total, killed, survived = run_part(name, jobs)
-        rows.append((name, total, killed))
+    for name in sys.argv[1:] or [*PARTS, *mutants_js.PARTS]:
+        is_page = name in mutants_js.PARTS
+        needed = mutants_js.KILLED_PERCENT if is_page else KILLED_PERCENT
+        run = partial(mutants_js.run_part, report=report) if is_page else run_part
+        total, killed, survived = run(name, jobs)
+        rows.append((name, total, killed, needed))
         unexplained += sorted(set(survived) - explained())
     print(f"{'part':12}{'mutants':>9}{'killed':>9}{'%':>7}")
-    for name, total, killed in rows:
+    for name, total, killed, _ in rows:
         print(f"{name:12}{total:9}{killed:9}{100 * killed / total:7.1f}")
     if unexplained:
         print("Not noticed, and without a reason in the list:", *unexplained, sep="\n  ")
-    if unexplained or any(100 * killed < KILLED_PERCENT * total for _, total, killed in rows):
+    if unexplained or any(100 * killed < needed * total for _, total, killed, needed in rows):
         sys.exit(1)
 
 

@@ -162,9 +162,45 @@ group('the socket of keyboard and mouse', () => {
     assert.equal(FakeWebSocket.made.length, 3);
   });
 
+  test('tries ever more slowly until the device says something', () => {
+    mock.method(Math, 'random', () => 0.5);
+    const { socket, real } = started();
+    assert.equal(real.url, 'wss://kvm.example/');
+    const lose = () => FakeWebSocket.made.at(-1).dispatchEvent(new Event('close'));
+    const triesAfter = (ms) => {
+      const before = FakeWebSocket.made.length;
+      mock.timers.tick(ms);
+      return FakeWebSocket.made.length - before;
+    };
+    lose();
+    assert.equal(triesAfter(150), 1);
+    lose();
+    assert.equal(triesAfter(209), 0);
+    assert.equal(triesAfter(1), 1);
+    FakeWebSocket.made.at(-1).hear('{"type":"state"}');
+    lose();
+    assert.equal(triesAfter(150), 1);
+    // So does a person who looks again.
+    lose();
+    socket.retryNow();
+    lose();
+    assert.equal(triesAfter(150), 1);
+  });
+
+  test('stays away once the page is left, also in a pause', () => {
+    const { socket, real } = started();
+    socket.start();
+    assert.equal(FakeWebSocket.made.length, 1);
+    real.dispatchEvent(new Event('close'));
+    socket.stop();
+    mock.timers.tick(60000);
+    assert.equal(FakeWebSocket.made.length, 1);
+  });
+
   test('stays away once the page is left', () => {
     const { socket, real } = started();
     socket.stop();
+    assert.equal(real.readyState, FakeWebSocket.CLOSED);
     real.dispatchEvent(new Event('close'));
     socket.retryNow();
     mock.timers.tick(60000);

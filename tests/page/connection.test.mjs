@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
 import { settle } from './fake-page.mjs';
-import { Clock, FakeScreen, FakeSession } from './video-fakes.mjs';
+import { Clock, FakeScreen, FakeSession, FakeWebSocket } from './video-fakes.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { Connection } = await import(new URL('connection.js', BASE));
@@ -14,7 +14,6 @@ const OPTIONS = {
   sourceUrl: '/api/source',
   iceServersUrl: '/api/ice-servers',
   mjpegUrl: 'wss://kvm/api/jpegs',
-  mjpegCanvas: {},
   newSession: (options) => new FakeSession(options),
 };
 
@@ -38,11 +37,12 @@ const asksOf = (url) => asked.filter((each) => each === url).length;
 
 function makeConnection(t, facts = {}, options = {}) {
   const screen = Object.assign(new FakeScreen(), { fresh: true, resumes: true }, facts);
-  const connection = new Connection(screen, { ...OPTIONS, ...options });
+  const canvas = { hidden: true, getContext: () => ({ drawImage() {} }) };
+  const connection = new Connection(screen, { ...OPTIONS, mjpegCanvas: canvas, ...options });
   const said = [];
   connection.addEventListener('change', ({ detail }) => said.push(detail));
   t.after(() => connection.stop());
-  return { connection, screen, said };
+  return { canvas, connection, screen, said };
 }
 
 async function linked(t, facts) {
@@ -57,10 +57,13 @@ async function linked(t, facts) {
 
 test('a new page asks at once, however fast it was loaded', (t) => {
   answer = () => new Promise(() => {});
-  const { connection } = makeConnection(t, { fresh: false });
+  const { connection, said } = makeConnection(t, { fresh: false });
   connection.start();
   connection.start();
   assert.deepEqual(asked, ['/api/gateway', '/api/ice-servers']);
+  assert.equal(said.length, 1);
+  assert.equal(said[0].state, 'connecting');
+  assert.deepEqual(AbortSignal.timeout.mock.calls[0].arguments, [1500]);
 });
 
 test('a page without a session is told so', async (t) => {
@@ -78,22 +81,23 @@ test('a page without a session is told so', async (t) => {
 
 group('a page that is left', () => {
   test('tells Janus, and asks for nothing more', async (t) => {
-    const { connection, session } = await linked(t);
+    const { connection, session, said } = await linked(t);
     connection.stop();
     assert.equal(session.did.at(-1), 'leave');
-    const asks = asked.length;
+    const before = [asked.length, said.length];
     await clock.pass(10000);
-    assert.equal(asked.length, asks);
+    assert.deepEqual([asked.length, said.length], before);
     assert.equal(FakeSession.made.length, 1);
   });
 
   test('and shown again has its picture again', async (t) => {
-    const { connection, said } = await linked(t);
+    const { connection, screen, said } = await linked(t);
     connection.stop();
     await clock.pass(60000);
-    connection.start();
     // What was is no loss.
-    assert.equal(said.at(-1).state, 'live');
+    screen.fresh = false;
+    connection.start();
+    assert.equal(said.at(-1).state, 'connecting');
     await settle();
     FakeSession.made[1].becomeReady();
     await settle();
@@ -225,6 +229,146 @@ group('frames that stop', () => {
   });
 });
 
+group('the computer is asked about', () => {
+  const asksIn = async (ms) => {
+    const before = asksOf('/api/source');
+    await clock.pass(ms);
+    return asksOf('/api/source') - before;
+  };
+
+  test('often while a picture is new, and then each two seconds', async (t) => {
+    const { screen } = await linked(t);
+    screen.dispatchEvent(new Event('picture'));
+    // Each third tick: the first that is half a second later.
+    assert.equal(await asksIn(3000), 5);
+    assert.equal(await asksIn(8000), 4);
+  });
+
+  for (const [framesPerSecond, asks] of [
+    [1, 10],
+    [2, 3],
+  ]) {
+    test(`as if the picture were new at ${framesPerSecond} frames a second: ${asks} times in 6 s`, async (t) => {
+      await linked(t, { framesPerSecond });
+      await clock.pass(4000);
+      assert.equal(await asksIn(6000), asks);
+    });
+  }
+
+  test('at once when the person looks again', async (t) => {
+    const { connection, session } = await linked(t);
+    await clock.pass(4200);
+    connection.retryNow();
+    assert.equal(await asksIn(200), 1);
+    assert.equal(session.did.at(-1), 'ping');
+  });
+
+  test('only while the device can be reached', async (t) => {
+    answer = () => Promise.reject(new TypeError('no network'));
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.start();
+    assert.equal(await asksIn(5000), 0);
+  });
+});
+
+group('MJPEG', () => {
+  // Frames until a moment's run proves the picture.
+  async function showFrames(socket) {
+    socket.open();
+    for (let frame = 0; frame < 4; frame += 1) {
+      socket.hearFrame();
+      await clock.pass(50);
+    }
+  }
+
+  test('is opened when it is chosen, and not before the page starts', async (t) => {
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 0);
+    connection.start();
+    await clock.pass(200);
+    assert.deepEqual(
+      FakeWebSocket.made.map(({ url }) => url),
+      ['wss://kvm/api/jpegs'],
+    );
+  });
+
+  test('needs a device that answers, and not Janus', async (t) => {
+    answer = async () => ({ ok: false, status: 502 });
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    connection.start();
+    await clock.pass(200);
+    assert.equal(FakeWebSocket.made.length, 1);
+  });
+
+  test('is not opened at a device that can not be reached, and at once when the person looks again', async (t) => {
+    answer = () => Promise.reject(new TypeError('no network'));
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    connection.start();
+    await clock.pass(5000);
+    assert.equal(FakeWebSocket.made.length, 0);
+    answer = async () => ({ ok: true, status: 200, json: async () => ({}) });
+    connection.retryNow();
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 1);
+  });
+
+  test('is not taken before a device is known to answer', async (t) => {
+    answer = () => new Promise(() => {});
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.start();
+    await clock.pass(5000);
+    assert.equal(connection.transport, 'webrtc');
+    assert.equal(FakeSession.made.length, 0);
+  });
+
+  test('shows the picture, which is said at once, and stays behind WebRTC until that has one', async (t) => {
+    const { canvas, connection, screen, said } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    connection.start();
+    await clock.pass(200);
+    const [socket] = FakeWebSocket.made;
+    await showFrames(socket);
+    assert.equal(said.at(-1).state, 'live');
+    assert.deepEqual([canvas.hidden, canvas.width, canvas.height], [false, 1280, 720]);
+    connection.pin = 'webrtc';
+    assert.equal(socket.readyState, 3);
+    await clock.pass(1000);
+    assert.equal(canvas.hidden, false);
+    screen.fresh = true;
+    await clock.pass(200);
+    assert.equal(canvas.hidden, true);
+    assert.equal(said.at(-1).state, 'live');
+  });
+
+  test('counts as a way to the device', async (t) => {
+    const { connection, said } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    connection.start();
+    await clock.pass(200);
+    await showFrames(FakeWebSocket.made[0]);
+    assert.ok(asksOf('/api/source') > 0);
+    await clock.pass(4000);
+    // The page says that it has been here, and is waiting for the next frame.
+    assert.equal(said.at(-1).state, 'waiting');
+  });
+
+  test('ends with the page', async (t) => {
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    connection.start();
+    await clock.pass(200);
+    const [socket] = FakeWebSocket.made;
+    connection.stop();
+    assert.equal(socket.readyState, 3);
+    await clock.pass(5000);
+    assert.equal(FakeWebSocket.made.length, 1);
+  });
+});
+
 group('frames without a capture service', () => {
   test('have to be a short run', async (t) => {
     let demands = null;
@@ -237,14 +381,16 @@ group('frames without a capture service', () => {
     assert.deepEqual(demands, {});
     answer = async (url) => ({ ok: url !== '/api/source', status: 502, json: async () => ({ ice_servers: [] }) });
     await clock.pass(8000);
-    assert.ok(demands.run > 0);
+    assert.equal(demands.run, 1500);
   });
 });
 
 group('a link that is lost', () => {
   test('is said at once, and so is its return', async (t) => {
     const { session, said } = await linked(t);
+    const soFar = said.length;
     session.emit('lost');
+    assert.equal(said.length, soFar + 1);
     await settle();
     const before = said.length;
     const asks = asksOf('/api/source');

@@ -9,8 +9,10 @@ const { HeldKeys } = await import(new URL('held-keys.js', BASE));
 const { pictureIn, positionOf } = await import(new URL('../video/picture-map.js', BASE));
 const { WheelSteps } = await import(new URL('wheel-steps.js', BASE));
 const { LONG_PRESS_MS, TouchGestures } = await import(new URL('touch-gestures.js', BASE));
-const { describeControls } = await import(new URL('controls-state.js', BASE));
-const { BUILT_IN, isCombination, loadOwn, Recorder } = await import(new URL('combinations.js', BASE));
+const { describeControls, nameOf } = await import(new URL('controls-state.js', BASE));
+const { BUILT_IN, describe, isCombination, loadOwn, Recorder, saveOwn } = await import(
+  new URL('combinations.js', BASE)
+);
 const { guessLayout, layoutName, showCharacter } = await import(new URL('paste-dialog.js', BASE));
 
 const down = (code) => ({ code, down: true });
@@ -42,6 +44,25 @@ test('Control and then AltGr stay both', () => {
   assert.deepEqual(keys.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 300 }), [down('AltRight')]);
 });
 
+test('Windows may take five milliseconds for AltGr, and no person types so fast', () => {
+  for (const [later, isOne] of [
+    [5, true],
+    [6, false],
+  ]) {
+    const keys = new HeldKeys();
+    keys.press({ code: 'ControlLeft', key: 'Control', timeStamp: 100 });
+    const changes = keys.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 100 + later });
+    assert.equal(changes.length, isOne ? 2 : 1);
+  }
+});
+
+test('a key that is let go leaves the others down', () => {
+  const keys = new HeldKeys();
+  for (const code of ['KeyA', 'KeyB']) keys.press({ code });
+  assert.deepEqual(keys.release({ code: 'KeyA' }).changes, [up('KeyA')]);
+  assert.equal(keys.any, true);
+});
+
 test('keys that macOS forgets are let go with Command', () => {
   const keys = new HeldKeys();
   for (const code of ['ShiftLeft', 'MetaLeft', 'KeyC']) keys.press({ code });
@@ -52,6 +73,15 @@ test('Ctrl, Alt and Shift alone give the keyboard back, in any order, when one i
   const keys = new HeldKeys();
   for (const code of ['ShiftLeft', 'ControlLeft', 'AltLeft']) keys.press({ code });
   assert.equal(keys.release({ code: 'ControlLeft' }).leave, true);
+  assert.equal(keys.release({ code: 'AltLeft' }).leave, false);
+});
+
+test('they do not when they were released meanwhile, or never pressed', () => {
+  const keys = new HeldKeys();
+  assert.equal(keys.release({ code: 'AltLeft' }).leave, false);
+  for (const code of ['ShiftLeft', 'ControlLeft', 'AltLeft']) keys.press({ code });
+  assert.equal(keys.clear(), true);
+  assert.equal(keys.clear(), false);
   assert.equal(keys.release({ code: 'AltLeft' }).leave, false);
 });
 
@@ -187,6 +217,33 @@ test('another direction begins anew', () => {
   assert.equal(wheel.notches({ deltaX: 0, deltaY: -10 }).wheel, 1);
 });
 
+test('a line is a third of a step, and a page is eight', () => {
+  assert.equal(new WheelSteps().notches({ deltaX: 0, deltaY: 4, deltaMode: 1 }).wheel, -1);
+  assert.deepEqual(new WheelSteps().notches({ deltaX: 1, deltaY: 1, deltaMode: 2 }), { wheel: -8, pan: 8 });
+});
+
+test('the smallest turns add up, from nothing on', () => {
+  for (const deltaY of [1, -1]) {
+    const wheel = new WheelSteps();
+    let steps = 0;
+    for (let turn = 0; turn < 101; turn += 1) steps += wheel.notches({ deltaX: 0, deltaY }).wheel;
+    assert.equal(steps, -deltaY);
+  }
+  assert.equal(new WheelSteps().notches({ deltaX: 0, deltaY: -10 }).wheel, 0);
+});
+
+test('a turn in the other axis is none in this, and the smallest turn back is one', () => {
+  for (const way of [1, -1]) {
+    const wheel = new WheelSteps();
+    wheel.notches({ deltaX: 0, deltaY: 90 * way });
+    wheel.notches({ deltaX: 50, deltaY: 0 });
+    assert.equal(wheel.notches({ deltaX: 0, deltaY: 10 * way }).wheel, -way);
+    wheel.notches({ deltaX: 0, deltaY: 50 * way });
+    wheel.notches({ deltaX: 0, deltaY: -way });
+    assert.equal(wheel.notches({ deltaX: 0, deltaY: -100 * way }).wheel, way);
+  }
+});
+
 // --- Fingers ---
 
 const at = (x, y) => ({ x, y });
@@ -207,12 +264,48 @@ test('a long press is the right button, once', () => {
   assert.deepEqual(touch.up(1), []);
 });
 
+test('a press is long after half a second, counted from its own begin', () => {
+  assert.equal(LONG_PRESS_MS, 500);
+  const touch = new TouchGestures();
+  touch.down(1, at(5, 5), 1000);
+  assert.deepEqual(touch.wait(1499), []);
+  assert.deepEqual(touch.wait(1500), [{ click: 2 }]);
+});
+
+test('a tap that is over, or was taken away, is no long press', () => {
+  for (const end of [(touch) => touch.up(1), (touch) => touch.cancel()]) {
+    const touch = new TouchGestures();
+    touch.down(1, at(5, 5), 0);
+    end(touch);
+    assert.deepEqual(touch.wait(LONG_PRESS_MS), []);
+    assert.deepEqual(touch.up(1), []);
+    assert.deepEqual(touch.move(1, at(50, 50)), []);
+    assert.deepEqual(touch.down(2, at(9, 9), 0), [{ move: at(9, 9) }]);
+    assert.deepEqual(touch.move(2, at(99, 99)), [{ move: at(99, 99) }]);
+  }
+});
+
+test('a finger trembles by less than twelve pixels', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(0, 0), 0);
+  assert.deepEqual(touch.move(1, at(11.9, 0)), []);
+  assert.deepEqual(touch.move(1, at(12, 0)), [{ move: at(12, 0) }]);
+});
+
 test('a finger that wanders moves the pointer and clicks nothing', () => {
   const touch = new TouchGestures();
   touch.down(1, at(0, 0), 0);
   assert.deepEqual(touch.move(1, at(50, 0)), [{ move: at(50, 0) }]);
   assert.deepEqual(touch.wait(LONG_PRESS_MS), []);
   assert.deepEqual(touch.up(1), []);
+});
+
+test('two fingers scroll by what the hand moves, step by step', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(100, 100), 0);
+  touch.down(2, at(150, 100), 10);
+  assert.deepEqual(touch.move(1, at(80, 60)), [{ scroll: { deltaX: 10, deltaY: 20 } }]);
+  assert.deepEqual(touch.move(1, at(70, 50)), [{ scroll: { deltaX: 5, deltaY: 5 } }]);
 });
 
 test('two fingers scroll, and the one that stays longer does nothing', () => {
@@ -248,6 +341,15 @@ test('who has the controls is said in words', () => {
   assert.equal(describeControls({ ...state, owner: null }, 2).control, 'free');
 });
 
+test('who has the controls is said to each', () => {
+  const people = [person(1, null), person(2, 'bob')];
+  const said = (owner, me) => describeControls({ owner, idle: false, usb: 'connected', people }, me).text;
+  assert.equal(said(2, 2), 'You have the controls');
+  assert.equal(said(null, 2), 'Nobody has the controls');
+  assert.equal(said(1, 2), 'provisioning has the controls');
+  assert.equal(nameOf(people[1]), 'bob');
+});
+
 test('a USB side that is not there is said', () => {
   const state = { owner: null, idle: false, people: [] };
   assert.equal(describeControls({ ...state, usb: 'connected' }, 1).problem, '');
@@ -267,6 +369,31 @@ test('whatever is stored, only combinations come back', () => {
     assert.deepEqual(loadOwn(storage(bad)), [], bad);
   }
   assert.deepEqual(loadOwn(storage('[["AltLeft","KeyX"], 7]')), [['AltLeft', 'KeyX']]);
+});
+
+test('a combination has one to six keys, as a hand has fingers and one more', () => {
+  const keys = (count) => Array(count).fill('KeyA');
+  assert.deepEqual(
+    [0, 1, 6, 7].map((count) => isCombination(keys(count))),
+    [false, true, true, false],
+  );
+});
+
+test('combinations are kept, and called by what is on their keys', () => {
+  const kept = new Map();
+  const own = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
+  saveOwn(own, [['ControlLeft', 'KeyX']]);
+  assert.deepEqual(loadOwn(own), [['ControlLeft', 'KeyX']]);
+  assert.equal(describe(['ControlLeft', 'AltLeft', 'Delete', 'Digit1']), 'Ctrl + Alt + Del + 1');
+});
+
+test('AltGr of Windows is recorded as the one key that it is', () => {
+  const recorder = new Recorder();
+  recorder.press({ code: 'ShiftLeft', timeStamp: 0 });
+  recorder.press({ code: 'ControlLeft', key: 'Control', timeStamp: 100 });
+  recorder.press({ code: 'AltRight', key: 'AltGraph', timeStamp: 100 });
+  recorder.release({ code: 'ShiftLeft' });
+  assert.deepEqual(recorder.release({ code: 'AltRight' }), ['ShiftLeft', 'AltRight']);
 });
 
 test('a combination is recorded when all is let go', () => {

@@ -177,6 +177,73 @@ group('freshness of frames', () => {
     });
   }
 
+  test('patience is three gaps, within bounds, and one long gap is an interruption', () => {
+    const patienceAt = (...times) => {
+      const frames = new FrameWatch();
+      for (const now of times) frames.note(now);
+      return frames.patience;
+    };
+    assert.equal(patienceAt(0, 100), 1000);
+    assert.equal(patienceAt(0, 500), 1500);
+    assert.equal(patienceAt(0, 1200), 3000);
+    // A tenth of what is new.
+    assert.equal(patienceAt(0, 400, 1900), 1530);
+    assert.equal(patienceAt(0, 400, 1901), 1200);
+    assert.equal(patienceAt(0, 9000, 9500), 3000);
+    const frames = new FrameWatch();
+    frames.note(0, 30);
+    frames.note(15000, 30);
+    assert.equal(frames.patience, 1500);
+    frames.reset();
+    assert.equal(frames.patience, 1000);
+  });
+
+  test('counts of nothing change nothing', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 990; now += 33) frames.note(now);
+    frames.note(1900, 0);
+    assert.equal(frames.isFresh(1989), true);
+    assert.equal(frames.isFresh(1990), false);
+  });
+
+  for (const [what, before, after] of [
+    ['both', 1000, 1000],
+    ['the first', 1000, 0],
+    ['the second', 0, 1000],
+  ]) {
+    test(`a run goes on for twice the time that ${what} of two counts covers`, () => {
+      for (const [age, goesOn] of [
+        [1999, true],
+        [2000, false],
+      ]) {
+        const frames = new FrameWatch();
+        frames.note(0, 30, before);
+        frames.note(1000, 30, before);
+        frames.note(1000 + age, 30, after);
+        assert.equal(frames.isFresh(1000 + age), goesOn);
+      }
+    });
+  }
+
+  test('a run of frames that are seen ends with their patience', () => {
+    for (const [age, goesOn] of [
+      [999, true],
+      [1000, false],
+    ]) {
+      const frames = new FrameWatch();
+      for (let now = 0; now <= 990; now += 33) frames.note(now);
+      frames.note(990 + age);
+      assert.equal(frames.isFresh(990 + age), goesOn);
+    }
+  });
+
+  test('what was counted is fresh for two and a half of the time that it covers', () => {
+    const frames = new FrameWatch();
+    for (let now = 0; now <= 3000; now += 1000) frames.note(now, 30, 1000);
+    assert.equal(frames.isFresh(3000 + 2499), true);
+    assert.equal(frames.isFresh(3000 + 2500), false);
+  });
+
   test('a page that is looked at again has missed nothing', () => {
     const frames = new FrameWatch();
     for (let k = 0; k < 10; k += 1) frames.note(k * 1003, 30, 1003);
@@ -230,6 +297,19 @@ group('a stream that has lost a frame', () => {
     assert.equal(streamed(1).mayResume(20000 + 3100), false);
     assert.equal(streamed(5).mayResume(20000 + 5900), true);
     assert.equal(streamed(5).mayResume(20000 + 6100), false);
+  });
+
+  test('is not helped by a count without a key frame', () => {
+    const frames = streamed(1);
+    frames.noteKeyFrames(20500, 0);
+    assert.equal(frames.mayResume(20000 + 3100), false);
+  });
+
+  test('is given up when the next key frame and a second have passed', () => {
+    const frames = new FrameWatch();
+    frames.note(0);
+    assert.equal(frames.mayResume(2999), true);
+    assert.equal(frames.mayResume(3000), false);
   });
 
   test('is given up in the end, however rare its key frames are', () => {
@@ -342,6 +422,13 @@ group('backoff', () => {
     assert.equal(backoff.next(), 100);
   });
 
+  test('is a tenth of a second at first, and one at last', () => {
+    const backoff = new Backoff({ random: () => 0.5 });
+    const pauses = Array.from({ length: 8 }, () => backoff.next());
+    assert.deepEqual(pauses, [150, 210, 294, 412, 576, 807, 1000, 1000]);
+    assert.equal(new Backoff({ random: () => 1 }).next(), 180);
+  });
+
   test('differs from page to page', () => {
     const at = (value) => new Backoff({ first: 100, jitter: 0.2, random: () => value }).next();
     assert.deepEqual([at(0), at(1)], [80, 120]);
@@ -419,5 +506,9 @@ group('settings that were typed', () => {
   test('are an EDID, binary or as hexadecimal text', () => {
     assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');
     assert.equal(readEdid(new TextEncoder().encode('00 FF\nff\t0A\r\n')), '00ffff0a');
+    assert.equal(readEdid(new Uint8Array([0, 255, 0])), '00ff00');
+    // What begins otherwise is for the device to refuse.
+    assert.equal(readEdid(new Uint8Array([0, 48, 48])), '\x0000');
+    assert.equal(readEdid(new Uint8Array([48, 255, 48])), '0\ufffd0');
   });
 });

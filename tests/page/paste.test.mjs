@@ -8,8 +8,8 @@ const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', im
 const { PasteDialog } = await import(new URL('paste-dialog.js', BASE));
 
 globalThis.Option = class {
-  constructor(text, value, _isDefault, selected) {
-    Object.assign(this, { text, value, selected });
+  constructor(text, value, isDefault, selected) {
+    Object.assign(this, { text, value, isDefault, selected });
   }
 };
 
@@ -45,8 +45,10 @@ group('a text', () => {
     assert.equal(start.disabled, true);
     mock.timers.tick(199);
     assert.deepEqual(said, []);
-    mock.timers.tick(1000);
+    mock.timers.tick(1);
     assert.deepEqual(said, [['check', { layout: 'de', text: 'hello' }]]);
+    mock.timers.tick(1000);
+    assert.equal(said.length, 1);
     hear('checked', { untypable: [] });
     assert.equal(start.disabled, false);
     assert.equal(missing.textContent, '');
@@ -130,12 +132,13 @@ group('the typing', () => {
   });
 
   test('ends with the button, the dialog or the connection', () => {
-    const { cancel, dialog, hear, result, said } = makeDialog();
+    const { cancel, dialog, hear, progress, result, said } = makeDialog();
     cancel.click();
     dialog.dispatchEvent(new Event('close'));
     assert.deepEqual(said, ['cancel', 'cancel']);
     hear('lost');
     assert.equal(result.textContent, 'Cancelled.');
+    assert.deepEqual([progress.value, progress.max], [0, 1]);
     hear('paste', { state: 'disconnected', done: 1, total: 5 });
     assert.match(result.textContent, /went away/);
   });
@@ -160,11 +163,11 @@ group('the layouts', () => {
     const { layout, paste } = makeDialog();
     paste.layouts = layouts;
     assert.deepEqual(
-      layout.children.map(({ text, value }) => [text, value]),
+      layout.children.map(({ text, value, isDefault }) => [text, value, isDefault]),
       [
-        ['English (United States)', 'en-us'],
-        ['French', 'fr'],
-        ['German', 'de'],
+        ['English (United States)', 'en-us', false],
+        ['French', 'fr', false],
+        ['German', 'de', false],
       ],
     );
   });

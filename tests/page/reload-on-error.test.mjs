@@ -15,7 +15,7 @@ function makePage(answers) {
   const page = { pauses: [], reloads: 0, stored };
   const context = {
     HTMLScriptElement,
-    AbortSignal: { timeout: () => undefined },
+    AbortSignal: { timeout: (delay) => delay },
     Promise,
     addEventListener: (type, listen, capture) => {
       assert.deepEqual([type, capture], ['error', true]);
@@ -29,7 +29,8 @@ function makePage(answers) {
       page.pauses.push(delay);
       resolve();
     },
-    fetch: async () => {
+    fetch: async (_url, { signal }) => {
+      assert.equal(signal, 5000);
       const answer = answers.shift();
       if (answer instanceof Error) throw answer;
       return { ok: answer };

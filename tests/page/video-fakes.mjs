@@ -3,12 +3,42 @@
 import { mock } from 'node:test';
 import { settle } from './fake-page.mjs';
 
-// Of the MJPEG transport: never opens.
-globalThis.WebSocket = class extends EventTarget {
+// Of the MJPEG transport.
+export class FakeWebSocket extends EventTarget {
   static OPEN = 1;
+  static made = [];
   readyState = 0;
-  close() {}
-};
+  sent = [];
+
+  constructor(url) {
+    super();
+    this.url = url;
+    FakeWebSocket.made.push(this);
+  }
+
+  open() {
+    this.readyState = FakeWebSocket.OPEN;
+  }
+
+  send(text) {
+    this.sent.push(text);
+  }
+
+  close() {
+    if (this.readyState === 3) return;
+    this.readyState = 3;
+    this.dispatchEvent(new Event('close'));
+  }
+
+  // A JPEG, so many milliseconds old.
+  hearFrame(ageMs = 0) {
+    const data = new ArrayBuffer(8);
+    new DataView(data).setUint32(0, ageMs * 1000);
+    this.dispatchEvent(new MessageEvent('message', { data }));
+  }
+}
+globalThis.WebSocket = FakeWebSocket;
+globalThis.createImageBitmap = async () => ({ width: 1280, height: 720, close() {} });
 // Which node has only in newer versions.
 globalThis.navigator ??= { onLine: true };
 
@@ -69,6 +99,7 @@ export class Clock {
 
   constructor() {
     FakeSession.made = [];
+    FakeWebSocket.made = [];
     mock.timers.enable();
     mock.method(performance, 'now', () => this.now);
     mock.method(AbortSignal, 'timeout', () => undefined);

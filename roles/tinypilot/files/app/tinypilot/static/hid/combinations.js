@@ -33,7 +33,7 @@ export function isCombination(value) {
 // What is stored may be anything: another version of the page wrote it.
 export function loadOwn(storage) {
   try {
-    const value = JSON.parse(storage.getItem(STORED) ?? '[]');
+    const value = JSON.parse(storage.getItem(STORED));
     return Array.isArray(value) ? value.filter(isCombination) : [];
   } catch {
     return [];

@@ -10,7 +10,7 @@ const RIGHT = 2;
 export class TouchGestures {
   #fingers = new Map(); // id -> {x, y}
   #start = null; // {x, y, at} of the first finger, while it may still be a tap
-  #scrolled = false;
+  #scrolled; // the last finger came beside another
 
   down(id, point, now) {
     this.#fingers.set(id, point);
@@ -43,7 +43,6 @@ export class TouchGestures {
   up(id) {
     const tapped = this.#start !== null && this.#fingers.has(id);
     this.#fingers.delete(id);
-    if (this.#fingers.size === 0) this.#scrolled = false;
     this.#start = null;
     return tapped ? [{ click: LEFT }] : [];
   }
@@ -51,6 +50,5 @@ export class TouchGestures {
   cancel() {
     this.#fingers.clear();
     this.#start = null;
-    this.#scrolled = false;
   }
 }
