@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 ROLES = Path(__file__).parents[2] / "roles"
+WIRING = ROLES.parent / "inventory/group_vars/kvm.yml"
 ANALYZE = "systemd-analyze verify --recursive-errors=no %s"
 # Ends of paths, and the command that must stand in `validate`.
 CHECKS = {
@@ -33,13 +34,14 @@ RULES_CONDITION = re.compile(
 
 
 def variables(role):
+    """Defaults and values of a role, and what the wiring file sets of them."""
     found = {}
     for path in [
         ROLES / role / "defaults/main.yml",
         *sorted((ROLES / role / "vars").rglob("*.yml")),
     ]:
         found.update(yaml.safe_load(path.read_text()) or {})
-    return found
+    return {**found, **yaml.safe_load(WIRING.read_text())}
 
 
 def resolved(text, values):

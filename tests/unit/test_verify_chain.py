@@ -150,7 +150,7 @@ def test_a_server_that_is_no_janus_is_named(wiring):
 def ask_ustreamer(wiring, handler):
     async def go():
         async with serving(wiring["ustreamer_socket"], handler):
-            return await chain.ask_ustreamer(wiring)
+            return await chain.ask_ustreamer(wiring["ustreamer_socket"])
 
     return asyncio.run(go())
 
