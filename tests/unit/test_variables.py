@@ -117,6 +117,13 @@ def test_preflight_refuses_what_the_role_has_renamed(role):
         assert check["renamed"] == f"{{{{ __{role}_renamed }}}}"
 
 
+def test_the_gateway_removes_what_it_has_copied():
+    """write_files copies, and leaves the rest to systemd_units."""
+    variables = load("roles/gateway/vars/main.yml")
+    taken_over = {copied["from"] for copied in variables["__gateway_copies"]}
+    assert taken_over <= set(variables["__gateway_absent"])
+
+
 def test_the_wiring_file_sets_only_what_exists():
     known = {name for role in ROLES for name in options(role)} | {"kvm_address"}
     assert load("inventory/group_vars/kvm.yml").keys() <= known
