@@ -158,7 +158,15 @@ test('places outside are those at the edge, and stay in range', () => {
     const { x, y } = positionOf(point, box, 1280, 720);
     assert.ok(x >= 0 && x <= 32767 && y >= 0 && y <= 32767);
   }
-  assert.equal(positionOf({ x: 1, y: 1 }, box, 0, 0), null);
+  for (const [nothing, width, height] of [
+    [{}, 0, 720],
+    [{}, 1280, 0],
+    [{ width: 0 }, 1280, 720],
+    [{ height: 0 }, 1280, 720],
+  ]) {
+    assert.equal(positionOf({ x: 1, y: 1 }, { ...box, ...nothing }, width, height), null);
+  }
+  assert.ok(positionOf({ x: 0, y: 0 }, { ...box, width: 1, height: 1 }, 1, 1));
 });
 
 // A pixel of a 640 x 360 picture, and where its middle is when the picture is turned clockwise by so much.
