@@ -247,8 +247,9 @@ test('a turn in the other axis is none in this, and the smallest turn back is on
     wheel.notches({ deltaX: 50, deltaY: 0 });
     assert.equal(wheel.notches({ deltaX: 0, deltaY: 10 * way }).wheel, -way);
     wheel.notches({ deltaX: 0, deltaY: 50 * way });
-    wheel.notches({ deltaX: 0, deltaY: -way });
-    assert.equal(wheel.notches({ deltaX: 0, deltaY: -100 * way }).wheel, way);
+    let back = 0;
+    for (let turn = 0; turn < 101; turn += 1) back += wheel.notches({ deltaX: 0, deltaY: -way }).wheel;
+    assert.equal(back, way);
   }
 });
 
@@ -291,6 +292,10 @@ test('a tap that is over, or was taken away, is no long press', () => {
     assert.deepEqual(touch.down(2, at(9, 9), 0), [{ move: at(9, 9) }]);
     assert.deepEqual(touch.move(2, at(99, 99)), [{ move: at(99, 99) }]);
   }
+  const touch = new TouchGestures();
+  touch.down(1, at(5, 5), 0);
+  touch.cancel();
+  assert.deepEqual(touch.down(2, at(9, 9), 0), [{ move: at(9, 9) }]);
 });
 
 test('a finger trembles by less than twelve pixels', () => {
