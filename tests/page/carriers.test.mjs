@@ -516,10 +516,12 @@ group('a recording', () => {
     assert.deepEqual([recording.blob.type, recording.extension], ['video/webm;codecs=h264', 'webm']);
   });
 
-  test('of nothing is none', () => {
+  test('of nothing is none, and one piece is something', async () => {
     const recording = new Recording('stream');
     FakeRecorder.last.give('');
     assert.equal(recording.blob, null);
+    FakeRecorder.last.give('a');
+    assert.equal(await recording.blob.text(), 'a');
   });
 
   test('is called by what is in it', () => {
