@@ -228,11 +228,32 @@ group('the picture as JPEGs', () => {
   };
 
   const started = async () => {
-    now = 1000;
+    now = 10000;
     mock.method(performance, 'now', () => now);
-    globalThis.createImageBitmap = async () => ({ width: 640, height: 360, close() {} });
-    const canvas = { hidden: true, width: 16, height: 9, getContext: () => ({ drawImage() {} }) };
-    const video = new MjpegVideo({ url: 'wss://kvm.example/', canvas, deviceAnswers: async () => true });
+    mock.method(Math, 'random', () => 0.5);
+    const size = { width: 640, height: 360 };
+    const did = [];
+    globalThis.createImageBitmap = async (jpeg) => {
+      did.push(jpeg.size);
+      if (size.width === 0) throw new Error('no JPEG');
+      return { ...size, close: () => did.push('close') };
+    };
+    const context = { drawImage: (_picture, ...place) => did.push(place) };
+    const canvas = {
+      hidden: true,
+      width: 16,
+      height: 9,
+      getContext: (kind) => kind === '2d' && context,
+      captureStream: () => 'its stream',
+    };
+    const device = { answers: true, asks: 0 };
+    const deviceAnswers = async () => {
+      device.asks += 1;
+      return device.answers;
+    };
+    const video = new MjpegVideo({ url: 'wss://kvm.example/', canvas, deviceAnswers });
+    const atFirst = [video.isOpen, video.hadPicture, video.width, video.height, video.framesPerSecond];
+    assert.deepEqual(atFirst, [false, false, 0, 0, 0]);
     const pictures = [];
     video.addEventListener('picture', () => pictures.push(now));
     video.start();
@@ -246,7 +267,7 @@ group('the picture as JPEGs', () => {
         await settle();
       }
     };
-    return { video, canvas, real, receive, pictures };
+    return { video, canvas, device, did, real, receive, pictures, size };
   };
 
   test('is shown, told to the device, and fresh', async () => {
@@ -257,6 +278,117 @@ group('the picture as JPEGs', () => {
     assert.deepEqual([video.isFresh(), pictures.length, video.latencyMs], [true, 1, 30]);
     now += 1100;
     assert.equal(video.isFresh(), false);
+    video.stop();
+  });
+
+  test('is drawn as it is, in its size, and then forgotten', async () => {
+    const { video, canvas, did, real, receive, size } = await started();
+    assert.equal(real.url, 'wss://kvm.example/');
+    assert.equal(real.binaryType, 'arraybuffer');
+    await receive(0, 1);
+    assert.deepEqual(did, [100, [0, 0], 'close']);
+    for (const changed of [{ width: 1280 }, { height: 720 }]) {
+      Object.assign(size, changed);
+      await receive(0, 1);
+      assert.deepEqual([canvas.width, canvas.height], [size.width, size.height]);
+    }
+    let resized = 0;
+    Object.defineProperty(canvas, 'width', { get: () => 1280, set: () => resized++ });
+    await receive(0, 1);
+    assert.equal(resized, 0); // that would clear it
+    assert.deepEqual([video.element, video.stream], [canvas, 'its stream']);
+    video.stop();
+  });
+
+  test('that can not be read is told to the device, and nothing else', async () => {
+    const { video, canvas, real, receive, size } = await started();
+    size.width = 0;
+    await receive(0, 4);
+    assert.equal(real.sent.length, 4);
+    assert.deepEqual([canvas.hidden, video.isFresh()], [true, false]);
+    video.stop();
+  });
+
+  test('has rates, each second, while it is fresh', async () => {
+    const { video, receive } = await started();
+    await receive(0, 10);
+    assert.deepEqual([video.framesPerSecond, video.bitsPerSecond, video.hadPicture], [0, 0, true]);
+    await receive(0, 40);
+    assert.deepEqual([video.framesPerSecond, video.bitsPerSecond], [25, 25 * 104 * 8]);
+    now += 1100;
+    assert.deepEqual([video.framesPerSecond, video.bitsPerSecond, video.latencyMs], [0, 0, null]);
+    // What comes after a pause tells nothing of the rate.
+    now += 5000;
+    await receive(0, 4);
+    assert.deepEqual([video.isFresh(), video.framesPerSecond], [true, 25]);
+    video.stop();
+  });
+
+  test('that was stopped stays on the canvas until it is hidden, and its late frames are nothing', async () => {
+    const { video, canvas, real, receive } = await started();
+    await receive(0, 4);
+    assert.equal(video.isOpen, true);
+    video.stop();
+    assert.deepEqual([video.isOpen, real.readyState, canvas.hidden], [false, FakeWebSocket.CLOSED, false]);
+    assert.deepEqual([video.isFresh(), video.hadPicture], [false, true]);
+    await receive(0, 4);
+    assert.equal(real.sent.length, 4);
+    video.hide();
+    assert.deepEqual([canvas.hidden, video.width, video.height], [true, 0, 0]);
+  });
+
+  test('that is started again proves itself anew, on one socket', async () => {
+    const { video, real, receive } = await started();
+    await receive(0, 4);
+    video.start();
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 1);
+    video.stop();
+    real.dispatchEvent(new Event('close'));
+    await settle();
+    video.start();
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 2);
+    assert.equal(video.isFresh(), false);
+    video.stop();
+  });
+
+  test('is tried ever more slowly while the device does not answer, and at once when it is told to', async () => {
+    const { video, device, real } = await started();
+    device.answers = false;
+    real.dispatchEvent(new Event('close'));
+    await settle();
+    const asksAfter = async (ms) => {
+      const before = device.asks;
+      mock.timers.tick(ms);
+      await settle();
+      return device.asks - before;
+    };
+    assert.equal(await asksAfter(150), 1);
+    assert.equal(await asksAfter(209), 0);
+    assert.equal(await asksAfter(1), 1);
+    const before = device.asks;
+    video.retryNow();
+    await settle();
+    assert.equal(device.asks, before + 1);
+    assert.equal(await asksAfter(150), 1);
+    assert.equal(FakeWebSocket.made.length, 1);
+    video.stop();
+    assert.equal(await asksAfter(60000), 0);
+    device.answers = true;
+    video.start();
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 2);
+    video.stop();
+  });
+
+  test('is kept by frames, however slow they are', async () => {
+    const { video, real, receive } = await started();
+    for (let each = 0; each < 3; each += 1) {
+      mock.timers.tick(4000);
+      await receive(0, 1);
+    }
+    assert.equal(real.readyState, FakeWebSocket.OPEN);
     video.stop();
   });
 
@@ -384,10 +516,12 @@ group('a recording', () => {
     assert.deepEqual([recording.blob.type, recording.extension], ['video/webm;codecs=h264', 'webm']);
   });
 
-  test('of nothing is none', () => {
+  test('of nothing is none, and one piece is something', async () => {
     const recording = new Recording('stream');
     FakeRecorder.last.give('');
     assert.equal(recording.blob, null);
+    FakeRecorder.last.give('a');
+    assert.equal(await recording.blob.text(), 'a');
   });
 
   test('is called by what is in it', () => {

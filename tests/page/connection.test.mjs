@@ -263,6 +263,26 @@ group('the computer is asked about', () => {
     assert.equal(session.did.at(-1), 'ping');
   });
 
+  test('and what it does is said as soon as that is known', async (t) => {
+    const { connection, screen, said } = await linked(t);
+    screen.fresh = false;
+    screen.hadPicture = true;
+    const off = { result: { source: { online: false, captured_fps: 0 } } };
+    answer = async (url) => ({ ok: true, status: 200, json: async () => (url === '/api/source' ? off : {}) });
+    await clock.pass(400);
+    assert.equal(said.at(-1).title, 'Waiting for the picture');
+    connection.retryNow();
+    // It is believed when it has held for a while, and until then nothing else is said.
+    while (said.at(-1).state === 'waiting') {
+      clock.now += 200;
+      mock.timers.tick(200);
+      const told = said.at(-1).state;
+      await settle();
+      if (told === 'waiting' && said.at(-1).state === 'no-signal') return;
+    }
+    assert.fail('it was said a look later');
+  });
+
   test('only while the device can be reached', async (t) => {
     answer = () => Promise.reject(new TypeError('no network'));
     const { connection } = makeConnection(t, { fresh: false });
@@ -344,6 +364,21 @@ group('MJPEG', () => {
     assert.equal(said.at(-1).state, 'live');
   });
 
+  test('is said to be live with its first picture, before anybody looks again', async (t) => {
+    const { connection, said } = makeConnection(t, { fresh: false });
+    connection.pin = 'mjpeg';
+    connection.start();
+    await clock.pass(200);
+    const [socket] = FakeWebSocket.made;
+    socket.open();
+    for (let frame = 0; frame < 3; frame += 1) {
+      clock.now += 60;
+      socket.hearFrame();
+      await settle();
+    }
+    assert.equal(said.at(-1).state, 'live');
+  });
+
   test('counts as a way to the device', async (t) => {
     const { connection, said } = makeConnection(t, { fresh: false });
     connection.pin = 'mjpeg';
@@ -418,8 +453,8 @@ test('the statistics get what they ask for: decoded frames, and the clock', asyn
   const { connection, screen, session } = await linked(t);
   const counted = [];
   screen.countDecoded = (peerConnection) => counted.push(peerConnection);
-  await clock.pass(3000);
-  assert.deepEqual(counted, [session.peerConnection, session.peerConnection, session.peerConnection]);
+  await clock.pass(6000);
+  assert.deepEqual(counted, Array(6).fill(session.peerConnection));
   let detail = null;
   connection.addEventListener('clock', (event) => {
     detail = event.detail;

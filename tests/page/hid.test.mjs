@@ -158,7 +158,15 @@ test('places outside are those at the edge, and stay in range', () => {
     const { x, y } = positionOf(point, box, 1280, 720);
     assert.ok(x >= 0 && x <= 32767 && y >= 0 && y <= 32767);
   }
-  assert.equal(positionOf({ x: 1, y: 1 }, box, 0, 0), null);
+  for (const [nothing, width, height] of [
+    [{}, 0, 720],
+    [{}, 1280, 0],
+    [{ width: 0 }, 1280, 720],
+    [{ height: 0 }, 1280, 720],
+  ]) {
+    assert.equal(positionOf({ x: 1, y: 1 }, { ...box, ...nothing }, width, height), null);
+  }
+  assert.ok(positionOf({ x: 0, y: 0 }, { ...box, width: 1, height: 1 }, 1, 1));
 });
 
 // A pixel of a 640 x 360 picture, and where its middle is when the picture is turned clockwise by so much.
@@ -239,8 +247,9 @@ test('a turn in the other axis is none in this, and the smallest turn back is on
     wheel.notches({ deltaX: 50, deltaY: 0 });
     assert.equal(wheel.notches({ deltaX: 0, deltaY: 10 * way }).wheel, -way);
     wheel.notches({ deltaX: 0, deltaY: 50 * way });
-    wheel.notches({ deltaX: 0, deltaY: -way });
-    assert.equal(wheel.notches({ deltaX: 0, deltaY: -100 * way }).wheel, way);
+    let back = 0;
+    for (let turn = 0; turn < 101; turn += 1) back += wheel.notches({ deltaX: 0, deltaY: -way }).wheel;
+    assert.equal(back, way);
   }
 });
 
@@ -283,6 +292,10 @@ test('a tap that is over, or was taken away, is no long press', () => {
     assert.deepEqual(touch.down(2, at(9, 9), 0), [{ move: at(9, 9) }]);
     assert.deepEqual(touch.move(2, at(99, 99)), [{ move: at(99, 99) }]);
   }
+  const touch = new TouchGestures();
+  touch.down(1, at(5, 5), 0);
+  touch.cancel();
+  assert.deepEqual(touch.down(2, at(9, 9), 0), [{ move: at(9, 9) }]);
 });
 
 test('a finger trembles by less than twelve pixels', () => {

@@ -194,6 +194,43 @@ group('a WebSocket that is lost', () => {
     assert.ok(session.did.includes('claim'));
   });
 
+  test('is given no pause by what was long ago: a second', async (t) => {
+    for (const [held, pauses] of [
+      [950, true],
+      [1000, false],
+    ]) {
+      FakeSession.made = [];
+      const { link } = makeLink(t);
+      link.start();
+      await settle();
+      const [session] = FakeSession.made;
+      session.becomeReady();
+      await settle();
+      await clock.pass(held);
+      session.emit('lost');
+      await settle();
+      assert.equal(session.did.includes('claim'), !pauses);
+    }
+  });
+
+  test('that comes back is without the problem of before', async (t) => {
+    const { link, session } = await linked(t);
+    session.emit('problem', { code: 500, text: 'of before' });
+    session.emit('lost');
+    await settle();
+    session.emit('claimed');
+    await settle();
+    assert.equal(link.problem, null);
+  });
+
+  test('whose session is dropped keeps the last picture', async (t) => {
+    const { screen, session } = await linked(t, { resumes: false });
+    const { kept } = screen;
+    session.emit('lost');
+    await settle();
+    assert.equal(screen.kept, kept + 1);
+  });
+
   test('so soon after the last one is given a pause', async (t) => {
     const { link } = makeLink(t);
     link.start();
@@ -288,6 +325,18 @@ group('a person who can wait no longer', () => {
     assert.equal(asks, before + 1);
     assert.deepEqual(session.did, ['open', 'claim']);
   });
+
+  test('is followed by short pauses again', async (t) => {
+    const { link, session } = await linked(t);
+    gatewayAnswers = async () => false;
+    session.emit('lost');
+    await clock.pass(10000);
+    link.retryNow();
+    await settle();
+    const before = asks;
+    await clock.pass(150);
+    assert.equal(asks, before + 1);
+  });
 });
 
 group('a link that is stopped', () => {
@@ -331,6 +380,19 @@ group('a link that is stopped', () => {
     session.emit('ended');
     await clock.pass(5000);
     assert.deepEqual(session.did, ['open', 'leave']);
+    assert.equal(FakeSession.made.length, 1);
+  });
+
+  test('in a pause can be started again at once', async (t) => {
+    gatewayAnswers = async () => false;
+    const { link } = makeLink(t);
+    link.start();
+    await clock.pass(5000);
+    gatewayAnswers = async () => true;
+    link.stop();
+    await settle();
+    link.start();
+    await settle();
     assert.equal(FakeSession.made.length, 1);
   });
 

@@ -2,9 +2,10 @@
 // One session with a Janus that is not there: what both plugins, this project's and uStreamer's own, make of a request.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
+import { FakeWebSocket } from './video-fakes.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
-const { JanusSession } = await import(new URL('janus-session.js', BASE));
+const { JanusSession, prepareJanus } = await import(new URL('janus-session.js', BASE));
 
 const OFFER = { type: 'offer', sdp: 'of the plugin' };
 const ANSWER = { type: 'answer', sdp: 'of the page' };
@@ -17,20 +18,41 @@ class FakeJanus {
   static made = [];
   attached = [];
   destroyed = 0;
+  infos = 0;
+
+  static init(options) {
+    FakeJanus.options = options;
+  }
 
   constructor(callbacks) {
     this.callbacks = callbacks;
+    this.openSocket();
     FakeJanus.made.push(this);
+  }
+
+  openSocket() {
+    this.socket = FakeJanus.options.dependencies.newWebSocket('wss://kvm.example/janus/ws', 'janus-protocol');
+  }
+
+  reconnect(callbacks) {
+    this.claim = callbacks;
+    this.openSocket();
+  }
+
+  getInfo() {
+    this.infos += 1;
   }
 
   attach(callbacks) {
     const handle = new FakeHandle();
+    handle.oncleanup = callbacks.oncleanup;
     this.attached.push({ ...callbacks, handle });
     callbacks.success(handle);
   }
 
-  destroy() {
+  destroy(options) {
     this.destroyed += 1;
+    this.destroyOptions = options;
   }
 }
 
@@ -44,12 +66,16 @@ class FakeHandle {
     this.sent.push(request);
   }
 
-  createAnswer({ success, ...what }) {
+  createAnswer({ success, error, ...what }) {
     this.answered.push(what);
-    success(ANSWER);
+    if (this.refusal) error(this.refusal);
+    else success(ANSWER);
   }
 
-  hangup() {}
+  hangup(...how) {
+    this.hungUp = how;
+    this.oncleanup();
+  }
 
   get requests() {
     return this.sent.map(({ message }) => message.request);
@@ -60,11 +86,23 @@ class FakeHandle {
 function attachedSession() {
   const session = new JanusSession({ Janus: FakeJanus, url: 'wss://kvm.example/janus/ws', iceServers: [] });
   const said = [];
-  for (const name of ['ready', 'track', 'problem', 'answered', 'clock', 'hungup', 'refused', 'ended']) {
+  for (const name of [
+    'ready',
+    'claimed',
+    'track',
+    'problem',
+    'answered',
+    'clock',
+    'hungup',
+    'lost',
+    'refused',
+    'ended',
+  ]) {
     session.addEventListener(name, ({ detail }) => said.push([name, detail]));
   }
   session.open();
   const janus = FakeJanus.made.at(-1);
+  FakeWebSocket.made.at(-1).open();
   janus.callbacks.success();
   const [{ handle, onmessage, onremotetrack, oncleanup }] = janus.attached;
   assert.deepEqual(said.splice(0), [['ready', {}]]);
@@ -72,7 +110,11 @@ function attachedSession() {
   return { session, said, janus, handle, onmessage, onremotetrack, oncleanup };
 }
 
-beforeEach(() => mock.timers.enable());
+beforeEach(() => {
+  mock.timers.enable();
+  FakeWebSocket.made = [];
+  prepareJanus({ Janus: FakeJanus, adapter: 'the adapter' });
+});
 afterEach(() => mock.timers.reset());
 
 group('a plugin that has no picture yet (503)', () => {
@@ -193,4 +235,170 @@ test('a track is told again after Janus hung up', () => {
     ['hungup', {}],
     ['track', { track }],
   ]);
+});
+
+group('janus.js', () => {
+  test('gets what it needs, and nothing by HTTP', () => {
+    const { debug, dependencies } = FakeJanus.options;
+    assert.equal(debug, false);
+    assert.equal(dependencies.webRTCAdapter, 'the adapter');
+    assert.ok(dependencies.isArray([]));
+    assert.throws(() => dependencies.httpAPICall(), { message: /WebSocket only/ });
+  });
+
+  test('is told where Janus is and by which servers, and to destroy nothing by itself', () => {
+    const servers = [{ urls: ['stun:kvm.example'] }];
+    const session = new JanusSession({ Janus: FakeJanus, url: 'wss://kvm.example/janus/ws', iceServers: servers });
+    assert.deepEqual([session.isAttached, session.peerConnection], [false, null]);
+    session.open();
+    const { server, iceServers, keepAlivePeriod, destroyOnUnload } = FakeJanus.made.at(-1).callbacks;
+    assert.deepEqual([server, iceServers], ['wss://kvm.example/janus/ws', servers]);
+    assert.deepEqual([keepAlivePeriod, destroyOnUnload], [5000, false]);
+  });
+});
+
+group('what Janus refuses', () => {
+  for (const [what, refuse] of [
+    ['a session', ({ janus }) => janus.callbacks.error('no')],
+    ['a plugin', ({ janus }) => janus.attached[0].error('no')],
+    ['a request', ({ handle }) => handle.sent[0].error('no')],
+    [
+      'a claim',
+      ({ session, janus }) => {
+        session.claim();
+        FakeWebSocket.made.at(-1).open();
+        janus.claim.error('no');
+      },
+    ],
+    [
+      'an answer',
+      ({ handle, onmessage }) => {
+        handle.refusal = new Error('no');
+        onmessage(STARTED, OFFER);
+      },
+    ],
+    [
+      'an answer, in a word',
+      ({ handle, onmessage }) => {
+        handle.refusal = 'no';
+        onmessage(STARTED, OFFER);
+      },
+    ],
+  ]) {
+    test(`is told: ${what}`, () => {
+      const made = attachedSession();
+      refuse(made);
+      assert.deepEqual(made.said.at(-1), ['refused', { reason: 'no' }]);
+    });
+  }
+
+  test('is nothing while no socket is open: that is lost, and no refusal', () => {
+    const { said, janus } = attachedSession();
+    FakeWebSocket.made.at(-1).readyState = 0;
+    janus.callbacks.error('no');
+    assert.deepEqual(said, []);
+  });
+
+  test('for a reason of its own is asked for again after a second, once', () => {
+    const { said, handle, onmessage } = attachedSession();
+    onmessage({ error_code: 500 });
+    onmessage({ error_code: 500 });
+    assert.deepEqual(said.at(-1), ['problem', { code: 500, text: '' }]);
+    mock.timers.tick(999);
+    assert.deepEqual(handle.requests, ['watch']);
+    mock.timers.tick(60000);
+    assert.deepEqual(handle.requests, ['watch', 'watch']);
+  });
+});
+
+group('the socket', () => {
+  test('that is lost is told, and nothing is asked for meanwhile', () => {
+    const { said, handle, janus, onmessage } = attachedSession();
+    onmessage(NO_PICTURE_YET);
+    janus.socket.close();
+    mock.timers.tick(60000);
+    assert.deepEqual(said.at(-1), ['lost', { reason: 'closed' }]);
+    assert.deepEqual(handle.requests, ['watch']);
+  });
+
+  test('is another one for a claim, and only that is watched', () => {
+    const { session, said, janus } = attachedSession();
+    const first = janus.socket;
+    session.claim();
+    assert.equal(first.readyState, 3);
+    assert.deepEqual(said, [['lost', { reason: 'closed' }]]);
+    janus.claim.success();
+    assert.deepEqual(said.at(-1), ['claimed', {}]);
+    assert.notEqual(janus.socket, first);
+  });
+
+  test('of each session is its own', () => {
+    attachedSession();
+    assert.throws(() => FakeJanus.options.dependencies.newWebSocket('wss://kvm.example/janus/ws'));
+  });
+
+  test('proves itself by any answer', () => {
+    const { session, janus } = attachedSession();
+    session.ping();
+    assert.equal(janus.infos, 1);
+    session.leave();
+    session.ping();
+    assert.equal(janus.infos, 1);
+    new JanusSession({ Janus: FakeJanus }).ping();
+  });
+});
+
+group('a session that is over', () => {
+  test('was left: Janus is told, the media end, and nothing more is said', () => {
+    const { session, said, janus, handle } = attachedSession();
+    session.leave();
+    assert.deepEqual(handle.requests, ['watch', 'stop']);
+    assert.deepEqual(handle.hungUp, [false]);
+    assert.deepEqual(janus.destroyOptions, { notifyDestroyed: false });
+    assert.deepEqual(said, [['ended', {}]]);
+    assert.deepEqual([session.isAttached, session.peerConnection], [false, null]);
+    janus.socket.close();
+    assert.equal(said.length, 1);
+  });
+
+  test('was given up: nothing is said to Janus, and the socket closes', () => {
+    const { session, said, janus, handle, onmessage } = attachedSession();
+    onmessage(NO_PICTURE_YET);
+    session.abandon();
+    assert.deepEqual(handle.hungUp, [false]);
+    assert.equal(janus.socket.readyState, 3);
+    assert.equal(janus.destroyed, 0);
+    session.watch();
+    session.askClock();
+    mock.timers.tick(60000);
+    assert.deepEqual(handle.requests, ['watch']);
+    assert.deepEqual(said.slice(1), [['ended', {}]]);
+  });
+
+  test('attaches to nothing when Janus answers late', () => {
+    const session = new JanusSession({ Janus: FakeJanus });
+    session.open();
+    session.leave();
+    const janus = FakeJanus.made.at(-1);
+    janus.callbacks.success();
+    assert.deepEqual(janus.attached, []);
+  });
+});
+
+test('a picture that is asked for at once is not asked for again', () => {
+  const { session, handle, onmessage } = attachedSession();
+  onmessage(NO_PICTURE_YET);
+  session.watch();
+  mock.timers.tick(60000);
+  assert.deepEqual(handle.requests, ['watch', 'watch']);
+});
+
+test('browsers that know another name for it, or none, wait for no smoother frame either', () => {
+  const { handle, onmessage } = attachedSession();
+  handle.receivers = [{ playoutDelayHint: null }, {}];
+  onmessage(STARTED, OFFER);
+  assert.deepEqual(handle.receivers, [{ playoutDelayHint: 0 }, {}]);
+  handle.webrtcStuff = { pc: null };
+  onmessage(STARTED, OFFER);
+  assert.equal(handle.requests.at(-1), 'start');
 });

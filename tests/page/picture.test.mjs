@@ -6,7 +6,7 @@ import { describe as group, test } from 'node:test';
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { describeTransport, Transport, TransportChoice, Reason } = await import(new URL('transport.js', BASE));
 const { describeStats, DeviceClock, StreamRates } = await import(new URL('stats.js', BASE));
-const { fileName } = await import(new URL('recording.js', BASE));
+const { fileName, save, screenshot } = await import(new URL('recording.js', BASE));
 
 group('the video transport', () => {
   const good = {
@@ -221,5 +221,50 @@ group('files', () => {
     ['…', 'kvm-2026-11-02-09-30-05.png'],
   ]) {
     test(`of ${device} are called ${name}`, () => assert.equal(fileName(device, moment, 'png'), name));
+  }
+});
+
+group('a file', () => {
+  test('is saved under its name, and its address is given up a minute later', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const link = { click: () => clicked.push({ ...link }) };
+    const clicked = [];
+    const revoked = [];
+    globalThis.document = { createElement: () => link };
+    t.mock.method(URL, 'createObjectURL', (blob) => `blob:${blob}`);
+    t.mock.method(URL, 'revokeObjectURL', (url) => revoked.push(url));
+    save('picture', 'rack-3.png');
+    assert.equal(clicked.length, 1);
+    assert.deepEqual([clicked[0].href, clicked[0].download], ['blob:picture', 'rack-3.png']);
+    t.mock.timers.tick(59999);
+    assert.deepEqual(revoked, []);
+    t.mock.timers.tick(1);
+    assert.deepEqual(revoked, ['blob:picture']);
+    delete globalThis.document;
+  });
+
+  for (const [rotation, width, height] of [
+    [0, 1280, 720],
+    [90, 720, 1280],
+    [180, 1280, 720],
+    [270, 720, 1280],
+  ]) {
+    test(`of a picture turned by ${rotation} degrees is ${width} by ${height}`, async () => {
+      const drawn = [];
+      const context = {};
+      for (const step of ['translate', 'rotate', 'drawImage']) context[step] = (...how) => drawn.push([step, ...how]);
+      const canvas = { getContext: () => context, toBlob: (take, type) => take(`a blob of ${type}`) };
+      globalThis.document = { createElement: () => canvas };
+      const png = await screenshot('the video', { width: 1280, height: 720, rotation });
+      assert.equal(png, 'a blob of image/png');
+      assert.deepEqual([canvas.width, canvas.height], [width, height]);
+      // Turned about its middle.
+      assert.deepEqual(drawn, [
+        ['translate', width / 2, height / 2],
+        ['rotate', (rotation * Math.PI) / 180],
+        ['drawImage', 'the video', -640, -360, 1280, 720],
+      ]);
+      delete globalThis.document;
+    });
   }
 });

@@ -3,9 +3,10 @@
 import { mock } from 'node:test';
 import { settle } from './fake-page.mjs';
 
-// Of the MJPEG transport.
+// As the browser's: who made it opens it and speaks to it.
 export class FakeWebSocket extends EventTarget {
   static OPEN = 1;
+  static CLOSED = 3;
   static made = [];
   readyState = 0;
   sent = [];
@@ -18,6 +19,7 @@ export class FakeWebSocket extends EventTarget {
 
   open() {
     this.readyState = FakeWebSocket.OPEN;
+    this.dispatchEvent(new Event('open'));
   }
 
   send(text) {
