@@ -97,11 +97,17 @@ def test_what_somebody_stopped_stays_so(logged_in, root, systemd):
     assert systemd.restarts == []
 
 
-def test_what_somebody_stopped_keeps_no_other_service_from_its_settings(logged_in, root, systemd):
-    systemd.stopped = {"kvm-edid.service"}
+@pytest.mark.parametrize(
+    ("stopped", "other"),
+    [("kvm-edid.service", "ustreamer.service"), ("ustreamer.service", "kvm-edid.service")],
+)
+def test_what_somebody_stopped_keeps_no_other_service_from_its_settings(
+    logged_in, root, systemd, stopped, other
+):
+    systemd.stopped = {stopped}
     changes = {EDID: "".join(EDIDS[0].read_text().split()), BITRATE: 8000}
     assert logged_in("admin").ask("PATCH", "/api/settings", changes).status_code == 200
-    assert systemd.restarts == ["ustreamer.service"]
+    assert systemd.restarts == [other]
 
 
 def test_a_service_that_does_not_come_back_gets_the_previous_settings(

@@ -142,7 +142,7 @@ def test_the_build_that_ran_last_is_gone_back_to(device):
             os.utime(path, (path.stat().st_mtime - age, path.stat().st_mtime - age))
     device.switch_to("3", "3")
     assert device.active_build().go_back() == "3"
-    assert device.builds().active() == "1"
+    assert (device.builds().active(), device.config.read_text()) == ("1", "1")
 
 
 def test_of_the_other_builds_the_one_that_would_be_gone_back_to_stays(device):
@@ -211,6 +211,33 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(device, act):
     assert device.config.read_text() == "second"
 
 
+def test_which_of_several_is_the_latest_is_seen_once_too(device):
+    for age, name in enumerate(("1", "2")):
+        device.switch_to(name, name)
+        device.active_build().mark_known_good()
+        os.utime(device.folder / "known_good" / name, (1000 + age, 1000 + age))
+    assert not device.active_build().mark_known_good()
+
+
+def test_check_mode_knows_what_there_is_to_remember(device):
+    device.switch_to("1", "first")
+    device.active_build().mark_known_good()
+    assert not device.active_build(check_mode=True).mark_known_good()
+    device.config.write_text("better")
+    assert device.active_build(check_mode=True).mark_known_good()
+    device.active_build().mark_known_good()
+    # Another was known good later.
+    device.add("2")
+    device.builds().mark_known_good("2")
+    os.utime(device.folder / "known_good/1", (1000, 1000))
+    assert device.active_build(check_mode=True).mark_known_good()
+
+
+def test_a_build_that_is_gone_can_be_removed(device):
+    device.builds().remove("absent")
+    assert device.builds().names() == []
+
+
 # --- Names that an earlier version gave ---
 
 
@@ -247,6 +274,7 @@ def test_a_build_made_from_a_former_name_is_not_made_again(former):
         "plugin": "bundled",
         "/opt/janus.builds/desired/include/janus": "4f",
     }
+    assert stat.S_IMODE((former.folder / "1/built-from").stat().st_mode) == 0o644
 
 
 def test_nothing_is_taken_over_twice(former):
@@ -260,6 +288,11 @@ def test_check_mode_takes_nothing_over(former):
     before = former.tree()
     assert former.builds(check_mode=True).take_over()
     assert former.tree() == before
+
+
+def test_former_names_alone_would_be_taken_over(device):
+    (device.folder / "wanted").symlink_to("1")
+    assert device.builds(check_mode=True).take_over()
 
 
 def test_an_interrupted_takeover_is_completed(former, monkeypatch):
@@ -309,6 +342,8 @@ def test_the_module_switches_remembers_and_goes_back(run_active, device):
         for changed in (True, False):
             answer = run_active(state)
             assert (answer["changed"], answer["build"]) == (changed, "1")
+    # Whatever the operator's own umask is.
+    assert stat.S_IMODE((device.folder / "known_good/1").stat().st_mode) == 0o755
     device.switch_to("2", "second")
     for changed, left in ((True, "2"), (False, "")):
         answer = run_active("rolled_back")

@@ -251,7 +251,7 @@ def test_a_host_that_is_away_is_named(calm, capsys):
 
 def test_the_totals_are_of_all_hosts(calm, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("KVM_RUN_FILE", str(tmp_path / "run.json"))
-    monkeypatch.setattr("time.monotonic", lambda: calm._began + 61.04)
+    monkeypatch.setattr("time.monotonic", lambda: calm._began + 61.26)
     calm.v2_playbook_on_stats(Stats())
     assert capsys.readouterr().out == "\nfailed in 61 s: ok=6 changed=2 failed=1 unreachable=0\n"
     assert json.loads((tmp_path / "run.json").read_text()) == {
@@ -259,7 +259,7 @@ def test_the_totals_are_of_all_hosts(calm, capsys, tmp_path, monkeypatch):
         "changed": 2,
         "failures": 1,
         "unreachable": 0,
-        "seconds": 61.0,
+        "seconds": 61.3,
     }
     # The clock ends.
     assert calm._finished.is_set()
@@ -273,3 +273,38 @@ def test_the_first_word_of_the_totals_is_how_it_ended(calm, capsys, monkeypatch,
     monkeypatch.delenv("KVM_RUN_FILE", raising=False)
     calm.v2_playbook_on_stats(stats)
     assert capsys.readouterr().out.startswith(f"\n{word} in ")
+
+
+@pytest.mark.parametrize(
+    ("failures", "word"), [(0, "\033[32mdone\033[0m"), (1, "\033[31mfailed\033[0m")]
+)
+def test_on_a_terminal_how_it_ended_has_a_colour(make_calm, capsys, failures, word):
+    make_calm(is_terminal=True).v2_playbook_on_stats(Stats(failures))
+    assert f"\n{word} in " in capsys.readouterr().out
+
+
+def test_how_long_a_task_took_stands_before_it(calm, capsys, monkeypatch):
+    begin(calm, "one")
+    began = calm._task_began
+    monkeypatch.setattr("time.monotonic", lambda: began + 12.34)
+    calm.v2_runner_on_ok(result(changed=True))
+    calm.v2_runner_on_failed(result(msg="No such package"))
+    out = capsys.readouterr().out
+    assert "  changed  12.3 s  Install the packages\n" in out
+    assert "  failed   12.3 s  Install the packages\n" in out
+
+
+def test_the_clock_goes_on_when_the_first_task_begins(calm, capsys, monkeypatch):
+    looks = iter(["nothing yet", "begin", "end"])
+
+    def wait(_):
+        look = next(looks)
+        if look == "begin":
+            calm.v2_playbook_on_task_start(SimpleNamespace(get_name=lambda: "Compile"), False)
+            began = calm._task_began
+            monkeypatch.setattr("time.monotonic", lambda: began + 30)
+        return look == "end"
+
+    monkeypatch.setattr(calm._finished, "wait", wait)
+    calm._tick()
+    assert capsys.readouterr().out == "  ... Compile: 30 s so far\n"

@@ -83,3 +83,20 @@ def test_a_link_is_replaced(tmp_path):
     files.link(str(path), "new")
     assert os.readlink(path) == "new"
     assert os.listdir(tmp_path) == ["active"]
+
+
+def test_the_owner_is_set_before_the_mode_and_never_that_of_what_a_link_points_to(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "file"
+    path.touch(0o600)
+    given = []
+
+    def chown(path, uid, gid, follow_symlinks=True):
+        given.append((uid, gid, follow_symlinks, stat.S_IMODE(os.stat(path).st_mode)))
+
+    monkeypatch.setattr("os.chown", chown)
+    files.own(str(path), 7, 8, 0o2750)
+    # chown clears setgid.
+    assert given == [(7, 8, False, 0o600)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o2750

@@ -209,7 +209,7 @@ def test_a_link_that_can_not_be_made(make_build, failure, tmp_path, monkeypatch,
             ["a.c:1:2: error: no such thing", "make: *** [a.o] Error 1", "end"],
             "program 1.0 can't be compiled (a.c:1:2: error: no such thing): `journalctl -u program-build.service`",
         ),
-        ("exit-code", ["strange", "end"], "program 1.0 can't be compiled (end)"),
+        ("exit-code", ["strange", "more", "end"], "program 1.0 can't be compiled (end)"),
         ("exit-code", [], "program 1.0 can't be compiled (no output)"),
     ],
 )

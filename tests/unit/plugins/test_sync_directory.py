@@ -21,6 +21,8 @@ def source(tmp_path):
     (folder / "program").write_bytes(b"#!/bin/sh\n\xff")
     (folder / "program").chmod(0o775)
     (folder / "static/page.html").write_text("page")
+    # For others, which is not for its owner.
+    (folder / "static/page.html").chmod(0o645)
     (folder / "static/__pycache__/page.pyc").write_text("compiled")
     (folder / "tests/test_page.py").write_text("test")
     return folder

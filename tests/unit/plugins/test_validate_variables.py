@@ -31,7 +31,12 @@ def validate(tmp_path, monkeypatch):
             get_name=lambda include_role_fqcn=True: "a.b.kvm" if include_role_fqcn else "kvm",
         )
         action._task = SimpleNamespace(_role=role if in_role else None, args=arguments)
-        action._templar = SimpleNamespace(template=lambda value: value.replace("{{ n }}", "443"))
+
+        def template(value):
+            assert "undefined" not in value, "what is nobody's business was templated"
+            return value.replace("{{ n }}", "443")
+
+        action._templar = SimpleNamespace(template=template)
         return action.run(None, variables)
 
     return run
@@ -47,7 +52,7 @@ def test_values_are_judged_as_templates_make_them(validate):
 
 def test_all_errors_are_one_answer(validate):
     answer = validate(
-        {"kvm_port": "70000", "kvm_nmae": "rack", "kvm_title": "{{ gone }}"},
+        {"kvm_port": "70000", "kvm_nmae": "rack", "kvm_title": "{{ undefined }}"},
         ranges={"kvm_port": [1, 65535]},
         renamed={"kvm_title": "kvm_name"},
     )
@@ -66,3 +71,40 @@ def test_what_has_to_be_set_and_is_not(validate):
 def test_outside_of_a_role_it_has_nothing_to_compare_with(validate):
     with pytest.raises(AnsibleError, match="validate_variables belongs into a role's tasks"):
         validate({}, in_role=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("int", [1, -1, "+1", "-1", "007"], [True, "1.5", "one", "", None, [1]]),
+        ("float", [1, 1.5, "1.5", "-2", "+0.5"], [True, "1.", "one", "", None]),
+        ("bool", [True, False, "yes", "No", "TRUE"], [1, "on", "", None]),
+        ("path", ["/", "/dev/video0"], ["dev", "", None, 1]),
+        ("str", ["", "a", 1, 1.5], [True, None, [], {}]),
+        ("list", [[], ["a"]], ["a", {}, None]),
+        ("dict", [{}, {"a": 1}], ["a", [], None]),
+    ],
+)
+def test_what_is_of_a_kind(kind, good, bad):
+    assert [value for value in good if not validate_variables.is_kind(value, kind)] == []
+    assert [value for value in bad if validate_variables.is_kind(value, kind)] == []
+
+
+@pytest.mark.parametrize("port", [1, 65535, "1", "65535"])
+def test_the_bounds_of_a_range_are_good_values(validate, port):
+    assert not validate({"kvm_port": str(port)}, ranges={"kvm_port": [1, 65535]})["failed"]
+
+
+def test_what_the_web_ui_may_set_has_the_bounds_of_its_schema(validate):
+    schema = {"type": "integer", "minimum": 1, "maximum": 65535}
+    settings = {"kvm_port": {"schema": schema}}
+    assert "from 1 to 65535" in validate({"kvm_port": "0"}, settings=settings)["msg"]
+    # What the task says itself counts.
+    own = {"settings": settings, "ranges": {"kvm_port": [0, 9]}}
+    assert not validate({"kvm_port": "0"}, **own)["failed"]
+
+
+def test_a_text_has_the_pattern_that_the_task_says(validate):
+    patterns = {"kvm_name": ["[a-z]+", "small letters"]}
+    answer = validate({"kvm_port": "1", "kvm_name": "Rack"}, patterns=patterns)
+    assert answer["msg"] == "kvm_name is 'Rack': it must be small letters."

@@ -289,7 +289,7 @@ def test_the_diff_is_of_what_was_there(tmp_path, make_writer):
 
 
 def test_templates_are_rendered_with_the_variables_of_the_task(tmp_path, monkeypatch):
-    (tmp_path / "unit.j2").write_text("# {{ ansible_managed }}\nName={{ name }}\\n\n")
+    (tmp_path / "unit.j2").write_text("# {{ ansible_managed }}\nName={{ name + '\\t' }}\\n\n")
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {"of": "Ansible"})
     action = object.__new__(action_write_files.ActionModule)
     action._task = SimpleNamespace(
@@ -308,7 +308,7 @@ def test_templates_are_rendered_with_the_variables_of_the_task(tmp_path, monkeyp
         handed_over.append(module_args) or {"changed": True, "invocation": "long, and secret"}
     )
     assert action.run(None, {"name": "rack"}) == {"of": "Ansible", "changed": True}
-    text = f"# {action_write_files.MANAGED}\nName=rack\\n\n"
+    text = f"# {action_write_files.MANAGED}\nName=rack\t\\n\n"
     assert handed_over == [
         {
             "files": [
