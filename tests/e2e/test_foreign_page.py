@@ -13,7 +13,7 @@ from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
-from .test_front_door import SOCKETS
+from .test_gateway import SOCKETS
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -77,7 +77,7 @@ def refused_changes(device: Device, since: float) -> int:
 def test_a_foreign_page_neither_shows_nor_hears_nor_changes_anything(
     new_screen: Callable[..., RemoteScreen], ada: Client, device: Device, foreign_page: str
 ):
-    """The browser keeps the cookie back; what a foreign origin gets that has it, test_front_door.py shows."""
+    """The browser keeps the cookie back; what a foreign origin gets that has it, test_gateway.py shows."""
     began = time.time()
     screen = new_screen(role=None).open()
     log_in(screen, "ada")

@@ -19,7 +19,7 @@ from tests.support.device import SERVICES, Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
-from .test_door import Client
+from .test_auth import Client
 
 CERTIFICATE = "gateway_certificate_and_key"
 EDID = "ustreamer_edid"
