@@ -15,6 +15,9 @@ from .device import Device
 from .failures import failed, folder_of
 from .remote_screen import RemoteScreen, launch_browser
 
+# Of what page and Janus said to each other, in the artifacts of a failed test.
+MESSAGES_KEPT = 100
+
 
 @pytest.fixture
 def artifacts(request: pytest.FixtureRequest) -> Path:
@@ -61,6 +64,10 @@ def keep_artifacts(screen: RemoteScreen, folder: Path, number: int) -> None:
     screen.page.screenshot(path=folder / f"page-{number}.png")
     (folder / f"page-{number}.txt").write_text("\n".join(screen.console) + "\n")
     observed = screen.page.evaluate("({...globalThis.observer})")
+    observed["janus"] = {
+        "sent": screen.sent[-MESSAGES_KEPT:],
+        "received": screen.received[-MESSAGES_KEPT:],
+    }
     (folder / f"page-{number}.json").write_text(json.dumps(observed, indent=1))
 
 

@@ -154,7 +154,7 @@ def test_the_devices_sentences_are_in_the_language_of_the_page(browser, ada):
 
 
 @pytest.mark.parametrize(
-    ("chosen", "given"), [("ja", "ja"), ("en", "en"), ("xx", "de"), ("../door", "de")]
+    ("chosen", "given"), [("ja", "ja"), ("en", "en"), ("xx", "de"), ("../en", "de")]
 )
 def test_a_language_that_was_chosen_wins(browser, chosen, given):
     client = browser()
