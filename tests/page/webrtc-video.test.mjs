@@ -72,6 +72,20 @@ const decoded = (framesDecoded, keyFramesDecoded = 1) => ({
 });
 
 group('frames on the screen', () => {
+  test('are as old as what came by the network, however late they are decoded', (t) => {
+    const { video, screen, pictures } = makeVideo(t);
+    for (let frame = 0; frame < 30; frame += 1) {
+      now += 150;
+      video.present(now, { rtpTimestamp: 3000 * frame, expectedDisplayTime: now, receiveTime: 1000 + frame });
+    }
+    assert.deepEqual([screen.isFresh(), pictures()], [false, 0]);
+    for (let frame = 0; frame < 5; frame += 1) {
+      now += 50;
+      video.present(now, { rtpTimestamp: 3000 * frame, expectedDisplayTime: now, receiveTime: now - 20 });
+    }
+    assert.deepEqual([screen.isFresh(), pictures()], [true, 1]);
+  });
+
   test('are a picture when some follow each other', (t) => {
     const { screen, showFrames, pictures } = makeVideo(t);
     assert.deepEqual([screen.isFresh(), screen.hadPicture], [false, false]);

@@ -113,18 +113,20 @@ export class WebRtcVideo extends EventTarget {
   }
 
   #watchFrames() {
-    this.#video.requestVideoFrameCallback((now, { rtpTimestamp, expectedDisplayTime }) => {
+    this.#video.requestVideoFrameCallback((now, { rtpTimestamp, expectedDisplayTime, receiveTime }) => {
       this.#presented = rtpTimestamp === undefined ? null : { rtpTimestamp, at: expectedDisplayTime };
-      this.#noteFrames(now, 1);
+      // What the plugin remembers comes at once, and a slow computer takes its time to decode it: that is no longer
+      // fresh then. Not every browser says when it came.
+      this.#noteFrames(receiveTime ?? now, 1);
       this.#watchFrames();
     });
   }
 
-  #noteFrames(now, count, span) {
+  #noteFrames(at, count, span) {
     if (count <= 0 || this.isBlocked) return;
-    const before = this.#frames.isFresh(now);
-    this.#frames.note(now, count, span);
-    if (before || !this.#frames.isFresh(now)) return;
+    const before = this.isFresh();
+    this.#frames.note(at, count, span);
+    if (before || !this.isFresh()) return;
     this.#hadPicture = true;
     this.#lastPicture.hidden = true; // another size would peep out behind the video
     this.dispatchEvent(new Event('picture'));
