@@ -337,6 +337,12 @@ group('a stream that has lost a frame', () => {
 
 group('recovery while signalling is up', () => {
   const missing = { fresh: false, expecting: true, mediaUp: true };
+  // The last remedy of this time, asked for as often as the page does.
+  const ask = (recovery, from, to, facts) => {
+    let last = Remedy.NONE;
+    for (let now = from; now <= to; now += 200) last = recovery.next(now, facts) ?? last;
+    return last;
+  };
 
   test('does nothing while frames come, or none can be expected', () => {
     const recovery = new Recovery();
@@ -368,18 +374,34 @@ group('recovery while signalling is up', () => {
 
   test('builds anew at once when the media connection is gone', () => {
     const recovery = new Recovery();
-    recovery.next(0, missing);
+    ask(recovery, 0, 3800, missing);
     assert.equal(recovery.next(4000, { ...missing, mediaUp: false }), Remedy.REBUILD);
   });
 
   test('starts over after fresh frames', () => {
     const recovery = new Recovery();
-    recovery.next(0, missing);
-    recovery.next(4000, missing);
-    recovery.next(5000, { ...missing, fresh: true });
-    recovery.next(10000, { ...missing, fresh: true });
-    assert.equal(recovery.next(11000, missing), Remedy.NONE);
-    assert.equal(recovery.next(15000, missing), Remedy.WATCH);
+    assert.equal(ask(recovery, 0, 4000, missing), Remedy.WATCH);
+    ask(recovery, 4200, 10000, { ...missing, fresh: true });
+    assert.equal(ask(recovery, 10200, 13800, missing), Remedy.NONE);
+    assert.equal(recovery.next(14000, missing), Remedy.WATCH);
+  });
+
+  test('counts no time in which nobody asked, because there was no link', () => {
+    const recovery = new Recovery();
+    ask(recovery, 0, 1000, missing);
+    assert.equal(recovery.next(60000, missing), Remedy.NONE);
+    assert.equal(ask(recovery, 60200, 62000, missing), Remedy.WATCH);
+  });
+
+  test('is not put off by a picture that comes again and again, and never stays', () => {
+    const recovery = new Recovery();
+    const seen = [];
+    // A browser that misses a key frame asks for one, and the plugin plays what it remembers.
+    for (let now = 0; now <= 30000; now += 200) {
+      const remedy = recovery.next(now, { ...missing, fresh: now % 3600 < 1200 });
+      if (remedy) seen.push(remedy);
+    }
+    assert.deepEqual(seen.slice(0, 2), ['watch', 'rebuild']);
   });
 
   test('builds anew after a watch in vain, also while the source comes and goes', () => {
