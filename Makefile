@@ -92,7 +92,8 @@ test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_J
 # The default has the layout before roles, services and files on a device got their names of today.
 FROM ?= 9fca9b1
 test-upgrade: $(VENV)/lock dev_tools ## provision a virtual Pi by an older commit (FROM=), use it, and upgrade it to this one
-	@$(SUDO) $(BIN)/pytest tests/upgrade --upgrade-from=$(FROM)
+	@# Its one fixture provisions a device three times.
+	@$(SUDO) $(BIN)/pytest tests/upgrade --upgrade-from=$(FROM) --override-ini=faulthandler_timeout=5400
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
