@@ -121,7 +121,7 @@ export class Controls {
       event.preventDefault();
       const codes = recorder.release(event);
       if (!codes) return;
-      saveOwn(localStorage, [...loadOwn(localStorage), codes]);
+      saveOwn([...loadOwn(), codes]);
       stop();
       this.#showOwn();
     });
@@ -130,15 +130,15 @@ export class Controls {
   #showOwn() {
     const list = byId('own-combinations');
     list.replaceChildren();
-    for (const codes of loadOwn(localStorage)) {
+    for (const codes of loadOwn()) {
       const item = this.#addCombination(list, codes);
       const remove = document.createElement('button');
       remove.type = 'button';
       remove.textContent = '\u00d7';
       remove.setAttribute('aria-label', t('Remove {combination}', { combination: describe(codes) }));
       remove.addEventListener('click', () => {
-        const rest = loadOwn(localStorage).filter((each) => describe(each) !== describe(codes));
-        saveOwn(localStorage, rest);
+        const rest = loadOwn().filter((each) => describe(each) !== describe(codes));
+        saveOwn(rest);
         this.#showOwn();
         byId('record-combination').focus(); // not nowhere, where this button was
       });

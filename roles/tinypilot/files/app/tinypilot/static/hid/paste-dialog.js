@@ -2,6 +2,7 @@
 // Types a text on the attached computer. What its layout can't type is listed before anything is typed.
 
 import { language, t } from '../common/i18n.js';
+import { recall, remember } from '../common/preferences.js';
 
 const CHECK_AFTER_MS = 200;
 // As many as hid/messages.py takes. The field itself has no bound: it would cut off the rest without a word.
@@ -50,7 +51,7 @@ export class PasteDialog {
     const { dialog, text, layout, start, cancel } = parts;
     text.addEventListener('input', () => this.#changed());
     layout.addEventListener('change', () => {
-      localStorage.setItem(STORED, layout.value);
+      remember(STORED, layout.value);
       this.#changed();
     });
     start.addEventListener('click', () => this.#start());
@@ -63,7 +64,8 @@ export class PasteDialog {
 
   set layouts(layouts) {
     const { layout } = this.#parts;
-    const chosen = layout.value || localStorage.getItem(STORED) || guessLayout(layouts, navigator.languages);
+    const stored = recall(STORED, (value) => layouts.some(({ id }) => id === value));
+    const chosen = layout.value || stored || guessLayout(layouts, navigator.languages);
     const named = layouts.map(({ id }) => ({ id, name: layoutName(id, language) }));
     named.sort((one, other) => one.name.localeCompare(other.name, language));
     layout.replaceChildren(...named.map(({ id, name }) => new Option(name, id, false, id === chosen)));
