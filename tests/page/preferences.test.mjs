@@ -19,7 +19,7 @@ globalThis.ResizeObserver = class {
   observe() {}
 };
 globalThis.Option = class {
-  constructor(name, value, isDefault, isSelected) {
+  constructor(_name, value, _isDefault, isSelected) {
     Object.assign(this, { value, isSelected });
   }
 };

@@ -115,7 +115,13 @@ class Server:
         connection = self._connections[person.number] = Connection(socket, person, token)
         names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
         connection.tell(
-            {"type": "welcome", "person": person.number, "layouts": names, "codes": list(USAGES)}
+            {
+                "type": "welcome",
+                "person": person.number,
+                "layouts": names,
+                "codes": list(USAGES),
+                "altGrCharacters": layouts.altgr_characters(),
+            }
         )
         self._told = None
         self._tell_all()

@@ -23,6 +23,11 @@ export class Capture extends EventTarget {
   #enabled = false;
   codes = new Set(); // of the keys that the computer knows; all others stay the browser's
 
+  // See HeldKeys.
+  set altGrCharacters(characters) {
+    this.#keys.altGrCharacters = characters;
+  }
+
   // stage: the element that takes the focus; screen: {width, height} of the picture, {box, view} of where it is shown
   constructor({ stage, screen, socket }) {
     super();
@@ -145,6 +150,7 @@ export class Capture extends EventTarget {
 
   #mouse(event) {
     if (!this.#enabled) return;
+    this.#send(this.#keys.reconcile(event));
     const relative = this.isRelative;
     if (!relative) this.#moveTo(this.#point(event));
     else if (event.type === 'pointermove') {
@@ -153,10 +159,14 @@ export class Capture extends EventTarget {
         this.#socket.say('step', { x: step(event.movementX), y: step(event.movementY) });
       }
     }
-    if (event.type === 'pointerdown') this.#clicking = true;
+    if (event.type === 'pointerdown') {
+      this.#clicking = true;
+      this.#send(this.#keys.addHidden(event));
+    }
     if (!this.#clicking) return;
     for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
     this.#clicking = event.buttons !== 0;
+    if (!this.#clicking) this.#send(this.#keys.releaseHidden());
   }
 
   // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
@@ -188,6 +198,7 @@ export class Capture extends EventTarget {
   #wheelTurned(event) {
     if (!this.#enabled) return;
     event.preventDefault();
+    this.#send(this.#keys.reconcile(event));
     this.#scrollBy(event);
   }
 

@@ -28,6 +28,7 @@ export class Controls {
     this.#socket.addEventListener('welcome', ({ detail }) => {
       this.#me = detail.person;
       this.#capture.codes = new Set(detail.codes);
+      this.#capture.altGrCharacters = detail.altGrCharacters ?? {};
       paste.layouts = detail.layouts;
     });
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
