@@ -271,6 +271,63 @@ test('a release of which no press came is none of another key', () => {
   for (const code of ['Enter', 'Space', 'KeyA']) assert.equal(keyboard().up(code, code), '');
 });
 
+// --- ISO keyboards of Macs ---
+
+// Whether the browser takes back what macOS has exchanged, or not: left of 1 and left of Z, by their caps.
+for (const [language, leftOf1, leftOfZ, sent1, sentZ] of [
+  ['en-GB', '§', '`', 'IntlBackslash', 'Backquote'],
+  ['de', '^', '<', 'Backquote', 'IntlBackslash'],
+  ['de', 'Dead', '<', 'Backquote', 'IntlBackslash'],
+  ['fr-FR', '@', '<', 'Backquote', 'IntlBackslash'],
+  ['it', '\\', '<', 'Backquote', 'IntlBackslash'],
+  ['sv-SE', '§', '<', 'Backquote', 'IntlBackslash'],
+]) {
+  for (const codes of [
+    ['Backquote', 'IntlBackslash'],
+    ['IntlBackslash', 'Backquote'],
+  ]) {
+    test(`a Mac's keyboard with ${leftOf1} left of 1 and ${leftOfZ} left of Z, which say ${codes}`, () => {
+      const typed = keyboard({ mac: true, language });
+      for (const [code, key, sent] of [
+        [codes[0], leftOf1, sent1],
+        [codes[1], leftOfZ, sentZ],
+      ]) {
+        assert.equal(typed.down(code, key), `+${sent}`);
+        assert.equal(typed.up(code, 'x'), `-${sent}`);
+      }
+    });
+  }
+}
+
+test('which keyboard it is, is learned from its other key', () => {
+  const typed = keyboard({ mac: true, language: 'en-US' });
+  typed.down('IntlBackslash', '<');
+  assert.equal(typed.down('Backquote', '§'), '+Backquote');
+  const other = keyboard({ mac: true, language: 'sv' });
+  other.down('IntlBackslash', '`');
+  other.up('IntlBackslash', '`');
+  assert.equal(other.down('Backquote', '§'), '+IntlBackslash');
+});
+
+test('with Shift they are the same keys', () => {
+  const typed = keyboard({ mac: true, language: 'de' });
+  typed.down('ShiftLeft', 'Shift', 'Shift');
+  assert.equal(typed.down('Backquote', '>', 'Shift'), '+IntlBackslash');
+  assert.equal(typed.down('IntlBackslash', '°', 'Shift'), '+Backquote');
+});
+
+for (const [options, code, key] of [
+  [{}, 'IntlBackslash', '`'],
+  [{}, 'Backquote', '§'],
+  [{ mac: true, language: 'en-US' }, 'Backquote', '`'],
+  [{ mac: true, language: 'en-GB' }, 'IntlBackslash', '\\'],
+  [{ mac: true, language: 'ru' }, 'Backquote', '>'],
+  [{ mac: true }, 'KeyQ', '§'],
+]) {
+  test(`${code} that says ${key} on ${JSON.stringify(options)} is where it says`, () =>
+    assert.equal(keyboard(options).down(code, key), `+${code}`));
+}
+
 // --- At the picture ---
 
 const { Capture } = await import(new URL('capture.js', BASE));

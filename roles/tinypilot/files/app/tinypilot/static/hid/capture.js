@@ -15,7 +15,7 @@ export class Capture extends EventTarget {
   #stage;
   #screen;
   #socket;
-  #keys = new HeldKeys({ mac: navigator.platform.startsWith('Mac') });
+  #keys = new HeldKeys({ mac: navigator.platform.startsWith('Mac'), language: navigator.language });
   #buttons = new Set();
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();

@@ -3,6 +3,8 @@
 // all: browsers that resist fingerprinting hide modifiers, systems keep releases to themselves, some keys have but one
 // of the two events. So each event's flags of the modifiers are compared with what is held. Free of the browser.
 
+import { MacIsoKeys } from './mac-iso-keys.js';
+
 const RELEASE_CHORD = ['ControlLeft', 'AltLeft', 'ShiftLeft'];
 // Windows makes AltGr from two events, which come at once.
 const AT_ONCE_MS = 5;
@@ -20,17 +22,20 @@ export class HeldKeys {
   #down = new Map();
   #chord = false; // the chord is held, and nothing was pressed since
   #mac;
+  #macIsoKeys;
   // code -> [plain, shifted]: the characters that a key has with AltGr, whatever the layout; see hid/layouts.py
   altGrCharacters = {};
 
-  // mac: the events are those of a browser on macOS
-  constructor({ mac = false } = {}) {
+  // mac: the events are those of a browser on macOS; language: of its person
+  constructor({ mac = false, language } = {}) {
     this.#mac = mac;
+    this.#macIsoKeys = new MacIsoKeys(language);
   }
 
   // event: of KeyboardEvent. Without flags it tells nothing of modifiers.
   press(event) {
-    const { code, key, repeat, timeStamp } = event;
+    const { key, repeat, timeStamp } = event;
+    const code = this.#mac ? this.#macIsoKeys.press(event) : event.code;
     if (!code) return [];
     const kinds = this.#kindsOf(code, key);
     const flagged = this.#flagged(event);
@@ -55,7 +60,8 @@ export class HeldKeys {
 
   // `leave` says that the person let go of the chord that gives the keyboard back.
   release(event) {
-    const { code, key } = event;
+    const { key } = event;
+    const code = this.#mac ? this.#macIsoKeys.release(event) : event.code;
     if (this.#isSwitch(code)) return { changes: this.#tap(code), leave: false };
     const leave = this.#chord;
     this.#chord = false;
