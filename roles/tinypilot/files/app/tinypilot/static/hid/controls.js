@@ -21,8 +21,11 @@ export class Controls {
   #state = null;
   #me = 0;
   #control = 'offline';
+  #taking = false; // nobody had the controls, and this page has asked
+  #stage;
 
   constructor({ url, stage, screen }) {
+    this.#stage = stage;
     this.#socket = new InputSocket(url);
     this.#capture = new Capture({ stage, screen, socket: this.#socket });
     this.#socket.addEventListener('welcome', ({ detail }) => {
@@ -74,10 +77,11 @@ export class Controls {
 
   #wire(stage, paste) {
     byId('control-ask').addEventListener('click', () => {
-      this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
+      if (this.#control === 'free') this.#take();
+      else this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
     });
     // A click on the picture of a computer that nobody controls means: I do.
-    stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#socket.say('ask'));
+    stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
     byId('open-paste').addEventListener('click', () => paste.open());
     byId('open-keyboard').addEventListener('click', ({ currentTarget }) => {
       const shown = byId('keyboard').hidden;
@@ -91,6 +95,13 @@ export class Controls {
     byId('fullscreen').addEventListener('click', () => this.#fill(stage));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
+  }
+
+  // Keys are sent at once: the device reads them after the question, and then they are the owner's.
+  #take() {
+    this.#socket.say('ask');
+    this.#taking = this.#capture.enabled = true;
+    this.#stage.focus();
   }
 
   // Fullscreen is where browsers let a page have keys such as Alt+Tab and Escape.
@@ -165,7 +176,9 @@ export class Controls {
   #show(state) {
     this.#state = state;
     const { control, text, problem, asking } = describeControls(this.#state, this.#me);
+    const isGiven = this.#control === 'theirs' && control === 'mine';
     this.#control = control;
+    this.#taking &&= control === 'free';
     this.#root.dataset.control = control;
     this.#root.dataset.usb = state?.usb ?? 'unknown';
     write(byId('control-text'), text);
@@ -181,7 +194,9 @@ export class Controls {
     ])
       byId(id).hidden = !(state?.leds & bit);
     this.#showAsking(asking);
-    this.#capture.enabled = control === 'mine';
+    this.#capture.enabled = control === 'mine' || this.#taking;
+    // What is typed next is for the computer, unless the person has turned to something else meanwhile.
+    if (isGiven && [ask, document.body].includes(document.activeElement)) this.#stage.focus();
   }
 
   #showAsking(asking) {
