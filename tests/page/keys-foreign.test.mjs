@@ -332,6 +332,8 @@ for (const [options, code, key] of [
 
 const { Capture } = await import(new URL('capture.js', BASE));
 
+globalThis.devicePixelRatio = 1;
+
 function picture(t, { platform = 'Win32' } = {}) {
   const stage = Object.assign(new EventTarget(), { setPointerCapture() {} });
   const page = Object.assign(new EventTarget(), { activeElement: stage, hasFocus: () => true });

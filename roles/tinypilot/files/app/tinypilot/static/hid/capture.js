@@ -15,7 +15,8 @@ export class Capture extends EventTarget {
   #stage;
   #screen;
   #socket;
-  #keys = new HeldKeys({ mac: navigator.platform.startsWith('Mac'), language: navigator.language });
+  #isMac = navigator.platform.startsWith('Mac');
+  #keys = new HeldKeys({ mac: this.#isMac, language: navigator.language });
   #buttons = new Set();
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
@@ -188,7 +189,7 @@ export class Capture extends EventTarget {
     if (!this.#enabled) return;
     for (const { move, click, scroll } of actions) {
       if (move) this.#moveTo(move);
-      if (scroll) this.#scrollBy(scroll);
+      if (scroll) this.#scrollBy(scroll, { isSmooth: true });
       if (click !== undefined) {
         for (const down of [true, false]) this.#button(USB_BUTTONS[click], down, false);
       }
@@ -199,11 +200,12 @@ export class Capture extends EventTarget {
     if (!this.#enabled) return;
     event.preventDefault();
     this.#send(this.#keys.reconcile(event));
-    this.#scrollBy(event);
+    // A Mac's wheel does not depend on zoom, and its screen's pixels are of no account.
+    this.#scrollBy(event, { pixelRatio: this.#isMac ? 1 : devicePixelRatio });
   }
 
-  #scrollBy(delta) {
-    const steps = this.#wheel.notches(delta);
+  #scrollBy(delta, how) {
+    const steps = this.#wheel.notches(delta, how);
     if (steps.wheel || steps.pan) this.#socket.say('wheel', { ...steps, relative: this.isRelative });
   }
 
