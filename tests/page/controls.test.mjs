@@ -157,3 +157,18 @@ test('the button gives them up again', () => {
   ask.click();
   assert.deepEqual(device.said, ['give-up']);
 });
+
+for (const [what, browser, hidden] of [
+  ['has all', {}, []],
+  ['is a phone', { missing: ['requestFullscreen', 'requestPointerLock'] }, ['fullscreen', 'lock-pointer']],
+  ['forbids the page to fill the screen', { fullscreenEnabled: false }, ['fullscreen']],
+]) {
+  test(`what is not there is not offered where the browser ${what}`, () => {
+    const { element } = open(browser);
+    const buttons = ['fullscreen', 'lock-pointer'];
+    assert.deepEqual(
+      buttons.filter((id) => element(id).hidden),
+      hidden,
+    );
+  });
+}

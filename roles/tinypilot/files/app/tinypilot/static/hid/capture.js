@@ -145,7 +145,7 @@ export class Capture extends EventTarget {
   }
 
   #pointerUp(event) {
-    if (event.pointerType === 'touch') this.#finger(this.#touch.up(event.pointerId));
+    if (event.pointerType === 'touch') this.#finger(this.#touch.up(event.pointerId, event.timeStamp));
     else this.#mouse(event);
   }
 
@@ -187,12 +187,14 @@ export class Capture extends EventTarget {
 
   #finger(actions) {
     if (!this.#enabled) return;
-    for (const { move, click, scroll } of actions) {
+    for (const { move, click, press, release, scroll } of actions) {
       if (move) this.#moveTo(move);
       if (scroll) this.#scrollBy(scroll, { isSmooth: true });
       if (click !== undefined) {
         for (const down of [true, false]) this.#button(USB_BUTTONS[click], down, false);
       }
+      if (press !== undefined) this.#button(USB_BUTTONS[press], true, false);
+      if (release !== undefined) this.#button(USB_BUTTONS[release], false, false);
     }
   }
 

@@ -92,6 +92,9 @@ export class Controls {
       stage.focus();
       stage.requestPointerLock();
     });
+    // Phones have neither.
+    byId('lock-pointer').hidden = !stage.requestPointerLock;
+    byId('fullscreen').hidden = !(document.fullscreenEnabled && stage.parentElement.requestFullscreen);
     byId('fullscreen').addEventListener('click', () => this.#fill(stage));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
