@@ -98,6 +98,24 @@ test('one click replaces what is shown, and the text can be typed', (t) => {
   );
 });
 
+test('the speed is remembered, and one that nobody knows is fast', (t) => {
+  const stored = new Map([['paste-pace', 'warp']]);
+  globalThis.localStorage = {
+    getItem: (name) => stored.get(name) ?? null,
+    setItem: (name, value) => stored.set(name, value),
+  };
+  t.after(() => delete globalThis.localStorage);
+  const { click, parts, said, type } = open(t);
+  assert.equal(parts.pace.value, 'fast');
+  parts.pace.value = 'slow';
+  parts.pace.dispatchEvent(new Event('change'));
+  type('a');
+  click('start');
+  assert.equal(said.at(-1).pace, 'slow');
+  t.mock.timers.reset();
+  assert.equal(open(t).parts.pace.value, 'slow');
+});
+
 test('one click leaves out what is shown, also what nothing replaces', (t) => {
   const { check, click, parts, type } = open(t);
   type('10 € “für”');

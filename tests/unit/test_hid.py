@@ -537,7 +537,7 @@ def test_who_may_only_watch_never_gets_them():
         {"type": "step", "x": -4, "y": 4},
         {"type": "button", "button": 4, "down": False, "relative": True},
         {"type": "wheel", "wheel": 1, "pan": -1, "relative": False},
-        {"type": "paste", "layout": "de", "text": "Grüße"},
+        {"type": "paste", "layout": "de", "text": "Grüße", "pace": "slow"},
         {"type": "answer", "person": 3, "yes": True},
     ],
 )

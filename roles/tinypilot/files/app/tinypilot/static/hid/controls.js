@@ -48,6 +48,7 @@ export class Controls {
         dialog: byId('paste'),
         text: byId('paste-text'),
         layout: byId('paste-layout'),
+        pace: byId('paste-pace'),
         missing: byId('paste-missing'),
         mend: byId('paste-mend'),
         instead: byId('paste-instead'),

@@ -8,7 +8,8 @@ import { findReplacements, replaceIn } from './replacements.js';
 const CHECK_AFTER_MS = 200;
 // As many as hid/messages.py takes. The field itself has no bound: it would cut off the rest without a word.
 const LONGEST_TEXT = 20000;
-const STORED = 'paste-layout';
+const STORED = { layout: 'paste-layout', pace: 'paste-pace' };
+const PACES = ['fast', 'medium', 'slow']; // of hid/outputs.py
 const WORDS = {
   done: t('Done.'),
   cancelled: t('Cancelled.'),
@@ -59,16 +60,18 @@ export class PasteDialog {
   #timer = null;
   #untypable = [];
 
-  // parts: {dialog, text, layout, missing, mend, instead, replace, leaveOut, start, cancel, progress, result}
+  // parts: {dialog, text, layout, pace, missing, mend, instead, replace, leaveOut, start, cancel, progress, result}
   constructor(parts, socket) {
     this.#parts = parts;
     this.#socket = socket;
-    const { dialog, text, layout, replace, leaveOut, start, cancel } = parts;
+    const { dialog, text, layout, pace, replace, leaveOut, start, cancel } = parts;
     text.addEventListener('input', () => this.#changed());
     layout.addEventListener('change', () => {
-      remember(STORED, layout.value);
+      remember(STORED.layout, layout.value);
       this.#changed();
     });
+    pace.value = recall(STORED.pace, (value) => PACES.includes(value)) ?? PACES[0];
+    pace.addEventListener('change', () => remember(STORED.pace, pace.value));
     replace.addEventListener('click', () => this.#mend(findReplacements(this.#untypable)));
     leaveOut.addEventListener('click', () => this.#mend(new Map(this.#untypable.map((each) => [each, '']))));
     start.addEventListener('click', () => this.#start());
@@ -81,7 +84,7 @@ export class PasteDialog {
 
   set layouts(layouts) {
     const { layout } = this.#parts;
-    const stored = recall(STORED, (value) => layouts.some(({ id }) => id === value));
+    const stored = recall(STORED.layout, (value) => layouts.some(({ id }) => id === value));
     const chosen = layout.value || stored || guessLayout(layouts, navigator.languages);
     const named = layouts.map(({ id }) => ({ id, name: layoutName(id, language) }));
     named.sort((one, other) => one.name.localeCompare(other.name, language));
@@ -135,11 +138,11 @@ export class PasteDialog {
   }
 
   #start() {
-    const { text, layout, start, progress, result } = this.#parts;
+    const { text, layout, pace, start, progress, result } = this.#parts;
     start.disabled = true;
     result.textContent = '';
     progress.value = 0;
-    this.#socket.say('paste', { layout: layout.value, text: text.value });
+    this.#socket.say('paste', { layout: layout.value, text: text.value, pace: pace.value });
   }
 
   #showProgress({ state, done, total, untypable }) {
