@@ -89,12 +89,15 @@ function open({ missing = [], ...more } = {}) {
   new Controls({ url: '', stage, screen: { box: {} } }).start();
   const device = Device.newest;
   const people = [1, 2].map((number) => ({ number, name: `person ${number}`, mayControl: true, asks: false }));
-  const owner = (number) =>
-    device.tell({ type: 'state', owner: number, people, leds: 0, usb: 'connected', idle: false });
-  device.tell({ type: 'welcome', person: 1, codes: ['KeyA', 'Space', 'Enter'], layouts: [] });
-  const type = (code) => {
+  const owner = (number, leds = 0) =>
+    device.tell({ type: 'state', owner: number, people, leds, usb: 'connected', idle: false });
+  device.tell({ type: 'welcome', person: 1, codes: ['KeyA', 'Space', 'Enter', 'NumLock'], layouts: [] });
+  const type = (code, locks = []) => {
     for (const name of ['keydown', 'keyup']) {
-      const event = Object.assign(new Event(name, { cancelable: true }), { code });
+      const event = Object.assign(new Event(name, { cancelable: true }), {
+        code,
+        getModifierState: (lock) => locks.includes(lock),
+      });
       document.activeElement.dispatchEvent(event);
     }
     return device.said.splice(0).join(' ');
@@ -172,3 +175,43 @@ for (const [what, browser, hidden] of [
     );
   });
 }
+
+test('Num Lock that differs is shown with the next key, and one click presses it there', () => {
+  const { device, element, owner, stage, type } = open();
+  const agree = element('agree-num-lock');
+  owner(1);
+  stage.focus();
+  assert.equal(agree.hidden, true);
+  type('KeyA', ['NumLock']);
+  assert.equal(agree.hidden, false);
+  agree.click();
+  assert.deepEqual(device.said, ['combination']);
+  assert.deepEqual([agree.hidden, document.activeElement], [true, stage]);
+  owner(1, 1);
+  type('KeyA', ['NumLock']);
+  assert.equal(agree.hidden, true);
+  type('KeyA');
+  assert.equal(agree.hidden, false);
+  // The person presses it there and here: what it is here the next key tells.
+  type('NumLock', ['NumLock']);
+  assert.equal(agree.hidden, true);
+  type('KeyA');
+  owner(1, 0);
+  assert.equal(agree.hidden, true);
+});
+
+test('it is offered once where the computer does not light it, and to nobody who only watches', () => {
+  const { element, owner, stage, type } = open();
+  const agree = element('agree-num-lock');
+  owner(1);
+  stage.focus();
+  type('KeyA', ['NumLock']);
+  agree.click();
+  type('KeyA', ['NumLock']);
+  assert.equal(agree.hidden, true);
+  owner(1, 1);
+  type('KeyA');
+  assert.equal(agree.hidden, false);
+  owner(2, 1);
+  assert.equal(agree.hidden, true);
+});

@@ -96,8 +96,8 @@ def altgr_characters() -> dict[str, tuple[str, str]]:
         for code, characters in keys.items():
             # Caps Lock makes of one level the other, for letters.
             letters = {each for each in characters[:2] if each.isalpha()}
-            for level, without in zip(found[code], characters, strict=False):
-                level.difference_update(letters, without)
+            for found_here, without in zip(found[code], characters, strict=False):
+                found_here.difference_update(letters, without)
     return {
         code: ("".join(sorted(plain)), "".join(sorted(shifted)))
         for code, (plain, shifted) in found.items()

@@ -11,6 +11,11 @@ import { WheelSteps } from './wheel-steps.js';
 const USB_BUTTONS = [0, 2, 1, 3, 4];
 const RELATIVE_STEP_MAX = 4096;
 
+// Whether the person's keyboard has it on; null while that changes.
+function numLockOf(event) {
+  return event.code === 'NumLock' ? null : (event.getModifierState?.('NumLock') ?? null);
+}
+
 export class Capture extends EventTarget {
   #stage;
   #screen;
@@ -105,6 +110,8 @@ export class Capture extends EventTarget {
     event.preventDefault();
     event.stopPropagation();
     this.#send(this.#keys.press(event));
+    // A Mac has none.
+    if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
   }
 
   #keyUp(event) {

@@ -10,6 +10,7 @@ import { InputSocket } from './input-socket.js';
 import { buildKeyboard } from './on-screen-keyboard.js';
 import { PasteDialog } from './paste-dialog.js';
 
+const NUM_LOCK_LED = 1;
 const byId = (id) => document.getElementById(id);
 // By who has the controls now.
 const ASK = { mine: t('Give up the controls'), free: t('Take the controls'), theirs: t('Ask for the controls') };
@@ -23,6 +24,7 @@ export class Controls {
   #control = 'offline';
   #taking = false; // nobody had the controls, and this page has asked
   #stage;
+  #numLock = { here: null, there: false, wasPressed: false };
 
   constructor({ url, stage, screen }) {
     this.#stage = stage;
@@ -37,6 +39,7 @@ export class Controls {
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
     this.#capture.addEventListener('change', () => this.#showCapture());
+    this.#capture.addEventListener('numlock', ({ detail }) => this.#showNumLock({ here: detail }));
     this.#capture.addEventListener('leave', async () => {
       // The bar is not there while the picture fills the screen.
       if (document.fullscreenElement) await document.exitFullscreen();
@@ -84,6 +87,11 @@ export class Controls {
     byId('control-ask').addEventListener('click', () => {
       if (this.#control === 'free') this.#take();
       else this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
+    });
+    byId('agree-num-lock').addEventListener('click', () => {
+      this.#combine(['NumLock']);
+      this.#showNumLock({ wasPressed: true });
+      stage.focus();
     });
     // A click on the picture of a computer that nobody controls means: I do.
     stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
@@ -196,15 +204,23 @@ export class Controls {
     write(ask, ASK[control] ?? '');
     for (const part of document.querySelectorAll('[data-needs-control]')) part.disabled = control !== 'mine';
     for (const [bit, id] of [
-      [1, 'led-num'],
+      [NUM_LOCK_LED, 'led-num'],
       [2, 'led-caps'],
       [4, 'led-scroll'],
     ])
       byId(id).hidden = !(state?.leds & bit);
+    this.#showNumLock({ there: Boolean(state?.leds & NUM_LOCK_LED) });
     this.#showAsking(asking);
     this.#capture.enabled = control === 'mine' || this.#taking;
     // What is typed next is for the computer, unless the person has turned to something else meanwhile.
     if (isGiven && [ask, document.body].includes(document.activeElement)) this.#stage.focus();
+  }
+
+  // Offered once: a computer without the lock, as a Mac, does not light it either.
+  #showNumLock(news) {
+    if ('there' in news && news.there !== this.#numLock.there) this.#numLock.wasPressed = false;
+    const { here, there, wasPressed } = Object.assign(this.#numLock, news);
+    byId('agree-num-lock').hidden = this.#control !== 'mine' || here === null || here === there || wasPressed;
   }
 
   #showAsking(asking) {
