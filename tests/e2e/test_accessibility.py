@@ -179,6 +179,7 @@ def test_everything_is_done_by_keyboard_alone(new_person, computer: SimulatedCom
 
     use("#control-ask")
     screen.wait_for_control("mine")
+    leave_keyboard(screen)
 
     use("summary[title='Key combinations']")
     use("#record-combination")

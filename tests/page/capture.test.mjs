@@ -23,10 +23,11 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
   });
   const before = Object.getOwnPropertyDescriptors(globalThis);
   globalThis.document = page;
+  globalThis.devicePixelRatio = 1;
   globalThis.addEventListener = page.addEventListener.bind(page);
   Object.defineProperty(globalThis, 'navigator', { value: { platform }, configurable: true });
   t.after(() => {
-    for (const name of ['document', 'addEventListener', 'navigator']) {
+    for (const name of ['document', 'addEventListener', 'navigator', 'devicePixelRatio']) {
       if (before[name]) Object.defineProperty(globalThis, name, before[name]);
       else delete globalThis[name];
     }

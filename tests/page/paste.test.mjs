@@ -21,7 +21,8 @@ beforeEach(() => {
 afterEach(() => mock.timers.reset());
 
 function makeDialog() {
-  const names = ['dialog', 'text', 'layout', 'missing', 'start', 'cancel', 'progress', 'result'];
+  const names = ['dialog', 'text', 'layout', 'missing', 'start', 'cancel', 'progress', 'result', 'pace'];
+  names.push('mend', 'instead', 'replace', 'leaveOut');
   const parts = Object.fromEntries(names.map((name) => [name, new FakeElement()]));
   parts.dialog.showModal = () => parts.dialog.did.push('show');
   parts.layout.value = 'de';
@@ -106,7 +107,7 @@ group('the typing', () => {
     Object.assign(cancel, { hidden: true });
     result.textContent = 'of before';
     start.click();
-    assert.deepEqual(said, [['paste', { layout: 'de', text: 'hello' }]]);
+    assert.deepEqual(said, [['paste', { layout: 'de', text: 'hello', pace: 'fast' }]]);
     assert.deepEqual([start.disabled, progress.value, result.textContent], [true, 0, '']);
     hear('paste', { state: 'typing', done: 2, total: 5 });
     assert.deepEqual([progress.hidden, progress.value, progress.max, cancel.hidden], [false, 2, 5, false]);

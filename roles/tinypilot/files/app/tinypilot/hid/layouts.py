@@ -81,8 +81,36 @@ def normalized(text: str) -> str:
 
 
 @cache
+def altgr_characters() -> dict[str, tuple[str, str]]:
+    """By key: what it types in some layout with AltGr, which has it nowhere else, and in none without; the second
+    with Shift, too. A page that sees such a character knows that AltGr is held, though the browser hides it."""
+    tables = [table["keys"] for table in _load_tables().values()]
+    found: dict[str, tuple[set[str], set[str]]] = {code: (set(), set()) for code in USAGES}
+    for keys in tables:
+        elsewhere = {character for characters in keys.values() for character in characters[:2]}
+        for code, characters in keys.items():
+            for level, character in enumerate(characters[2:]):
+                if len(character) == 1 and character not in elsewhere:
+                    found[code][level].add(character)
+    for keys in tables:
+        for code, characters in keys.items():
+            # Caps Lock makes of one level the other, for letters.
+            letters = {each for each in characters[:2] if each.isalpha()}
+            for found_here, without in zip(found[code], characters, strict=False):
+                found_here.difference_update(letters, without)
+    return {
+        code: ("".join(sorted(plain)), "".join(sorted(shifted)))
+        for code, (plain, shifted) in found.items()
+        if plain or shifted
+    }
+
+
+def _load_tables() -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.json")}
+
+
+@cache
 def load_all() -> dict[str, Layout]:
     """All layouts by the name of their file, in the order of the names that people see."""
-    tables = {path.stem: json.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.json")}
-    layouts = {stem: Layout.from_table(table) for stem, table in tables.items()}
+    layouts = {stem: Layout.from_table(table) for stem, table in _load_tables().items()}
     return dict(sorted(layouts.items(), key=lambda item: item[1].name))

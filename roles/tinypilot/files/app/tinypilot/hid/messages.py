@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 from tinypilot.hid import layouts
+from tinypilot.hid.outputs import PACES
 from tinypilot.hid.reports import BUTTONS, KEYS_AT_ONCE, POINTER_MAX
 
 TEXT_MAX = 20_000  # characters of a paste
@@ -43,6 +44,10 @@ def _is_layout(value: object) -> bool:
     return isinstance(value, str) and value in layouts.load_all()
 
 
+def _is_pace(value: object) -> bool:
+    return isinstance(value, str) and value in PACES
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= TEXT_MAX
 
@@ -62,12 +67,14 @@ FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     "button": {"button": _whole(0, BUTTONS - 1), "down": _is_flag, "relative": _is_flag},
     "wheel": {"wheel": _is_step, "pan": _is_step, "relative": _is_flag},
     "check": {"layout": _is_layout, "text": _is_text},
-    "paste": {"layout": _is_layout, "text": _is_text},
+    "paste": {"layout": _is_layout, "text": _is_text, "pace": _is_pace},
     "cancel": {},
     "ask": {},
     "give-up": {},
     "answer": {"person": _is_number, "yes": _is_flag},
 }
+# Of fields that may be missing.
+DEFAULTS: dict[str, dict] = {"paste": {"pace": "fast"}}
 
 
 def parse(data: str) -> dict:
@@ -81,6 +88,7 @@ def parse(data: str) -> dict:
         raise ProtocolError(
             f"A message must be an object whose type is one of {', '.join(FIELDS)}."
         )
+    message = {**DEFAULTS.get(message["type"], {}), **message}
     if message.keys() != {"type", *fields}:
         raise ProtocolError(
             f"{kind} must have {', '.join(fields) or 'no fields'}, and nothing else."

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 
 from tinypilot.hid.device import HidDevice, UsbState
 from tinypilot.hid.keycodes import USAGES
-from tinypilot.hid.layouts import Layout
+from tinypilot.hid.layouts import Layout, Stroke
 from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
 
 CAPS_LOCK_LED = 2
-# Computers that miss keys at the pace of USB keep up with this one: 125 characters a second.
-STROKE_SECONDS = 0.008
+# How long text waits after each press and each release. Between the two of a stroke none is needed where a computer
+# takes each report, as systems do. Firmware that looks at the newest each 30 ms alone sees all at the slowest.
+PACES = {"fast": (0.0, 0.008), "medium": (0.02, 0.02), "slow": (0.05, 0.05)}
 
 
 class HidOutputs:
@@ -76,33 +77,49 @@ class HidOutputs:
             self.keyboard.change(code, False)
         self.send()
 
-    async def type(self, text: str, layout: Layout, on_progress: Callable[[int], None]) -> bool:
+    async def type(
+        self, text: str, layout: Layout, pace: str, on_progress: Callable[[int], None]
+    ) -> bool:
         """Types a text that the layout can type. False if the computer went away meanwhile."""
         self.release_all()
+        caps_lock = Stroke(USAGES["CapsLock"])
         had_caps_lock = bool(self.leds & CAPS_LOCK_LED)
         if had_caps_lock:
-            await self._tap(USAGES["CapsLock"])
+            await self._tap(caps_lock, pace)
         try:
             for count, character in enumerate(text, 1):
                 for stroke in layout.strokes(character):
-                    await self._tap(stroke.usage, stroke.modifiers)
+                    await self._tap(stroke, pace)
                     if (
                         self.usb_state is not UsbState.CONNECTED
                         and self.usb_state is not UsbState.SILENT
                     ):
                         return False
                 on_progress(count)
-        finally:
             if had_caps_lock:
-                self.keyboard.tap(USAGES["CapsLock"], 0)
-                self.send()
+                await self._tap(caps_lock, pace)
+                had_caps_lock = False
+        finally:
+            self.keyboard.release_all()
+            if had_caps_lock:
+                # Stopped: whoever comes next does not wait.
+                self.keyboard.tap(caps_lock.usage, caps_lock.modifiers)
+            self.send()
         return True
 
-    async def _tap(self, usage: int, modifiers: int = 0) -> None:
-        self.keyboard.tap(usage, modifiers)
+    async def _tap(self, stroke: Stroke, pace: str) -> None:
+        held_seconds, pause_seconds = PACES[pace]
+        self.keyboard.hold(stroke.usage, stroke.modifiers)
+        if held_seconds:
+            await self._wait(held_seconds)
+        self.keyboard.release_all()
+        await self._wait(pause_seconds)
+
+    async def _wait(self, seconds: float) -> None:
+        """From the moment on that the computer has fetched all."""
         self._keyboard_device.flush()
         await self._keyboard_device.drained()
-        await asyncio.sleep(STROKE_SECONDS)
+        await asyncio.sleep(seconds)
 
     def _note_leds(self, leds: int) -> None:
         if leds != self.leds:

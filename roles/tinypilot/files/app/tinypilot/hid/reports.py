@@ -32,10 +32,12 @@ class Keyboard:
 
     def __init__(self) -> None:
         self._down: list[int] = []
+        self._typed: bytes | None = None  # the report of a stroke of text that is held
         self._queue: deque[bytes] = deque()
 
     @property
     def anything_down(self) -> bool:
+        """By a person, that is."""
         return bool(self._down)
 
     @property
@@ -54,19 +56,26 @@ class Keyboard:
             return
         self._put(self.state())
 
-    def tap(self, usage: int, modifiers: int) -> None:
+    def hold(self, usage: int, modifiers: int) -> None:
         """A key with modifiers, for text: whatever is held is let go before."""
         self.release_all()
-        self._put(struct.pack("BBB5x", modifiers, 0, usage))
-        self._put(self.state())
+        self._typed = struct.pack("BBB5x", modifiers, 0, usage)
+        self._put(self._typed)
+
+    def tap(self, usage: int, modifiers: int) -> None:
+        self.hold(usage, modifiers)
+        self.release_all()
 
     def release_all(self) -> None:
-        if self._down:
+        if self._down or self._typed:
             self._down.clear()
+            self._typed = None
             self._put(self.state())
 
     def state(self) -> bytes:
         """The report of what is down now. Written again it changes nothing."""
+        if self._typed:
+            return self._typed
         modifiers = sum(modifier_of(usage) for usage in self._down)
         return bytes([modifiers, 0, *self._keys()]).ljust(8, b"\0")
 
@@ -88,6 +97,7 @@ class Keyboard:
     def clear(self) -> None:
         """The computer is gone, and with it what was pressed."""
         self._down.clear()
+        self._typed = None
         self._queue.clear()
 
 

@@ -115,7 +115,13 @@ class Server:
         connection = self._connections[person.number] = Connection(socket, person, token)
         names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
         connection.tell(
-            {"type": "welcome", "person": person.number, "layouts": names, "codes": list(USAGES)}
+            {
+                "type": "welcome",
+                "person": person.number,
+                "layouts": names,
+                "codes": list(USAGES),
+                "altGrCharacters": layouts.altgr_characters(),
+            }
         )
         self._told = None
         self._tell_all()
@@ -193,21 +199,26 @@ class Server:
             case {"type": "combination", "codes": codes} if USAGES.keys() >= set(codes):
                 outputs.combine(codes)
                 return
-            case {"type": "paste", "layout": layout, "text": text}:
-                self._start_paste(connection, layouts.load_all()[layout], layouts.normalized(text))
+            case {"type": "paste", "layout": name, "text": text, "pace": pace}:
+                layout = layouts.load_all()[name]
+                self._start_paste(connection, layout, layouts.normalized(text), pace)
                 return
         outputs.send()
 
     # --- Paste ---
 
-    def _start_paste(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
+    def _start_paste(
+        self, connection: Connection, layout: layouts.Layout, text: str, pace: str
+    ) -> None:
         missing = layout.untypable(text)
         if missing:
             connection.tell({"type": "paste", "state": "refused", "untypable": missing})
             return
-        self._paste = asyncio.create_task(self._type(connection, layout, text))
+        self._paste = asyncio.create_task(self._type(connection, layout, text, pace))
 
-    async def _type(self, connection: Connection, layout: layouts.Layout, text: str) -> None:
+    async def _type(
+        self, connection: Connection, layout: layouts.Layout, text: str, pace: str
+    ) -> None:
         told_at = 0.0
         done = 0
 
@@ -224,7 +235,7 @@ class Server:
 
         state = "cancelled"
         try:
-            arrived = await self._outputs.type(text, layout, on_progress)
+            arrived = await self._outputs.type(text, layout, pace, on_progress)
             state = "done" if arrived else "disconnected"
         finally:
             if self._paste is asyncio.current_task():

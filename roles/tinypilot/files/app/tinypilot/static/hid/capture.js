@@ -11,17 +11,28 @@ import { WheelSteps } from './wheel-steps.js';
 const USB_BUTTONS = [0, 2, 1, 3, 4];
 const RELATIVE_STEP_MAX = 4096;
 
+// Whether the person's keyboard has it on; null while that changes.
+function numLockOf(event) {
+  return event.code === 'NumLock' ? null : (event.getModifierState?.('NumLock') ?? null);
+}
+
 export class Capture extends EventTarget {
   #stage;
   #screen;
   #socket;
-  #keys = new HeldKeys({ mac: navigator.platform.startsWith('Mac') });
+  #isMac = navigator.platform.startsWith('Mac');
+  #keys = new HeldKeys({ mac: this.#isMac, language: navigator.language });
   #buttons = new Set();
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
   #enabled = false;
   codes = new Set(); // of the keys that the computer knows; all others stay the browser's
+
+  // See HeldKeys.
+  set altGrCharacters(characters) {
+    this.#keys.altGrCharacters = characters;
+  }
 
   // stage: the element that takes the focus; screen: {width, height} of the picture, {box, view} of where it is shown
   constructor({ stage, screen, socket }) {
@@ -99,6 +110,8 @@ export class Capture extends EventTarget {
     event.preventDefault();
     event.stopPropagation();
     this.#send(this.#keys.press(event));
+    // A Mac has none.
+    if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
   }
 
   #keyUp(event) {
@@ -139,12 +152,13 @@ export class Capture extends EventTarget {
   }
 
   #pointerUp(event) {
-    if (event.pointerType === 'touch') this.#finger(this.#touch.up(event.pointerId));
+    if (event.pointerType === 'touch') this.#finger(this.#touch.up(event.pointerId, event.timeStamp));
     else this.#mouse(event);
   }
 
   #mouse(event) {
     if (!this.#enabled) return;
+    this.#send(this.#keys.reconcile(event));
     const relative = this.isRelative;
     if (!relative) this.#moveTo(this.#point(event));
     else if (event.type === 'pointermove') {
@@ -153,10 +167,14 @@ export class Capture extends EventTarget {
         this.#socket.say('step', { x: step(event.movementX), y: step(event.movementY) });
       }
     }
-    if (event.type === 'pointerdown') this.#clicking = true;
+    if (event.type === 'pointerdown') {
+      this.#clicking = true;
+      this.#send(this.#keys.addHidden(event));
+    }
     if (!this.#clicking) return;
     for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
     this.#clicking = event.buttons !== 0;
+    if (!this.#clicking) this.#send(this.#keys.releaseHidden());
   }
 
   // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
@@ -176,23 +194,27 @@ export class Capture extends EventTarget {
 
   #finger(actions) {
     if (!this.#enabled) return;
-    for (const { move, click, scroll } of actions) {
+    for (const { move, click, press, release, scroll } of actions) {
       if (move) this.#moveTo(move);
-      if (scroll) this.#scrollBy(scroll);
+      if (scroll) this.#scrollBy(scroll, { isSmooth: true });
       if (click !== undefined) {
         for (const down of [true, false]) this.#button(USB_BUTTONS[click], down, false);
       }
+      if (press !== undefined) this.#button(USB_BUTTONS[press], true, false);
+      if (release !== undefined) this.#button(USB_BUTTONS[release], false, false);
     }
   }
 
   #wheelTurned(event) {
     if (!this.#enabled) return;
     event.preventDefault();
-    this.#scrollBy(event);
+    this.#send(this.#keys.reconcile(event));
+    // A Mac's wheel does not depend on zoom, and its screen's pixels are of no account.
+    this.#scrollBy(event, { pixelRatio: this.#isMac ? 1 : devicePixelRatio });
   }
 
-  #scrollBy(delta) {
-    const steps = this.#wheel.notches(delta);
+  #scrollBy(delta, how) {
+    const steps = this.#wheel.notches(delta, how);
     if (steps.wheel || steps.pan) this.#socket.say('wheel', { ...steps, relative: this.isRelative });
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Combinations of keys that a browser or its computer keeps for itself, and the person's own.
 
+import { recall, remember } from '../common/preferences.js';
 import { HeldKeys } from './held-keys.js';
 import { keyLabel } from './on-screen-keyboard.js';
 
@@ -30,18 +31,12 @@ export function isCombination(value) {
   );
 }
 
-// What is stored may be anything: another version of the page wrote it.
-export function loadOwn(storage) {
-  try {
-    const value = JSON.parse(storage.getItem(STORED));
-    return Array.isArray(value) ? value.filter(isCombination) : [];
-  } catch {
-    return [];
-  }
+export function loadOwn() {
+  return (recall(STORED, Array.isArray) ?? []).filter(isCombination);
 }
 
-export function saveOwn(storage, combinations) {
-  storage.setItem(STORED, JSON.stringify(combinations));
+export function saveOwn(combinations) {
+  remember(STORED, combinations);
 }
 
 // Learns a combination: all keys that are pressed until none is down.

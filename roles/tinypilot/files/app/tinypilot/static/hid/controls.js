@@ -10,6 +10,7 @@ import { InputSocket } from './input-socket.js';
 import { buildKeyboard } from './on-screen-keyboard.js';
 import { PasteDialog } from './paste-dialog.js';
 
+const NUM_LOCK_LED = 1;
 const byId = (id) => document.getElementById(id);
 // By who has the controls now.
 const ASK = { mine: t('Give up the controls'), free: t('Take the controls'), theirs: t('Ask for the controls') };
@@ -21,18 +22,24 @@ export class Controls {
   #state = null;
   #me = 0;
   #control = 'offline';
+  #taking = false; // nobody had the controls, and this page has asked
+  #stage;
+  #numLock = { here: null, there: false, wasPressed: false };
 
   constructor({ url, stage, screen }) {
+    this.#stage = stage;
     this.#socket = new InputSocket(url);
     this.#capture = new Capture({ stage, screen, socket: this.#socket });
     this.#socket.addEventListener('welcome', ({ detail }) => {
       this.#me = detail.person;
       this.#capture.codes = new Set(detail.codes);
+      this.#capture.altGrCharacters = detail.altGrCharacters ?? {};
       paste.layouts = detail.layouts;
     });
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
     this.#capture.addEventListener('change', () => this.#showCapture());
+    this.#capture.addEventListener('numlock', ({ detail }) => this.#showNumLock({ here: detail }));
     this.#capture.addEventListener('leave', async () => {
       // The bar is not there while the picture fills the screen.
       if (document.fullscreenElement) await document.exitFullscreen();
@@ -44,7 +51,12 @@ export class Controls {
         dialog: byId('paste'),
         text: byId('paste-text'),
         layout: byId('paste-layout'),
+        pace: byId('paste-pace'),
         missing: byId('paste-missing'),
+        mend: byId('paste-mend'),
+        instead: byId('paste-instead'),
+        replace: byId('paste-replace'),
+        leaveOut: byId('paste-leave-out'),
         start: byId('paste-start'),
         cancel: byId('paste-cancel'),
         progress: byId('paste-progress'),
@@ -73,10 +85,16 @@ export class Controls {
 
   #wire(stage, paste) {
     byId('control-ask').addEventListener('click', () => {
-      this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
+      if (this.#control === 'free') this.#take();
+      else this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
+    });
+    byId('agree-num-lock').addEventListener('click', () => {
+      this.#combine(['NumLock']);
+      this.#showNumLock({ wasPressed: true });
+      stage.focus();
     });
     // A click on the picture of a computer that nobody controls means: I do.
-    stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#socket.say('ask'));
+    stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
     byId('open-paste').addEventListener('click', () => paste.open());
     byId('open-keyboard').addEventListener('click', ({ currentTarget }) => {
       const shown = byId('keyboard').hidden;
@@ -87,9 +105,19 @@ export class Controls {
       stage.focus();
       stage.requestPointerLock();
     });
+    // Phones have neither.
+    byId('lock-pointer').hidden = !stage.requestPointerLock;
+    byId('fullscreen').hidden = !(document.fullscreenEnabled && stage.parentElement.requestFullscreen);
     byId('fullscreen').addEventListener('click', () => this.#fill(stage));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
+  }
+
+  // Keys are sent at once: the device reads them after the question, and then they are the owner's.
+  #take() {
+    this.#socket.say('ask');
+    this.#taking = this.#capture.enabled = true;
+    this.#stage.focus();
   }
 
   // Fullscreen is where browsers let a page have keys such as Alt+Tab and Escape.
@@ -121,7 +149,7 @@ export class Controls {
       event.preventDefault();
       const codes = recorder.release(event);
       if (!codes) return;
-      saveOwn(localStorage, [...loadOwn(localStorage), codes]);
+      saveOwn([...loadOwn(), codes]);
       stop();
       this.#showOwn();
     });
@@ -130,15 +158,15 @@ export class Controls {
   #showOwn() {
     const list = byId('own-combinations');
     list.replaceChildren();
-    for (const codes of loadOwn(localStorage)) {
+    for (const codes of loadOwn()) {
       const item = this.#addCombination(list, codes);
       const remove = document.createElement('button');
       remove.type = 'button';
       remove.textContent = '\u00d7';
       remove.setAttribute('aria-label', t('Remove {combination}', { combination: describe(codes) }));
       remove.addEventListener('click', () => {
-        const rest = loadOwn(localStorage).filter((each) => describe(each) !== describe(codes));
-        saveOwn(localStorage, rest);
+        const rest = loadOwn().filter((each) => describe(each) !== describe(codes));
+        saveOwn(rest);
         this.#showOwn();
         byId('record-combination').focus(); // not nowhere, where this button was
       });
@@ -164,7 +192,9 @@ export class Controls {
   #show(state) {
     this.#state = state;
     const { control, text, problem, asking } = describeControls(this.#state, this.#me);
+    const isGiven = this.#control === 'theirs' && control === 'mine';
     this.#control = control;
+    this.#taking &&= control === 'free';
     this.#root.dataset.control = control;
     this.#root.dataset.usb = state?.usb ?? 'unknown';
     write(byId('control-text'), text);
@@ -174,13 +204,23 @@ export class Controls {
     write(ask, ASK[control] ?? '');
     for (const part of document.querySelectorAll('[data-needs-control]')) part.disabled = control !== 'mine';
     for (const [bit, id] of [
-      [1, 'led-num'],
+      [NUM_LOCK_LED, 'led-num'],
       [2, 'led-caps'],
       [4, 'led-scroll'],
     ])
       byId(id).hidden = !(state?.leds & bit);
+    this.#showNumLock({ there: Boolean(state?.leds & NUM_LOCK_LED) });
     this.#showAsking(asking);
-    this.#capture.enabled = control === 'mine';
+    this.#capture.enabled = control === 'mine' || this.#taking;
+    // What is typed next is for the computer, unless the person has turned to something else meanwhile.
+    if (isGiven && [ask, document.body].includes(document.activeElement)) this.#stage.focus();
+  }
+
+  // Offered once: a computer without the lock, as a Mac, does not light it either.
+  #showNumLock(news) {
+    if ('there' in news && news.there !== this.#numLock.there) this.#numLock.wasPressed = false;
+    const { here, there, wasPressed } = Object.assign(this.#numLock, news);
+    byId('agree-num-lock').hidden = this.#control !== 'mine' || here === null || here === there || wasPressed;
   }
 
   #showAsking(asking) {

@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: MIT
-// What fingers mean: a tap clicks, a long press is the right button, one finger moves the pointer,
-// two scroll. Answers are lists of {move}, {click}, {scroll}. Free of the browser.
+// What fingers mean: a tap clicks, a tap and a touch that moves or stays drags, a long press is the right button, one
+// finger moves the pointer, two scroll. Answers are lists of {move}, {click}, {press}, {release}, {scroll}. Free of
+// the browser.
 
 const SLOP_PX = 12;
 export const LONG_PRESS_MS = 500;
+// Of two touches that belong together, as of a double click.
+const AGAIN_MS = 400;
+const AGAIN_PX = 40;
 const LEFT = 0;
 const RIGHT = 2;
+
+const distance = (one, other) => Math.hypot(one.x - other.x, one.y - other.y);
 
 export class TouchGestures {
   #fingers = new Map(); // id -> {x, y}
   #start = null; // {x, y, at} of the first finger, while it may still be a tap
-  #scrolled; // the last finger came beside another
+  #tap = null; // the last one: {x, y, at} of its end
+  #mayDrag = false; // the first finger came right after a tap
+  #drags = false;
+  #scrolled = false;
 
   down(id, point, now) {
     this.#fingers.set(id, point);
     this.#scrolled = this.#fingers.size > 1;
+    const drop = this.#scrolled ? this.#drop() : [];
     this.#start = this.#scrolled ? null : { ...point, at: now };
-    return this.#scrolled ? [] : [{ move: point }];
+    this.#mayDrag = this.#tap !== null && now - this.#tap.at <= AGAIN_MS && distance(point, this.#tap) <= AGAIN_PX;
+    this.#tap = null;
+    return this.#scrolled ? drop : [{ move: point }];
   }
 
   move(id, point) {
@@ -28,27 +40,44 @@ export class TouchGestures {
       return [{ scroll: { deltaX: (before.x - point.x) / 2, deltaY: (before.y - point.y) / 2 } }];
     }
     if (this.#scrolled) return [];
-    if (this.#start && Math.hypot(point.x - this.#start.x, point.y - this.#start.y) < SLOP_PX) return [];
+    if (this.#start && distance(point, this.#start) < SLOP_PX) return [];
+    const grab = this.#start && this.#mayDrag ? this.#grab() : [];
     this.#start = null;
-    return [{ move: point }];
+    return [...grab, { move: point }];
   }
 
   // Asked LONG_PRESS_MS after each down().
   wait(now) {
     if (!this.#start || now - this.#start.at < LONG_PRESS_MS) return [];
     this.#start = null;
-    return [{ click: RIGHT }];
+    return this.#mayDrag ? this.#grab() : [{ click: RIGHT }];
   }
 
-  up(id) {
-    const tapped = this.#start !== null && this.#fingers.has(id);
+  up(id, now) {
+    const point = this.#fingers.get(id);
+    const tapped = this.#start !== null && point !== undefined;
     this.#fingers.delete(id);
+    if (this.#fingers.size === 0) this.#scrolled = false;
     this.#start = null;
-    return tapped ? [{ click: LEFT }] : [];
+    if (!tapped) return this.#drop();
+    this.#tap = { ...point, at: now };
+    return [{ click: LEFT }];
   }
 
   cancel() {
     this.#fingers.clear();
-    this.#start = null;
+    this.#start = this.#tap = null;
+    this.#scrolled = this.#drags = false;
+  }
+
+  #grab() {
+    this.#drags = true;
+    return [{ press: LEFT }];
+  }
+
+  #drop() {
+    if (!this.#drags) return [];
+    this.#drags = false;
+    return [{ release: LEFT }];
   }
 }

@@ -2,6 +2,7 @@
 // Wires the page together. janus.js and its adapter are classic scripts: they come as globals.
 
 import { language, t } from '../common/i18n.js';
+import { forgetReloads } from '../common/preferences.js';
 import { Controls } from '../hid/controls.js';
 import { Connection } from '../video/connection.js';
 import { prepareJanus } from '../video/janus-session.js';
@@ -59,7 +60,7 @@ for (const part of [connection, controls]) {
 addEventListener('pointerup', () => screen.isBlocked && screen.play());
 connection.start();
 controls.start();
-if (adapter) sessionStorage.removeItem('reload-pause-ms'); // every script is there
+if (adapter) forgetReloads(); // every script is there
 
 function pictureFacts({ width, height, framesPerSecond }) {
   if (width === 0) return '';

@@ -6,14 +6,34 @@
 
 const RETRY_MS = { first: 2000, cap: 30000, timeout: 5000 };
 let reloading = false;
+let pause = rememberedPause();
+
+// Site data may be blocked, or hold anything.
+function rememberedPause() {
+  try {
+    const stored = Number(sessionStorage.getItem('reload-pause-ms'));
+    return stored > 0 ? Math.min(stored, RETRY_MS.cap) : RETRY_MS.first;
+  } catch {
+    return RETRY_MS.first;
+  }
+}
+
+function rememberPause() {
+  try {
+    sessionStorage.setItem('reload-pause-ms', pause);
+  } catch {
+    // Then it grows on this page alone.
+  }
+}
 
 async function reload() {
   if (reloading) return;
   reloading = true;
   for (let there = false; !there; ) {
-    const pause = Number(sessionStorage.getItem('reload-pause-ms')) || RETRY_MS.first;
-    sessionStorage.setItem('reload-pause-ms', Math.min(2 * pause, RETRY_MS.cap));
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    const wait = pause;
+    pause = Math.min(2 * wait, RETRY_MS.cap);
+    rememberPause();
+    await new Promise((resolve) => setTimeout(resolve, wait));
     const request = { cache: 'no-store', signal: AbortSignal.timeout(RETRY_MS.timeout) };
     there = await fetch(location.href, request).then(
       (response) => response.ok,

@@ -2,6 +2,7 @@
 // The video transport on the page: the choice in the Picture menu, which this browser remembers, the reason in words,
 // and data-transport on the root element for style sheets and tests.
 
+import { recall, remember } from '../common/preferences.js';
 import { describeTransport, Transport } from './transport.js';
 
 const REMEMBERED = 'picture-transport';
@@ -11,14 +12,13 @@ export class TransportMenu {
   #note = document.getElementById('transport-note');
 
   constructor(connection) {
-    const remembered = localStorage.getItem(REMEMBERED);
-    if (Object.values(Transport).includes(remembered)) connection.pin = remembered;
+    const remembered = recall(REMEMBERED, (value) => Object.values(Transport).includes(value));
+    if (remembered) connection.pin = remembered;
     for (const choice of document.querySelectorAll('input[name=transport]')) {
       choice.checked = choice.value === (connection.pin ?? '');
       choice.addEventListener('change', () => {
         connection.pin = choice.value || null;
-        if (choice.value) localStorage.setItem(REMEMBERED, choice.value);
-        else localStorage.removeItem(REMEMBERED);
+        remember(REMEMBERED, choice.value || null);
       });
     }
   }

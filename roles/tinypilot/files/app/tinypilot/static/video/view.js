@@ -2,6 +2,7 @@
 // How the picture lies in its place: as large as fits, or pixel for pixel with scrolling; rotated by quarters. Where
 // the mouse points is computed from the same numbers (picture-map.js), so they can't differ.
 
+import { recall, remember } from '../common/preferences.js';
 import { pictureIn } from './picture-map.js';
 
 const REMEMBERED = 'picture-view';
@@ -16,7 +17,7 @@ export class View {
   constructor(scroller, connection) {
     this.#scroller = scroller;
     this.#connection = connection;
-    const { rotation, actual } = JSON.parse(localStorage.getItem(REMEMBERED) ?? '{}');
+    const { rotation, actual } = recall(REMEMBERED, (value) => value instanceof Object) ?? {};
     if ([90, 180, 270].includes(rotation)) this.#rotation = rotation;
     this.#actual = actual === true;
     new ResizeObserver(() => this.layout()).observe(scroller);
@@ -62,7 +63,7 @@ export class View {
   }
 
   #change() {
-    localStorage.setItem(REMEMBERED, JSON.stringify({ rotation: this.#rotation, actual: this.#actual }));
+    remember(REMEMBERED, { rotation: this.#rotation, actual: this.#actual });
     this.layout();
   }
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// A tap and then a touch: what fingers drag with.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
+const { LONG_PRESS_MS, TouchGestures } = await import(new URL('touch-gestures.js', BASE));
+
+const at = (x, y) => ({ x, y });
+
+// A tap at 5, 5 that ends after 100 ms, and a finger that comes down again.
+function tapAndTouch({ point = at(8, 8), now = 300 } = {}) {
+  const touch = new TouchGestures();
+  touch.down(1, at(5, 5), 0);
+  assert.deepEqual(touch.up(1, 100), [{ click: 0 }]);
+  assert.deepEqual(touch.down(2, point, now), [{ move: point }]);
+  return touch;
+}
+
+test('a tap and a touch that moves hold the button during the move', () => {
+  const touch = tapAndTouch();
+  assert.deepEqual(touch.move(2, at(10, 10)), []);
+  assert.deepEqual(touch.move(2, at(50, 10)), [{ press: 0 }, { move: at(50, 10) }]);
+  assert.deepEqual(touch.move(2, at(60, 10)), [{ move: at(60, 10) }]);
+  assert.deepEqual(touch.wait(300 + LONG_PRESS_MS), []);
+  assert.deepEqual(touch.up(2, 900), [{ release: 0 }]);
+  assert.deepEqual(touch.down(3, at(60, 10), 1000), [{ move: at(60, 10) }]);
+  assert.deepEqual(touch.move(3, at(90, 10)), [{ move: at(90, 10) }]);
+});
+
+test('a tap and a touch that stays hold it, too', () => {
+  const touch = tapAndTouch();
+  assert.deepEqual(touch.wait(300 + LONG_PRESS_MS), [{ press: 0 }]);
+  assert.deepEqual(touch.move(2, at(50, 10)), [{ move: at(50, 10) }]);
+  assert.deepEqual(touch.up(2, 2000), [{ release: 0 }]);
+});
+
+test('two taps are two clicks, and a third may drag', () => {
+  const touch = tapAndTouch();
+  assert.deepEqual(touch.up(2, 350), [{ click: 0 }]);
+  touch.down(3, at(8, 8), 500);
+  assert.deepEqual(touch.move(3, at(50, 10)), [{ press: 0 }, { move: at(50, 10) }]);
+});
+
+for (const [what, where] of [
+  ['much later', { now: 2000 }],
+  ['elsewhere', { point: at(300, 5) }],
+]) {
+  test(`a touch ${what} drags nothing`, () => {
+    const touch = tapAndTouch(where);
+    assert.deepEqual(touch.move(2, at(400, 400)), [{ move: at(400, 400) }]);
+    assert.deepEqual(touch.up(2, 3000), []);
+  });
+}
+
+test('a second finger ends the drag, and scrolls', () => {
+  const touch = tapAndTouch();
+  touch.move(2, at(50, 10));
+  assert.deepEqual(touch.down(3, at(80, 10), 900), [{ release: 0 }]);
+  assert.deepEqual(touch.move(3, at(80, 30)), [{ scroll: { deltaX: 0, deltaY: -10 } }]);
+  assert.deepEqual([...touch.up(3, 1000), ...touch.up(2, 1000)], []);
+});
+
+test('nothing is left of a drag that was cancelled', () => {
+  const touch = tapAndTouch();
+  touch.move(2, at(50, 10));
+  touch.cancel();
+  assert.deepEqual(touch.up(2, 900), []);
+  touch.down(4, at(50, 10), 950);
+  assert.deepEqual(touch.move(4, at(90, 10)), [{ move: at(90, 10) }]);
+});
+
+// --- At the picture ---
+
+const { Capture } = await import(new URL('capture.js', BASE));
+
+test('the button is held on the computer while the finger moves', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const stage = Object.assign(new EventTarget(), { setPointerCapture() {} });
+  globalThis.document = Object.assign(new EventTarget(), { activeElement: stage, hasFocus: () => true });
+  globalThis.addEventListener = () => {};
+  Object.defineProperty(globalThis, 'navigator', { value: { platform: 'iPhone' }, configurable: true });
+  t.after(() => {
+    delete globalThis.document;
+    delete globalThis.addEventListener;
+  });
+  const said = [];
+  const capture = new Capture({
+    stage,
+    screen: { width: 32768, height: 32768, box: { left: 0, top: 0, width: 32768, height: 32768 } },
+    socket: { say: (type, { x, down }) => said.push(type === 'move' ? x : down) },
+  });
+  capture.enabled = true;
+  const happen = (type, clientX) =>
+    stage.dispatchEvent(Object.assign(new Event(type), { pointerType: 'touch', pointerId: 1, clientX, clientY: 0 }));
+  for (const type of ['pointerdown', 'pointerup', 'pointerdown']) happen(type, 100);
+  happen('pointermove', 200);
+  happen('pointerup', 200);
+  assert.deepEqual(said, [100, true, false, 100, true, 200, false]);
+});

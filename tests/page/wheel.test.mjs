@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// The wheel as browsers, systems and hands turn it.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
+const { WheelSteps } = await import(new URL('wheel-steps.js', BASE));
+
+// How many steps down these distances are, one event each `every` ms.
+function stepsOf(deltas, { every = 16, deltaMode = 0, wheel = new WheelSteps(), from = 1000, ...how } = {}) {
+  let steps = 0;
+  for (const [index, deltaY] of deltas.entries()) {
+    steps -= wheel.notches({ deltaX: 0, deltaY, deltaMode, timeStamp: from + index * every }, how).wheel;
+  }
+  return steps;
+}
+
+const times = (count, delta) => Array(count).fill(delta);
+
+for (const zoom of [0.25, 0.33, 0.5, 0.67, 0.75, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 5]) {
+  for (const notch of [100, 120]) {
+    const pixels = notch / zoom;
+    test(`a notch of ${pixels.toFixed(2)} px, at a zoom of ${zoom}, is a step`, () => {
+      for (const every of [0, 16, 100, 500]) {
+        assert.equal(stepsOf(times(5, pixels), { every, pixelRatio: zoom }), 5);
+        assert.equal(stepsOf(times(5, -pixels), { every, pixelRatio: zoom }), -5);
+        assert.equal(stepsOf([pixels], { pixelRatio: zoom }), 1);
+      }
+      // Turned fast, several come as one.
+      assert.equal(stepsOf([pixels, 3 * pixels, 2 * pixels], { pixelRatio: zoom }), 6);
+    });
+  }
+}
+
+for (const pixels of [66.66, 66.66667, 53, 48, 57, 80, 40.5, 133.33, 20]) {
+  test(`a notch of ${pixels} px is a step, though nothing tells of a zoom`, () => {
+    assert.equal(stepsOf(times(5, pixels)), 5);
+    assert.equal(stepsOf(times(5, pixels), { every: 1000 }), 5);
+    assert.equal(stepsOf([pixels]), 1);
+  });
+}
+
+for (const [lines, steps] of [
+  [1, 1],
+  [2, 1],
+  [3, 1],
+  [6, 2],
+  [9, 3],
+]) {
+  test(`${lines} lines are ${steps}`, () => {
+    assert.equal(stepsOf([lines], { deltaMode: 1 }), steps);
+    assert.equal(stepsOf(times(5, lines), { deltaMode: 1 }), 5 * steps);
+  });
+}
+
+test('a page is a step, and the parts of a notch add up to one', () => {
+  assert.equal(stepsOf(times(5, 1), { deltaMode: 2 }), 5);
+  assert.equal(stepsOf(times(16, 3 / 8), { deltaMode: 1 }), 2);
+  assert.equal(stepsOf(times(16, 1 / 8), { deltaMode: 2 }), 2);
+  assert.equal(stepsOf(times(16, 100 / 8)), 2);
+});
+
+test('Firefox is asked for lines before it is asked how many', () => {
+  const asked = [];
+  const get = (of, name) => {
+    asked.push(name);
+    return of[name];
+  };
+  const event = new Proxy({ deltaX: 0, deltaY: 3, deltaMode: 1, timeStamp: 0 }, { get });
+  new WheelSteps().notches(event);
+  assert.equal(asked[0], 'deltaMode');
+});
+
+// As a hand does it: from slow to fast and out.
+const SWIPE = [1, 2, 4, 9, 17, 28, 36, 43, 51, 57, 60, 57, 51, 43, 36, 30, 25, 21, 17, 14, 11, 9, 7, 5, 4, 3, 2, 1, 1];
+const SUM = SWIPE.reduce((sum, each) => sum + each, 0);
+
+test('a touchpad moves smoothly', () => {
+  assert.equal(stepsOf(SWIPE), Math.floor(SUM / 100));
+  const wheel = new WheelSteps();
+  assert.equal(stepsOf(SWIPE, { wheel }) + stepsOf(SWIPE, { wheel, from: 5000 }), Math.floor((2 * SUM) / 100));
+});
+
+test('a touchpad that is thrown at once is no faster', () => {
+  const thrown = SWIPE.slice(SWIPE.indexOf(28));
+  const sum = thrown.reduce((all, each) => all + each, 0);
+  assert.equal(stepsOf(thrown), Math.floor(sum / 100));
+  assert.equal(stepsOf(thrown.map((each) => -each)), -Math.floor(sum / 100));
+});
+
+test('wheel and touchpad of one computer do not confuse each other', () => {
+  const wheel = new WheelSteps();
+  assert.equal(stepsOf(times(5, 66.66), { wheel }), 5);
+  assert.equal(stepsOf(SWIPE, { wheel, from: 5000 }), Math.floor(SUM / 100));
+  assert.equal(stepsOf(times(5, 66.66), { wheel, from: 9000 }), 5);
+});
+
+test('two fingers move smoothly however fast they are', () => {
+  assert.equal(stepsOf([30, 30, 30, 30], { isSmooth: true }), 1);
+});
