@@ -582,25 +582,6 @@ def test_a_frame_has_a_size_that_can_be(monkeypatch, length, frames):
     assert read_frames(b"Content-Length: %d\r\n\r\n" % length + b"xyz"[:length]) == frames
 
 
-def test_who_asks_whether_janus_is_there_goes_again(auth, tmp_path):
-    async def talk():
-        gone = asyncio.Event()
-
-        async def janus(reader, writer):
-            await reader.read()
-            writer.close()
-            gone.set()
-
-        async with (
-            await asyncio.start_unix_server(janus, f"{tmp_path}/janus.sock"),
-            running(auth, tmp_path) as http,
-        ):
-            assert (await http.get("http://relay/api/gateway")).status == 204
-            await asyncio.wait_for(gone.wait(), 20)
-
-    asyncio.run(talk())
-
-
 @pytest.mark.parametrize("is_destroyed", [True, False])
 def test_a_janus_session_that_was_destroyed_is_nobodys(
     auth, token, janus, tmp_path, monkeypatch, is_destroyed
