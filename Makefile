@@ -66,7 +66,7 @@ run-lint:
 	@tools/lint.sh
 
 run-pytest:
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q --numprocesses=auto --dist=loadgroup tests/unit
 
 run-page-tests:
 	@node --test tests/page/*.test.mjs
