@@ -149,13 +149,14 @@ def test_state_is_announced(page):
 
 
 def test_first_load_stays_small(page):
-    """As nginx sends it. janus.js and the adapter, which this machine does not have, add about 46 kB."""
+    """As nginx sends it. janus.js and the adapter, which this machine does not have, add about 46 kB, and what is left
+    up to the 150 kB of tests/e2e/test_first_load.py is for words, layouts and headers."""
     named = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
     files = {
         STATIC / path.removeprefix("/static/") for path in named if path.startswith("/static/")
     }
     assert len(files) > 30
-    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 48_500
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 56_000
 
 
 def test_health_is_ok(client):
