@@ -9,7 +9,9 @@ const { Backoff } = await import(new URL('../common/backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
-const { readCertificate, readEdid, readFields, readIce } = await import(new URL('../pages/settings-form.js', modules));
+const { describeMode, readCertificate, readEdid, readFields, readIce } = await import(
+  new URL('../pages/settings-form.js', modules)
+);
 const { t } = await import(new URL('../common/i18n.js', modules));
 const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
 
@@ -529,8 +531,17 @@ group('settings that were typed', () => {
     assert.equal(readEdid(new Uint8Array([0, 255, 255, 10])), '00ffff0a');
     assert.equal(readEdid(new TextEncoder().encode('00 FF\nff\t0A\r\n')), '00ffff0a');
     assert.equal(readEdid(new Uint8Array([0, 255, 0])), '00ff00');
+    assert.equal(readEdid(new TextEncoder().encode('0x00, 0xFF,\n0xFF; 0x0A')), '00ffff0a');
     // What begins otherwise is for the device to refuse.
     assert.equal(readEdid(new Uint8Array([0, 48, 48])), '\x0000');
     assert.equal(readEdid(new Uint8Array([48, 255, 48])), '0\ufffd0');
+  });
+
+  test('a display mode is told in words, and what the device can not take', () => {
+    const mode = { width: 1920, height: 1080, rate_hz: 60, interlaced: false, fits: null };
+    assert.equal(describeMode(mode), '1920 × 1080, 60 Hz');
+    assert.equal(describeMode({ ...mode, fits: true }), '1920 × 1080, 60 Hz');
+    assert.equal(describeMode({ ...mode, fits: false }), '1920 × 1080, 60 Hz: more than this device can take');
+    assert.equal(describeMode({ ...mode, interlaced: true }), '1920 × 1080, 60 Hz, interlaced');
   });
 });

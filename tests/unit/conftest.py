@@ -3,6 +3,7 @@
 
 import json
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -95,6 +96,8 @@ def declared_by_ustreamer(folder):
         },
         "edid": {
             **edid,
+            "check": [sys.executable, str(ROLES / "ustreamer/files/edid.py"), "refusal"],
+            "most_pixels_per_second": variables["__ustreamer_most_pixels_per_second"]["tc358743"],
             "environment_file": str(folder / "edid.env"),
             "defaults": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
         },

@@ -4,15 +4,30 @@
 
 kvm-edid read DEVICE          prints it, as hexadecimal digits
 kvm-edid write DEVICE EDID    writes it, and sees that the device has it
+kvm-edid refusal EDID         says why no computer could use it; prints nothing if one could
+
+What monitors tell of themselves breaks rules of the standard in most cases, and works: edid-decode's opinion is for
+people to read. Refused is only what a computer can't read, or what offers it no mode.
 """
 
 import ctypes
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
 
 BLOCK_BYTES = 128
 BLOCKS_MAX = 4
+
+HEADER = bytes.fromhex("00ffffffffffff00")
+# Places in the base block.
+ESTABLISHED_TIMINGS, STANDARD_TIMINGS, EXTENSIONS = slice(35, 38), range(38, 54, 2), 126
+DESCRIPTORS = range(54, 126, 18)
+# Descriptors that are no detailed timing, by their tag: more timings of other kinds.
+MORE_TIMINGS = {0xF7, 0xF8, 0xFA}
+# Extension blocks, and data blocks in that of CTA-861.
+CTA, DISPLAY_ID = 0x02, 0x70
+VIDEO, EXTENDED, MORE_EXTENSIONS = 2, 7, 0x78
 
 
 class Request(ctypes.Structure):
@@ -50,8 +65,66 @@ def write(device: int, edid: bytes) -> None:
         sys.exit("The device has taken the EDID, and reads back another one.")
 
 
+def refusal(edid: bytes) -> str:
+    """Why no computer could use it, in a sentence; nothing if one could."""
+    count, rest = divmod(len(edid), BLOCK_BYTES)
+    if not edid.startswith(HEADER):
+        return "It does not begin with 00 ff ff ff ff ff ff 00, as each EDID does."
+    if rest or not 1 <= count <= BLOCKS_MAX:
+        return f"It has {len(edid)} bytes, and an EDID has one to {BLOCKS_MAX} blocks of {BLOCK_BYTES}."
+    blocks = [edid[at : at + BLOCK_BYTES] for at in range(0, len(edid), BLOCK_BYTES)]
+    for number, block in enumerate(blocks):
+        if sum(block) % 256:
+            return f"The checksum of block {number} is wrong: the file is damaged."
+    if 1 + extensions(blocks) != count:
+        return f"It says that it has {1 + extensions(blocks)} blocks, and it has {count}."
+    if not any(map(has_timing, blocks)):
+        return "It offers no display mode."
+    return ""
+
+
+def extensions(blocks: list[bytes]) -> int:
+    """How many blocks follow the first. HDMI 2.1 has another place for it, for those who know more than one."""
+    counted = blocks[0][EXTENSIONS]
+    for block in blocks[1:2]:
+        if block[0] == CTA and block[4] >> 5 == EXTENDED and block[5] == MORE_EXTENSIONS:
+            return max(counted, block[6])
+    return counted
+
+
+def has_timing(block: bytes) -> bool:
+    """Whether the block offers a display mode, of whichever kind."""
+    if block.startswith(HEADER):
+        standard = any(block[at] > 1 for at in STANDARD_TIMINGS)
+        return (
+            any(block[ESTABLISHED_TIMINGS]) or standard or has_detailed_timing(block, DESCRIPTORS)
+        )
+    if block[0] == CTA:
+        detailed = block[2] or BLOCK_BYTES
+        videos = (tag == VIDEO and data for tag, data in data_blocks(block[4:detailed]))
+        return any(videos) or has_detailed_timing(block, range(detailed, BLOCK_BYTES - 18, 18))
+    # Not read here: what it offers is taken on trust.
+    return block[0] == DISPLAY_ID
+
+
+def has_detailed_timing(block: bytes, places: range) -> bool:
+    # The pixel clock; without one it is a descriptor of something else.
+    return any(any(block[at : at + 2]) or block[at + 3] in MORE_TIMINGS for at in places)
+
+
+def data_blocks(collection: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(collection):
+        tag, length = collection[at] >> 5, collection[at] & 31
+        yield tag, collection[at + 1 : at + 1 + length]
+        at += 1 + length
+
+
 def main() -> None:
     action, path, *edid = sys.argv[1:]
+    if action == "refusal":
+        print(refusal(bytes.fromhex(path)), end="")
+        return
     try:
         device = os.open(path, os.O_RDWR)
         if action == "read":

@@ -1,32 +1,62 @@
 # SPDX-License-Identifier: MIT
-"""Whether an EDID is a good one, by edid-decode (Debian's, of the v4l-utils project)."""
+"""What an EDID offers to the attached computer, by edid-decode (Debian's, of the v4l-utils project).
 
+It parses what somebody uploaded, in C++: that is for the web app's sandbox, and not for root's program. Whether an EDID
+can be used at all is for the program to say that its role declares (`check` of a group of settings)."""
+
+import re
 import subprocess
-
-from tinypilot.errors import ApiError
+from dataclasses import dataclass
 
 PROGRAM = "/usr/bin/edid-decode"
 PATIENCE_SECONDS = 10
+MODE = re.compile(r"(?:DTD|VIC|DMT|CVT|GTF|IBM|Apple)\b.*?: +(\d+)x(\d+)(i?) +([\d.]+) Hz")
 
 
-def check(digits: str) -> None:
-    """Raises ApiError with the first thing that edid-decode has against it. It parses what somebody uploaded, in C++:
-    that is for the web app's sandbox, and not for root's program."""
+@dataclass(frozen=True, order=True)
+class Mode:
+    """Sizes in pixels, rate in frames (of an interlaced mode: in fields) per second."""
+
+    width: int
+    height: int
+    rate_hz: float
+    interlaced: bool
+
+    @property
+    def pixels_per_second(self) -> float:
+        return self.width * self.height * self.rate_hz / (2 if self.interlaced else 1)
+
+
+def describe(digits: str) -> tuple[list[Mode], list[str]]:
+    """The modes that it offers, the largest first, and what edid-decode dislikes of it. Both are empty where that does
+    not run: it says nothing of the EDID."""
     try:
-        done = subprocess.run(
+        told = subprocess.run(
             [PROGRAM, "--check"],
             input=digits,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PATIENCE_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ApiError(
-            503, "The EDID can't be checked: edid-decode does not run on this device."
-        ) from error
-    if done.returncode:
-        _, _, failures = done.stdout.partition("Failures:")
-        reasons = [line.strip() for line in failures.splitlines() if line.startswith("  ")]
-        raise ApiError(
-            400, "edid-decode refuses this EDID: {reason}", reason=(reasons or ["it is none."])[0]
-        )
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return [], []
+    modes = {
+        Mode(int(width), int(height), round(float(rate)), bool(interlaced))
+        for width, height, interlaced, rate in MODE.findall(told)
+    }
+    return sorted(modes, reverse=True), _complaints(told)
+
+
+def _complaints(told: str) -> list[str]:
+    """Lines of its sections Warnings and Failures, each with what is indented below it."""
+    _, _, complaints = told.partition("\nWarnings:\n")
+    if not complaints:
+        _, _, complaints = told.partition("\nFailures:\n")
+    found: list[str] = []
+    for line in complaints.splitlines():
+        if line.startswith("    ") and found:
+            found[-1] += f" {line.strip()}"
+        elif line.startswith("  "):
+            found.append(line.strip())
+    return found

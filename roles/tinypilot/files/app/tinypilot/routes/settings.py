@@ -3,13 +3,15 @@
 
 import json
 import socket
+import subprocess
+from dataclasses import asdict
 
 from flask import Blueprint, Response, current_app
 
 from tinypilot import certificate, edid
 from tinypilot.auth.http import read_object, require_role, session
 from tinypilot.errors import ApiError
-from tinypilot.operation import BOOL, NOTHING, object_of, operation, or_null
+from tinypilot.operation import BOOL, NOTHING, NUMBER, list_of, object_of, operation, or_null
 from tinypilot.settings.model import Settings
 from tinypilot.video.ice import SETTINGS as ICE_SETTINGS
 from tinypilot.video.ice import IceServers
@@ -18,8 +20,7 @@ POWER_ACTIONS = ("restart", "reboot", "poweroff")
 # Longer than a service takes to restart, twice.
 PATIENCE_SECONDS = 50
 
-# What a schema can't say, by the widget of the setting's group.
-CHECKS = {"edid": edid.check, "certificate": certificate.check}
+CHECK_SECONDS = 10
 
 # The same in all languages, or {language: text}.
 TEXTS = {"type": ["string", "object"]}
@@ -38,6 +39,20 @@ SETTING = object_of(
     unit={**TEXTS, "description": "Unit of a number, or empty."},
     choices={"type": "object", "description": "Suggested values, by name."},
     schema={"type": "object", "description": "The values that may be set, as JSON Schema."},
+)
+EDID = object_of(
+    modes=list_of(
+        width=NUMBER,
+        height=NUMBER,
+        rate_hz={**NUMBER, "description": "Frames, or fields of an interlaced mode, a second."},
+        interlaced=BOOL,
+        fits={**or_null(BOOL), "description": "Whether this device can take it; null: not known."},
+    ),
+    complaints={
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "What edid-decode dislikes. It says nothing of what computers make of it.",
+    },
 )
 SETTINGS = object_of(settings={"type": "object", "additionalProperties": SETTING})
 
@@ -78,13 +93,55 @@ def change_settings():
     settings().check(changes)
     declared = settings().declared()
     for name, value in changes.items():
-        check = CHECKS.get(declared[name].group.widget or "")
-        if check and value:
-            check(value)
+        group = declared[name].group
+        if value and group.widget == "certificate":
+            certificate.check(value)
+        if value and group.check:
+            _check(name, value, group.check)
     if changes.keys() & ICE_SETTINGS:
         IceServers.from_settings(settings().effective(changes)).check()
     _ask_root({"set": changes, "by": session().user or "provisioning"})
     return all_settings()
+
+
+def _check(name: str, value: str, program: tuple[str, ...]) -> None:
+    """Raises ApiError if the program that the setting's role has for it refuses the value."""
+    try:
+        done = subprocess.run(
+            [*program, value], capture_output=True, text=True, timeout=CHECK_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ApiError(
+            503,
+            "{name} can't be checked: {program} does not run on this device.",
+            name=name,
+            program=program[0],
+        ) from error
+    if done.stdout:
+        raise ApiError(400, "This can't be used: {reason}", reason=done.stdout)
+
+
+@blueprint.get("/edid")
+@require_role("admin")
+@operation("The display modes that the EDID in force offers", answers=EDID)
+def offered_modes():
+    for name, setting in settings().declared().items():
+        if setting.group.widget == "edid":
+            modes, complaints = edid.describe(str(settings().effective()[name]))
+            return {
+                "modes": [
+                    {**asdict(mode), "fits": _fits(mode, setting.group.most_pixels_per_second)}
+                    for mode in modes
+                ],
+                "complaints": complaints,
+            }
+    return {"modes": [], "complaints": []}
+
+
+def _fits(mode: edid.Mode, most_pixels_per_second: int | None) -> bool | None:
+    if most_pixels_per_second is None:
+        return None
+    return mode.pixels_per_second <= most_pixels_per_second
 
 
 @blueprint.post("/power")

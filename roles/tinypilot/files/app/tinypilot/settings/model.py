@@ -24,13 +24,17 @@ Text = str | dict[str, str]
 class Group:
     """The settings of one file: one form in the web UI, applied by one service. `service` reads the values from
     `environment_file`; units `restart_after` are restarted when the client has its answer; a `widget` is a form that
-    is not made of the schemas alone; groups are shown by `order`."""
+    is not made of the schemas alone; groups are shown by `order`. `check` is a program that gets a value as its last
+    argument and prints why that is refused, or nothing. Of a group that is an input's EDID, `most_pixels_per_second`
+    is what the input takes; None: that is not known."""
 
     name: str
     title: Text
     order: int
     widget: str | None
     service: str | None
+    check: tuple[str, ...]
+    most_pixels_per_second: int | None
     restart_after: tuple[str, ...]
     environment_file: Path | None
 
@@ -199,6 +203,8 @@ def _group(name: str, content: Mapping) -> Group:
         content["order"],
         content.get("widget"),
         content.get("service"),
+        tuple(content.get("check", ())),
+        content.get("most_pixels_per_second"),
         tuple(content.get("restart_after", ())),
         Path(content["environment_file"]) if "environment_file" in content else None,
     )

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What was typed into a form of settings, free of the browser.
 
+import { t } from '../common/i18n.js';
+
 // fields: {name, kind, text, minimum, maximum} each, kind as JSON Schema calls the type. An empty text means null: the
 // default from provisioning. Returns {changes: {name: value or null}}, or {wrong: name} of the first number that is no
 // whole number within its bounds; the device checks the texts.
@@ -45,8 +47,19 @@ export function readCertificate({ whose, chain, key }) {
   return { pem: `${blocks.join('\n')}\n` };
 }
 
-// The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text.
+// The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text, with the commas
+// and 0x that programs may put between.
 export function readEdid(bytes) {
   if (bytes[0] === 0 && bytes[1] === 255) return [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');
-  return new TextDecoder().decode(bytes).replace(/\s/g, '').toLowerCase();
+  return new TextDecoder()
+    .decode(bytes)
+    .replace(/\s|,|;|0x/gi, '')
+    .toLowerCase();
+}
+
+// A display mode of /api/edid, in words.
+export function describeMode({ width, height, rate_hz: rate, interlaced, fits }) {
+  const mode = interlaced ? t('{width} × {height}, {rate} Hz, interlaced', { width, height, rate }) : null;
+  const words = mode ?? t('{width} × {height}, {rate} Hz', { width, height, rate });
+  return fits === false ? t('{mode}: more than this device can take', { mode: words }) : words;
 }

@@ -3,7 +3,7 @@
 
 import { ApiError, callApi, fetchSession, onSubmit } from '../common/api.js';
 import { t } from '../common/i18n.js';
-import { readCertificate, readEdid, readFields, readIce } from './settings-form.js';
+import { describeMode, readCertificate, readEdid, readFields, readIce } from './settings-form.js';
 
 const LARGEST_EDID_BYTES = 4096;
 const LARGEST_PEM_BYTES = 24_576;
@@ -42,6 +42,24 @@ async function applyEdid(form, { choice, file }) {
   if (file.size > LARGEST_EDID_BYTES) throw new ApiError(t('The file is too large for an EDID.'));
   const edid = file.size ? readEdid(new Uint8Array(await file.arrayBuffer())) : choice;
   await change(form, { [form.dataset.settings]: edid || null });
+  await showOffers();
+}
+
+// What the EDID in force offers. That edid-decode dislikes something of most that is sold says little.
+async function showOffers() {
+  const { modes, complaints } = await callApi('GET', '/api/edid');
+  const list = (id, texts) =>
+    byId(id).replaceChildren(
+      ...texts.map((text) => Object.assign(document.createElement('li'), { textContent: text })),
+    );
+  list('edid-modes', modes.map(describeMode));
+  list('edid-complaints', complaints);
+  const details = byId('edid-offers').querySelector('details');
+  details.hidden = complaints.length === 0;
+  details.firstElementChild.textContent = t('Remarks of edid-decode: {count}. Most computers do not mind them.', {
+    count: complaints.length,
+  });
+  byId('edid-offers').hidden = modes.length === 0;
 }
 
 async function applyCertificate(form, { whose, chain, key }) {
@@ -157,5 +175,6 @@ fetchSession().then(({ role }) => {
     button.disabled = false;
     button.addEventListener('click', () => power(button.value));
   }
+  if (byId('edid-offers')) showOffers();
   return showTokens();
 });
