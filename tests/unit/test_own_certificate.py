@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A certificate with its key that was set in the page: what is refused, and that the key is seen nowhere."""
 
+import datetime
 import json
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -33,6 +36,9 @@ def valid(key):
 
 KEY, OTHER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 OWN = valid(KEY)
+TRADITIONAL_WITH_PASSPHRASE = KEY.private_bytes(
+    Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"north wind")
+).decode()
 
 
 def put(browser, value):
@@ -43,7 +49,7 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
     monkeypatch, capsys, logged_in, root, systemd, config, audited
 ):
     admin = logged_in("admin")
-    for value in (OWN + pem(KEY), pem(KEY) + OWN, OWN + valid(OTHER) + pem(KEY)):
+    for value in (OWN + pem(KEY), OWN + valid(OTHER) + pem(KEY), pem(KEY) + OWN):
         answer = put(admin, value)
         assert answer.status_code == 200, answer.text
         assert systemd.commands[-1] == ["restart", "gateway-certificate.service"]
@@ -55,14 +61,66 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
     assert pem(KEY).splitlines()[1] not in seen
 
 
+def signed_by(name, issuer_name, key, issuer_key):
+    """A certificate of an authority."""
+    subject, issuer = (
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
+        for each in (name, issuer_name)
+    )
+    begin, end = (datetime.datetime.fromtimestamp(NOW + days, datetime.UTC) for days in (-DAY, DAY))
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
+    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    made = builder.not_valid_before(begin).not_valid_after(end).sign(issuer_key, hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+ROOT_KEY, MIDDLE_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+LEAF = signed_by("kvm", "middle", KEY, MIDDLE_KEY)
+MIDDLE = signed_by("middle", "root", MIDDLE_KEY, ROOT_KEY)
+ROOT = signed_by("root", "root", ROOT_KEY, ROOT_KEY)
+TRADITIONAL = KEY.private_bytes(
+    Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+).decode()
+BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: <No Attributes>\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(LEAF + MIDDLE + ROOT + pem(KEY), id="as-nginx-wants-it"),
+        pytest.param(ROOT + MIDDLE + LEAF + pem(KEY), id="chain-upside-down"),
+        pytest.param(MIDDLE + pem(KEY) + ROOT + LEAF, id="key-in-the-middle"),
+        pytest.param(LEAF + MIDDLE + LEAF + ROOT + pem(KEY), id="one-of-them-twice"),
+        pytest.param(BAG + LEAF + BAG + MIDDLE + BAG + ROOT + BAG + pem(KEY), id="bag-attributes"),
+        pytest.param("\ufeff" + LEAF + MIDDLE + "\ufeff" + ROOT + pem(KEY), id="byte-order-marks"),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\r\n"), id="lines-of-windows"
+        ),
+        pytest.param(LEAF + "\u00a0\n" + MIDDLE + ROOT + pem(KEY), id="another-space"),
+    ],
+)
+def test_what_programs_write_around_it_is_taken(logged_in, root, config, value):
+    answer = put(logged_in("admin"), value)
+    assert answer.status_code == 200, answer.get_json()
+    kept = Settings.from_config(config).overrides()[SETTING]
+    assert "".join(kept.split()) == "".join((LEAF + MIDDLE + ROOT + pem(KEY)).split())
+    assert "\r" not in kept
+
+
+def test_a_key_of_another_form_is_taken(logged_in, root, config):
+    assert put(logged_in("admin"), OWN + TRADITIONAL).status_code == 200
+    rsa_key = rsa.generate_private_key(65537, 2048)
+    pkcs1 = rsa_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    assert "BEGIN RSA PRIVATE KEY" in pkcs1.decode()
+    assert put(logged_in("admin"), valid(rsa_key) + pkcs1.decode()).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
         pytest.param(OWN, "can't be read", id="no-key"),
         pytest.param(pem(KEY), "can't be read", id="no-certificate"),
-        pytest.param(
-            valid(OTHER) + OWN + pem(KEY), "belongs to another certificate.", id="another-first"
-        ),
+        pytest.param(valid(OTHER) + pem(KEY), "belongs to another certificate.", id="another's"),
         pytest.param(OWN[:200] + OWN[210:] + pem(KEY), "can't be read", id="harmed"),
         pytest.param(OWN + pem(KEY).replace("PRIVATE", "PUBLIC"), "in PEM form", id="public-key"),
         pytest.param(
@@ -77,7 +135,10 @@ def test_it_is_taken_over_after_the_answer_and_its_key_is_shown_nowhere(
         pytest.param("", "in PEM form", id="nothing"),
         pytest.param(7, "in PEM form", id="number"),
         pytest.param("\ud800", "in PEM form", id="half-a-letter"),
-        pytest.param(OWN + "\u00a0" + pem(KEY), "in PEM form", id="another-space"),
+        pytest.param(
+            OWN.replace("A", "\ud800", 1) + pem(KEY), "in PEM form", id="half-a-letter-in-it"
+        ),
+        pytest.param(OWN + TRADITIONAL_WITH_PASSPHRASE, "has a passphrase", id="locked-pkcs1"),
     ],
 )
 def test_a_wrong_one_changes_nothing(logged_in, root, systemd, config, value, sentence):

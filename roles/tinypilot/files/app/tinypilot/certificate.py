@@ -18,6 +18,57 @@ KEY_OF_BROWSERS = re.compile(
 )
 
 
+BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----[\t\n\r -~]*?-----END \1-----")
+# Far more than a chain has; each costs a look by OpenSSL.
+MOST_CERTIFICATES = 10
+
+
+def normalized(text: str) -> str:
+    """The PEM blocks of what programs write, as nginx wants them: the device's certificate, then those up to its
+    authority, then the key. What stands between blocks is for people. Raises ApiError for a key with a passphrase."""
+    blocks = [(found[1], found[0].replace("\r", "")) for found in BLOCK.finditer(text)]
+    for label, block in blocks:
+        if label.startswith("ENCRYPTED") or "Proc-Type: 4,ENCRYPTED" in block:
+            raise ApiError(
+                400,
+                "The key has a passphrase, and nobody is here to type it. `openssl pkey -in key.pem -out plain.pem` "
+                "writes it without one.",
+            )
+    certificates = [block for label, block in blocks if label == "CERTIFICATE"]
+    keys = [block for label, block in blocks if label.endswith("PRIVATE KEY")]
+    if not certificates or len(keys) != 1 or len(certificates) > MOST_CERTIFICATES:
+        return text
+    return "\n".join([*_in_order(certificates, keys[0]), keys[0], ""])
+
+
+def _in_order(certificates: list[str], key: str) -> list[str]:
+    """The key's own certificate, then each one's issuer; others behind them, for check() to judge."""
+    # Hashes of subject and issuer, and the public key.
+    told = {
+        block: _ask_openssl(
+            ["x509", "-noout", "-subject_hash", "-issuer_hash", "-pubkey"], block
+        ).split("\n", 2)
+        for block in certificates
+    }
+    public_key = _ask_openssl(["pkey", "-pubout"], key)
+    chain = [block for block in told if public_key and told[block][-1] == public_key][:1]
+    while chain:
+        issuers = (
+            each for each in told if each not in chain and told[each][0] == told[chain[-1]][1]
+        )
+        if not (issuer := next(issuers, None)):
+            break
+        chain.append(issuer)
+    return [*chain, *(block for block in told if block not in chain)]
+
+
+def _ask_openssl(arguments: list[str], pem: str) -> str:
+    """Nothing where it can't be read."""
+    return subprocess.run(
+        [OPENSSL, *arguments], input=pem, capture_output=True, text=True, check=False
+    ).stdout
+
+
 def check(pem: str) -> None:
     """Raises ApiError. `pem` is all of it in one text: the certificate, those between it and its authority, its key."""
     with _in_memory(pem) as path:

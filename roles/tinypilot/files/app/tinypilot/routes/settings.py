@@ -90,8 +90,11 @@ def all_settings():
 def change_settings():
     """{name: value, or null for the default}: all of them, or none."""
     changes = read_object()
-    settings().check(changes)
     declared = settings().declared()
+    for name, value in changes.items():
+        if name in declared and declared[name].group.widget == "certificate":
+            changes[name] = certificate.normalized(value) if isinstance(value, str) else value
+    settings().check(changes)
     for name, value in changes.items():
         group = declared[name].group
         if value and group.widget == "certificate":

@@ -36,15 +36,11 @@ export function readIce({ way, servers, secret, user, password }) {
   };
 }
 
-const PEM_BLOCK = /-----BEGIN [A-Z ]+-----[^-]+-----END [A-Z ]+-----/g;
-
-// Of a certificate and its key: {pem}, null for the default, or {missing: true} if there is one without the other.
-// What stands between the blocks of a PEM file is for people.
+// Of a certificate and its key: {pem}, null for the default, or {missing: true} if there is one without the other. The
+// device finds in it what it needs.
 export function readCertificate({ whose, chain, key }) {
   if (whose !== 'own') return { pem: null };
-  if (!chain || !key) return { missing: true };
-  const blocks = [chain, key].flatMap((text) => text.match(PEM_BLOCK) ?? [text]);
-  return { pem: `${blocks.join('\n')}\n` };
+  return chain && key ? { pem: `${chain}\n${key}\n` } : { missing: true };
 }
 
 // The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text, with the commas
