@@ -59,6 +59,16 @@ def test_each_text_is_in_each_catalogue(catalogue, used):
     assert used - catalogue.keys() == set()
 
 
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_page_carries_what_its_scripts_ask_for_and_little_else(language):
+    asked = {text for file in APP.glob("static/**/*.js") for text in texts_of_page(file)}
+    carried = i18n.words_of_scripts(language)
+    assert asked <= carried.keys()
+    # Some are words of others.
+    assert len(carried) < len(asked) + 25
+    assert len(carried) < len(i18n.catalogue(language))
+
+
 def test_catalogues_have_nothing_that_nobody_asks_for(catalogue, used):
     assert catalogue.keys() - used == set()
 
@@ -101,6 +111,7 @@ class Seen(HTMLParser):
 def test_pages_show_nothing_that_is_not_in_a_catalogue(logged_in, monkeypatch, path):
     everything = dict.fromkeys(i18n.catalogue("de"), "«»")
     monkeypatch.setattr(i18n, "catalogue", lambda language: everything)
+    monkeypatch.setattr(i18n, "words_of_scripts", lambda language: everything)
     # The roles' declarations have translations of their own.
     monkeypatch.setattr(i18n, "in_language", lambda text: "«»")
     page = logged_in("admin").ask("GET", path).get_data(as_text=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import request
 
 CATALOGUES = Path(__file__).with_name("locale")
+SCRIPTS = Path(__file__).with_name("static")
 # Each by the name that its readers give it.
 LANGUAGES = {"en": "English", "de": "Deutsch", "ja": "日本語"}
 # Set by static/login/language.js.
@@ -20,6 +21,14 @@ def catalogue(language: str) -> dict[str, str]:
     """Empty for English."""
     file = CATALOGUES / f"{language}.json"
     return json.loads(file.read_text(encoding="utf-8")) if language != "en" else {}
+
+
+@functools.cache
+def words_of_scripts(language: str) -> dict[str, str]:
+    """Of the catalogue, what a script may ask for. Half of it is said by the web app alone; each page carries this."""
+    files = sorted(SCRIPTS.glob("*/*.js"))
+    scripts = "".join(file.read_text(encoding="utf-8") for file in files)
+    return {text: word for text, word in catalogue(language).items() if text in scripts}
 
 
 def language() -> str:
@@ -46,5 +55,5 @@ def for_templates() -> dict[str, object]:
         "in_language": in_language,
         "language": language(),
         "languages": LANGUAGES,
-        "words": catalogue(language()),
+        "words": words_of_scripts(language()),
     }
