@@ -23,6 +23,7 @@ NEEDED_ROLES = {
     ("GET", "/settings"): "admin",
     ("GET", "/api/settings"): "admin",
     ("PATCH", "/api/settings"): "admin",
+    ("GET", "/api/edid"): "admin",
     ("GET", "/api/log"): "admin",
     ("POST", "/api/power"): "admin",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
