@@ -213,6 +213,17 @@ group('keys', () => {
   });
 });
 
+test('a character that needs AltGr on the computer is typed with it', (t) => {
+  const { capture, happen, said } = makePage(t);
+  capture.altGrCharacters = { KeyA: ['@', ''] };
+  const flags = { shiftKey: false, ctrlKey: false, altKey: false, metaKey: false, repeat: false };
+  happen('keydown', { ...flags, code: 'KeyA', key: '@', getModifierState: () => false });
+  assert.deepEqual(
+    said.map(({ code }) => code),
+    ['AltRight', 'KeyA'],
+  );
+});
+
 group('the controls', () => {
   test('that are lost release everything, and the pointer', (t) => {
     const { capture, happen, page, stage, did, said } = makePage(t);
@@ -282,6 +293,24 @@ group('the mouse', () => {
       [0, 1, 2, 3, 4],
     );
   });
+
+  test('is held on the computer from the press on', (t) => {
+    const { happen, socket } = makePage(t);
+    happen('pointerdown', { ...at, buttons: 1 });
+    assert.equal(socket.held, true);
+  });
+
+  for (const [platform, notches] of [
+    ['Win32', 3],
+    ['MacIntel', 1],
+  ]) {
+    test(`has ${notches} notches in what 150 px of a sharp screen are on ${platform}`, (t) => {
+      const { happen, said } = makePage(t, { platform });
+      globalThis.devicePixelRatio = 2;
+      happen('wheel', { deltaX: 0, deltaY: 150 });
+      assert.deepEqual(said, [{ type: 'wheel', wheel: -notches, pan: 0, relative: false }]);
+    });
+  }
 
   test('has no place where there is no picture', (t) => {
     const { capture, happen, said, screen } = makePage(t);
@@ -391,6 +420,33 @@ group('a finger', () => {
     happen('pointerdown', { ...finger, pointerId: 8 });
     happen('pointermove', { ...finger, clientY: 700 });
     assert.equal(said.at(-1).type, 'wheel');
+  });
+
+  test('beside another scrolls by what both have moved, and by nothing more', (t) => {
+    const { happen, said } = makePage(t);
+    happen('pointerdown', finger);
+    happen('pointerdown', { ...finger, pointerId: 8 });
+    for (const clientY of [160, 220, 280, 340]) happen('pointermove', { ...finger, clientY });
+    assert.deepEqual(
+      said.filter(({ type }) => type === 'wheel').map(({ wheel }) => wheel),
+      [1],
+    );
+  });
+
+  test('that drags after a tap holds the button where it is', (t) => {
+    const { happen, said, socket } = makePage(t);
+    happen('pointerdown', finger);
+    happen('pointerup', finger);
+    happen('pointerdown', finger);
+    happen('pointermove', { ...finger, clientX: 300 });
+    assert.equal(socket.held, true);
+    happen('pointerup', finger);
+    assert.equal(socket.held, false);
+    const buttons = said.filter(({ type }) => type === 'button');
+    assert.deepEqual(
+      buttons.map(({ down, relative }) => [down, relative]),
+      [true, false, true, false].map((down) => [down, false]),
+    );
   });
 
   test('that is taken away clicks nothing', (t) => {

@@ -87,6 +87,13 @@ group('a watched socket', () => {
     assert.equal(real.readyState, FakeWebSocket.CLOSED);
   });
 
+  test('is lost when it is closed by the other end', () => {
+    const { said, real } = watched();
+    real.open();
+    real.dispatchEvent(new Event('close'));
+    assert.deepEqual(said, ['open', 'error', 'close', 'lost: closed']);
+  });
+
   test('is kept by any answer', () => {
     const { said, socket, real } = watched();
     real.open();
@@ -402,8 +409,9 @@ group('the picture as JPEGs', () => {
     video.stop();
   });
 
-  test('comes over a new socket after five seconds of silence', async () => {
-    const { video, real } = await started();
+  test('comes over a new socket after five seconds of silence, also between frames', async () => {
+    const { video, did, real, receive } = await started();
+    await receive(0, 4);
     mock.timers.tick(4999);
     await settle();
     assert.equal(real.readyState, FakeWebSocket.OPEN);
@@ -411,6 +419,28 @@ group('the picture as JPEGs', () => {
     await settle();
     assert.equal(real.readyState, FakeWebSocket.CLOSED);
     mock.timers.tick(200);
+    await settle();
+    assert.equal(FakeWebSocket.made.length, 2);
+    // A browser may take its time to close the other one, of which a late frame is nothing.
+    real.dispatchEvent(new Event('close'));
+    await receive(0, 1);
+    assert.equal(did.length, 13);
+    const [, second] = FakeWebSocket.made;
+    second.open();
+    now += 40;
+    second.hear(frame(0));
+    await settle();
+    assert.deepEqual(second.sent, ['shown']);
+    video.stop();
+  });
+
+  test('that is started again at once comes over one socket', async () => {
+    const { video, real } = await started();
+    video.stop();
+    video.start();
+    real.dispatchEvent(new Event('close'));
+    await settle();
+    mock.timers.tick(150);
     await settle();
     assert.equal(FakeWebSocket.made.length, 2);
     video.stop();

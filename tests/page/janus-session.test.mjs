@@ -301,8 +301,7 @@ group('what Janus refuses', () => {
 
   test('for a reason of its own is asked for again after a second, once', () => {
     const { said, handle, onmessage } = attachedSession();
-    onmessage({ error_code: 500 });
-    onmessage({ error_code: 500 });
+    for (let each = 0; each < 3; each += 1) onmessage({ error_code: 500 });
     assert.deepEqual(said.at(-1), ['problem', { code: 500, text: '' }]);
     mock.timers.tick(999);
     assert.deepEqual(handle.requests, ['watch']);
@@ -383,6 +382,17 @@ group('a session that is over', () => {
     janus.callbacks.success();
     assert.deepEqual(janus.attached, []);
   });
+});
+
+test('nothing is asked of Janus before it has answered', () => {
+  const session = new JanusSession({ Janus: FakeJanus });
+  session.open();
+  session.watch();
+  session.askClock();
+  const janus = FakeJanus.made.at(-1);
+  FakeWebSocket.made.at(-1).open();
+  janus.callbacks.success();
+  assert.deepEqual(janus.attached[0].handle.requests, ['watch']);
 });
 
 test('a picture that is asked for at once is not asked for again', () => {

@@ -232,6 +232,19 @@ test('the chord that gives the keyboard back is left by its own release alone', 
   assert.equal(keys.release(keyEvent('AltLeft', 'Alt', 'Shift')).leave, false);
 });
 
+test('one of two Shifts stays down when the release of the other says nothing of it', () => {
+  const typed = keyboard();
+  typed.down('ShiftLeft', 'Shift', 'Shift');
+  typed.down('ShiftRight', 'Shift', 'Shift');
+  assert.equal(typed.up('ShiftRight', 'Shift'), '-ShiftRight');
+});
+
+test('a modifier that is pressed twice stays down', () => {
+  const typed = keyboard();
+  typed.down('ShiftLeft', 'Shift', 'Shift');
+  assert.equal(typed.down('ShiftLeft', 'Shift', 'Shift'), '');
+});
+
 // --- Keys with one event alone ---
 
 for (const [code, key] of [
@@ -269,6 +282,10 @@ test('PrintScreen is pressed and let go by its release, with Alt, too, and once 
 
 test('a release of which no press came is none of another key', () => {
   for (const code of ['Enter', 'Space', 'KeyA']) assert.equal(keyboard().up(code, code), '');
+});
+
+test("a Mac's Caps Lock that was on before the page came is pressed and let go by its release", () => {
+  assert.equal(keyboard({ mac: true }).up('CapsLock', 'CapsLock'), '+CapsLock -CapsLock');
 });
 
 // --- ISO keyboards of Macs ---
@@ -309,6 +326,13 @@ test('which keyboard it is, is learned from its other key', () => {
   assert.equal(other.down('Backquote', '§'), '+IntlBackslash');
 });
 
+test('a key that repeats is let go as what it was pressed as', () => {
+  const typed = keyboard({ mac: true, language: 'en-GB' });
+  assert.equal(typed.down('Backquote', '§'), '+IntlBackslash');
+  assert.equal(typed.repeat('Backquote', '§'), '');
+  assert.equal(typed.up('Backquote', '§'), '-IntlBackslash');
+});
+
 test('with Shift they are the same keys', () => {
   const typed = keyboard({ mac: true, language: 'de' });
   typed.down('ShiftLeft', 'Shift', 'Shift');
@@ -321,6 +345,7 @@ for (const [options, code, key] of [
   [{}, 'Backquote', '§'],
   [{ mac: true, language: 'en-US' }, 'Backquote', '`'],
   [{ mac: true, language: 'en-GB' }, 'IntlBackslash', '\\'],
+  [{ mac: true, language: 'en-GB' }, 'Backquote', '¬'],
   [{ mac: true, language: 'ru' }, 'Backquote', '>'],
   [{ mac: true }, 'KeyQ', '§'],
 ]) {

@@ -63,9 +63,24 @@ group('the state that is shown', () => {
     });
   }
 
-  test('an unknown problem is shown in the words of the device', () => {
+  for (const [facts, words] of [
+    [{ linked: false }, /^$/],
+    [{ linked: false, hadPicture: true }, /last picture received/],
+    [{ linked: false, browserOffline: true }, /This computer is offline/],
+    [{ linked: false, reachable: false, unlinkedFor: 3000 }, /Still trying/],
+    [{ linked: false, unlinkedFor: 9000 }, /its video service does not/],
+    [{ source: Source.DOWN }, /its capture service does not/],
+    [{}, /Its video is starting/],
+  ]) {
+    test(`says ${words} of ${JSON.stringify(facts)}`, () => {
+      assert.match(describe({ ...calm, ...facts }).detail, words);
+    });
+  }
+
+  test('an unknown problem is shown in the words of the device, or by its number', () => {
     const { detail } = describe({ ...calm, problem: { code: 505, text: 'unknown layout 11' } });
-    assert.match(detail, /unknown layout 11/);
+    assert.equal(detail, 'The device says: unknown layout 11');
+    assert.equal(describe({ ...calm, problem: { code: 505, text: '' } }).detail, 'The device says: error 505');
   });
 
   test('a browser that starts no picture by itself asks for a click', () => {
@@ -102,6 +117,11 @@ group('the signal, from the capture service', () => {
   test('is down when the device answers for a capture service that does not', async () => {
     const fetch = () => Promise.resolve(new Response('bad gateway', { status: 502 }));
     assert.equal(await askSource('/', { fetch }), Source.DOWN);
+  });
+
+  test('is unknown when the device could not say who asks', async () => {
+    const fetch = () => Promise.resolve(new Response('error', { status: 500 }));
+    assert.equal(await askSource('/', { fetch }), Source.UNKNOWN);
   });
 
   test('is believed at once when nothing else is known', () => {
@@ -335,6 +355,14 @@ group('a stream that has lost a frame', () => {
     assert.equal(frames.mayResume(20000 + 2900), true);
     assert.equal(frames.mayResume(20000 + 3100), false);
   });
+
+  test('has a key frame of the connection before as none of its own', () => {
+    const frames = streamed(5);
+    frames.reset();
+    frames.noteKeyFrames(27000, 1);
+    frames.note(27000);
+    assert.equal(frames.mayResume(27000 + 3100), false);
+  });
 });
 
 group('recovery while signalling is up', () => {
@@ -386,6 +414,25 @@ group('recovery while signalling is up', () => {
     ask(recovery, 4200, 10000, { ...missing, fresh: true });
     assert.equal(ask(recovery, 10200, 13800, missing), Remedy.NONE);
     assert.equal(recovery.next(14000, missing), Remedy.WATCH);
+  });
+
+  test('forgets a short interruption after a steady picture, or while none can be expected', () => {
+    for (const between of [
+      { ...missing, fresh: true },
+      { ...missing, expecting: false },
+    ]) {
+      const recovery = new Recovery();
+      ask(recovery, 0, 3000, missing);
+      ask(recovery, 3200, 9000, between);
+      assert.equal(ask(recovery, 9200, 12000, missing), Remedy.NONE);
+    }
+  });
+
+  test('leaves a source alone that goes after a watch that has helped', () => {
+    const recovery = new Recovery();
+    assert.equal(ask(recovery, 0, 4000, missing), Remedy.WATCH);
+    ask(recovery, 4200, 10000, { ...missing, fresh: true });
+    assert.equal(ask(recovery, 10200, 60000, { ...missing, expecting: false }), Remedy.NONE);
   });
 
   test('counts no time in which nobody asked, because there was no link', () => {

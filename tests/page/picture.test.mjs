@@ -78,6 +78,13 @@ group('the video transport', () => {
       // And what comes back first is given the time that it needs.
       assert.equal(tell(choice, silent, 4600, 6800), Transport.WEBRTC);
     });
+
+    test(`has its whole patience again after that: ${JSON.stringify(nothing)}`, () => {
+      const choice = new TransportChoice();
+      tell(choice, silent, 0, 2000);
+      tell(choice, { ...silent, ...nothing }, 2200, 4000);
+      assert.equal(tell(choice, silent, 4200, 6600), Transport.WEBRTC);
+    });
   }
 
   test('can be pinned, both ways', () => {
@@ -105,6 +112,7 @@ group('the video transport', () => {
     [{ problem: { code: 503, text: '' } }, Reason.NO_OFFER],
     [{ problem: { code: 490, text: '' } }, Reason.NO_GATEWAY],
     [{ linked: false, unlinkedFor: 3000 }, Reason.NO_GATEWAY],
+    [{ linked: false, unlinkedFor: 200 }, Reason.NO_CONNECTION],
     [{ blocked: true }, Reason.BLOCKED],
   ];
   for (const [facts, reason] of reasons) {
@@ -112,9 +120,14 @@ group('the video transport', () => {
       const choice = new TransportChoice();
       tell(choice, { ...silent, ...facts }, 0, 3000);
       assert.deepEqual([choice.current, choice.reason], [Transport.MJPEG, reason]);
-      assert.match(describeTransport(reason), /^The picture comes as MJPEG: .*\.$/);
+      assert.match(describeTransport(reason), /^The picture comes as MJPEG: .*\. WebRTC is retried automatically\.$/);
     });
   }
+
+  test('is not said to be retried where it is not', () => {
+    assert.equal(describeTransport(Reason.PINNED), 'The picture comes as MJPEG, as you chose.');
+    assert.match(describeTransport(Reason.NO_WEBRTC), /has no WebRTC, or it is switched off\.$/);
+  });
 
   test('keeps its reason while a try begins, and changes it when more is known', () => {
     const choice = fallenBack();
@@ -139,6 +152,7 @@ group('the device tells its time', () => {
     assert.equal(clock.age({ rtpTimestamp: 90000, at: 1005 }), 0);
     assert.equal(clock.age({ rtpTimestamp: 90000 - 1800, at: 1005 }), 20);
     assert.equal(clock.age({ rtpTimestamp: 90000 - 1800, at: 1105 }), 120);
+    assert.equal(clock.age({ rtpTimestamp: 0, at: 3005 }), 3000);
   });
 
   test('also where timestamps begin anew', () => {
@@ -157,16 +171,27 @@ group('the device tells its time', () => {
     clock.note({ askedAt: 62000, heardAt: 62200, rtpTimestamp: 5000, hz: 90000 });
     assert.equal(clock.age({ rtpTimestamp: 5000, at: 62100 }), 0);
   });
+
+  test('better by an answer that took less time, whenever that comes', () => {
+    const clock = new DeviceClock();
+    clock.note({ askedAt: 500000, heardAt: 500200, rtpTimestamp: 0, hz: 90000 });
+    clock.note({ askedAt: 502000, heardAt: 502010, rtpTimestamp: 90000, hz: 90000 });
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 502005 }), 0);
+    clock.note({ askedAt: 504000, heardAt: 504200, rtpTimestamp: 0, hz: 90000 });
+    assert.equal(clock.age({ rtpTimestamp: 90000, at: 502005 }), 0);
+  });
 });
 
 group('statistics', () => {
-  const report = (video) =>
+  const report = (video, candidate) =>
     new Map(
       [
+        { id: 'A', type: 'inbound-rtp', kind: 'audio', framesDecoded: 7 },
+        { id: 'M', type: 'media-source', kind: 'video', framesDecoded: 7 },
         { id: 'V', type: 'inbound-rtp', kind: 'video', jitter: 0.0025, ...video },
         { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
         { id: 'P', type: 'candidate-pair', currentRoundTripTime: 0.012, localCandidateId: 'L' },
-        { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls' },
+        { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls', ...candidate },
       ].map((stats) => [stats.id, stats]),
     );
   const first = { framesDecoded: 100, bytesReceived: 1000, packetsReceived: 500, packetsLost: 1 };
@@ -183,6 +208,34 @@ group('statistics', () => {
     assert.ok(Math.abs(now.lossPercent - 1 / 3) < 0.001);
   });
 
+  for (const [candidate, way] of [
+    [{ candidateType: 'host' }, 'UDP'],
+    [{ relayProtocol: undefined }, 'TURN/UDP'],
+  ]) {
+    test(`tell the way ${way} of ${JSON.stringify(candidate)}`, () =>
+      assert.equal(new StreamRates().next(1000, report(first, candidate)).way, way));
+  }
+
+  test('count from nothing what a report does not tell yet', () => {
+    const rates = new StreamRates();
+    rates.next(1000, report({}));
+    const none = rates.next(2000, report({}));
+    assert.deepEqual([none.framesPerSecond, none.bitsPerSecond, none.lossPercent], [0, 0, null]);
+    const some = rates.next(3000, report({ ...first, packetsReceived: 99 }));
+    assert.deepEqual([some.framesPerSecond, some.bitsPerSecond, some.lossPercent], [100, 8000, 1]);
+  });
+
+  test('know of a loss from the first packet on, and of none below nothing', () => {
+    const lossOf = (now) => {
+      const rates = new StreamRates();
+      rates.next(1000, report(first));
+      return rates.next(2000, report({ ...first, ...now })).lossPercent;
+    };
+    assert.equal(lossOf({ packetsReceived: 501 }), 0);
+    // What came after all is counted back.
+    assert.equal(lossOf({ packetsReceived: 503, packetsLost: 0 }), 0);
+  });
+
   test('begin anew with another connection', () => {
     const rates = new StreamRates();
     rates.next(1000, report(first));
@@ -196,6 +249,13 @@ group('statistics', () => {
     assert.equal(lines.Transport, 'WebRTC');
     for (const name of ['Size', 'Bitrate', 'From capture to screen', 'Round trip'])
       assert.equal(lines[name], 'unknown');
+  });
+
+  test('are as exact as they are told', () => {
+    const figures = { transport: 'webrtc', width: 0, lossPercent: 0.333, jitterMs: 2.52, roundTripMs: 12.04 };
+    const lines = Object.fromEntries(describeStats({ ...figures, framesPerSecond: NaN }));
+    const { 'Packets lost': lost, Jitter: jitter, 'Round trip': roundTrip, 'Frames per second': rate } = lines;
+    assert.deepEqual([lost, jitter, roundTrip, rate], ['0.33 %', '2.5 ms', '12.0 ms', 'unknown']);
   });
 
   test('have units', () => {

@@ -87,8 +87,11 @@ test('one click replaces what is shown, and the text can be typed', (t) => {
   type(LINE);
   check(MISSING);
   assert.deepEqual([parts.mend.hidden, parts.replace.hidden, parts.start.disabled], [false, false, true]);
-  assert.match(parts.instead.textContent, /“ ” → "/);
+  assert.match(parts.instead.textContent, /^Instead: .*“ ” → "/);
+  t.mock.method(parts.text, 'focus');
   click('replace');
+  // Not nowhere, where the button was.
+  assert.equal(parts.text.focus.mock.callCount(), 1);
   assert.equal(check([]).text, `grep 'single' "double" - x`);
   assert.deepEqual([parts.mend.hidden, parts.start.disabled, parts.missing.textContent], [true, false, '']);
   click('start');
@@ -132,6 +135,7 @@ test('what nothing replaces is not offered to be, and stays', (t) => {
   click('replace');
   assert.equal(check(['€']).text, '€"');
   assert.deepEqual([parts.replace.hidden, parts.mend.hidden, parts.start.disabled], [true, false, true]);
+  assert.equal(parts.instead.textContent, '');
 });
 
 test('nothing is offered for a text that is empty or too long', (t) => {

@@ -61,6 +61,14 @@ test('a second finger ends the drag, and scrolls', () => {
   assert.deepEqual([...touch.up(3, 1000), ...touch.up(2, 1000)], []);
 });
 
+test('a drag is no tap: what comes right after it drags nothing', () => {
+  const touch = tapAndTouch({ now: 150 });
+  touch.move(2, at(30, 10));
+  assert.deepEqual(touch.up(2, 250), [{ release: 0 }]);
+  touch.down(3, at(8, 8), 300);
+  assert.deepEqual(touch.move(3, at(50, 10)), [{ move: at(50, 10) }]);
+});
+
 test('nothing is left of a drag that was cancelled', () => {
   const touch = tapAndTouch();
   touch.move(2, at(50, 10));

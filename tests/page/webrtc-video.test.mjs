@@ -35,7 +35,14 @@ class FakeVideo extends FakeElement {
 
 class VideoWithCallbacks extends FakeVideo {
   requestVideoFrameCallback(action) {
-    this.present = action;
+    this.waiting = action;
+  }
+
+  // Who asked is told of one frame.
+  present(...frame) {
+    const { waiting } = this;
+    this.waiting = null;
+    waiting?.(...frame);
   }
 }
 
@@ -99,6 +106,16 @@ group('frames on the screen', () => {
     assert.deepEqual([screen.isFresh(), screen.hadPicture], [false, true]);
     showFrames(5);
     assert.equal(pictures(), 2);
+  });
+
+  test('of a slow source are missed later', (t) => {
+    const { screen, video } = makeVideo(t);
+    for (let frame = 0; frame < 4; frame += 1) {
+      now += 1000;
+      video.present(now, {});
+    }
+    now += 2000;
+    assert.equal(screen.isFresh(), true);
   });
 
   test('may be asked to be more', (t) => {
@@ -194,6 +211,18 @@ group('a new track', () => {
     assert.equal(screen.isFresh(), true);
   });
 
+  test('is not blocked before the browser says so', async (t) => {
+    const { screen, video } = makeVideo(t);
+    Object.assign(video, { refusal: 'NotAllowedError', paused: true });
+    assert.equal(screen.isBlocked, false);
+    screen.show('track');
+    assert.equal(screen.isBlocked, false);
+    await settle();
+    assert.equal(screen.isBlocked, true);
+    screen.play();
+    assert.equal(screen.isBlocked, false);
+  });
+
   test('is not blocked by a newer one, nor when it plays all the same', async (t) => {
     const { screen, video } = makeVideo(t);
     Object.assign(video, { refusal: 'AbortError', paused: true });
@@ -232,6 +261,33 @@ group('decoded frames', () => {
     now += 1000;
     await count(screen, 185);
     assert.equal(screen.framesPerSecond, 30);
+  });
+
+  test('that do not come any more are none a second', async (t) => {
+    const { screen } = makeVideo(t);
+    await count(screen, 100, 125, 125);
+    assert.equal(screen.framesPerSecond, 0);
+  });
+
+  test('of a new track are not those of the one before', async (t) => {
+    const { screen, showFrames } = makeVideo(t);
+    await count(screen, 100, 125);
+    showFrames(4);
+    screen.show('track');
+    assert.equal(screen.framesPerSecond, 0);
+    await count(screen, 150);
+    assert.equal(screen.framesPerSecond, 0);
+    document.hidden = true;
+    await count(screen, 175, 200, 225);
+    assert.deepEqual([screen.isFresh(), screen.presented], [true, null]);
+  });
+
+  test('may be the only ones that are told: then a pause is for want of a key frame as usual', async (t) => {
+    const { screen, showFrames } = makeVideo(t);
+    for (let each = 0; each < 2; each += 1) await screen.countDecoded(counting({ ...decoded(0), keyFramesDecoded: undefined }));
+    showFrames(4);
+    now += 2000;
+    assert.equal(screen.mayResume(), true);
   });
 
   test('of another connection are counted anew', async (t) => {
@@ -281,9 +337,11 @@ group('decoded frames', () => {
     const { screen } = makeVideo(t);
     await screen.countDecoded(null);
     await screen.countDecoded({ getStats: async () => Promise.reject(new Error('closed')) });
-    await screen.countDecoded(counting({ type: 'inbound-rtp', kind: 'video' }));
-    assert.equal(screen.framesPerSecond, 0);
-    now += 1000;
+    for (let each = 0; each < 2; each += 1) {
+      await screen.countDecoded(counting({ type: 'inbound-rtp', kind: 'video' }));
+      assert.equal(screen.framesPerSecond, 0);
+      now += 1000;
+    }
     await screen.countDecoded(counting(decoded(30)));
     assert.equal(screen.framesPerSecond, 30);
   });

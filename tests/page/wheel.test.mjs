@@ -88,6 +88,35 @@ test('a touchpad that is thrown at once is no faster', () => {
   assert.equal(stepsOf(thrown.map((each) => -each)), -Math.floor(sum / 100));
 });
 
+test('a throw is as long as its way, wherever it ends, and the next one, too', () => {
+  const thrown = SWIPE.slice(SWIPE.indexOf(28));
+  for (let end = 4; end <= thrown.length; end++) {
+    const part = thrown.slice(0, end);
+    const sum = part.reduce((all, each) => all + each, 0);
+    const wheel = new WheelSteps();
+    assert.equal(stepsOf(part, { wheel }), Math.floor(sum / 100), `${end}`);
+    assert.equal(stepsOf(part, { wheel, from: 5000 }), Math.floor((2 * sum) / 100) - Math.floor(sum / 100), `${end}`);
+  }
+});
+
+test('a throw never goes back', () => {
+  const wheel = new WheelSteps();
+  const steps = [28, 36, 43, 51].map((delta, index) => stepsOf([delta], { wheel, from: 1000 + 16 * index }));
+  assert.deepEqual(steps, [1, 0, 0, 0]);
+});
+
+test('a smooth movement has no notches, though it may be as fast as one', () => {
+  assert.equal(stepsOf([10, 60, 120, 120, 120, 80]), 5);
+});
+
+test('a movement of less than a pixel at a time adds up', () => {
+  assert.equal(stepsOf(times(400, 0.4)), 1);
+});
+
+test('a notch that was followed by one like it owes nothing to what comes then', () => {
+  assert.equal(stepsOf([53, 53, ...times(12, 9)]), 3);
+});
+
 test('wheel and touchpad of one computer do not confuse each other', () => {
   const wheel = new WheelSteps();
   assert.equal(stepsOf(times(5, 66.66), { wheel }), 5);
