@@ -331,6 +331,16 @@ group('the picture as JPEGs', () => {
     video.stop();
   });
 
+  test('has a rate also where it comes once a second', async () => {
+    const { video, receive } = await started();
+    for (let each = 0; each < 4; each += 1) {
+      now += 960; // and 40
+      await receive(0, 1);
+    }
+    assert.equal(video.framesPerSecond, 1);
+    video.stop();
+  });
+
   test('that was stopped stays on the canvas until it is hidden, and its late frames are nothing', async () => {
     const { video, canvas, real, receive } = await started();
     await receive(0, 4);
@@ -418,19 +428,57 @@ group('the picture as JPEGs', () => {
     mock.timers.tick(1);
     await settle();
     assert.equal(real.readyState, FakeWebSocket.CLOSED);
+    // A late frame is nothing.
+    await receive(0, 1);
+    assert.equal(did.length, 13);
     mock.timers.tick(200);
     await settle();
     assert.equal(FakeWebSocket.made.length, 2);
-    // A browser may take its time to close the other one, of which a late frame is nothing.
+    // A browser may take its time to close the other one.
     real.dispatchEvent(new Event('close'));
     await receive(0, 1);
-    assert.equal(did.length, 13);
+    assert.equal(did.length, 14);
     const [, second] = FakeWebSocket.made;
     second.open();
     now += 40;
     second.hear(frame(0));
     await settle();
     assert.deepEqual(second.sent, ['shown']);
+    video.stop();
+  });
+
+  test('is tried after short pauses again once it was there, or is started again', async () => {
+    const { video, device, real } = await started();
+    const asksAfter = async (ms) => {
+      const before = device.asks;
+      mock.timers.tick(ms);
+      await settle();
+      return device.asks - before;
+    };
+    device.answers = false;
+    real.dispatchEvent(new Event('close'));
+    await settle();
+    assert.deepEqual([await asksAfter(150), await asksAfter(210)], [1, 1]);
+    // In a pause that is longer already.
+    const before = device.asks;
+    video.stop();
+    video.start();
+    await settle();
+    assert.equal(device.asks, before + 1);
+    assert.equal(await asksAfter(150), 1);
+    device.answers = true;
+    assert.equal(await asksAfter(210), 1);
+    const [, second] = FakeWebSocket.made;
+    second.open();
+    for (let each = 0; each < 4; each += 1) {
+      now += 40;
+      second.hear(frame(0));
+      await settle();
+    }
+    assert.equal(video.isFresh(), true);
+    second.dispatchEvent(new Event('close'));
+    await settle();
+    assert.equal(await asksAfter(150), 1);
     video.stop();
   });
 

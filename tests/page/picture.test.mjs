@@ -191,7 +191,14 @@ group('statistics', () => {
         { id: 'V', type: 'inbound-rtp', kind: 'video', jitter: 0.0025, ...video },
         { id: 'T', type: 'transport', selectedCandidatePairId: 'P' },
         { id: 'P', type: 'candidate-pair', currentRoundTripTime: 0.012, localCandidateId: 'L' },
-        { id: 'L', type: 'local-candidate', candidateType: 'relay', protocol: 'udp', relayProtocol: 'tls', ...candidate },
+        {
+          id: 'L',
+          type: 'local-candidate',
+          candidateType: 'relay',
+          protocol: 'udp',
+          relayProtocol: 'tls',
+          ...candidate,
+        },
       ].map((stats) => [stats.id, stats]),
     );
   const first = { framesDecoded: 100, bytesReceived: 1000, packetsReceived: 500, packetsLost: 1 };

@@ -284,7 +284,8 @@ group('decoded frames', () => {
 
   test('may be the only ones that are told: then a pause is for want of a key frame as usual', async (t) => {
     const { screen, showFrames } = makeVideo(t);
-    for (let each = 0; each < 2; each += 1) await screen.countDecoded(counting({ ...decoded(0), keyFramesDecoded: undefined }));
+    for (let each = 0; each < 2; each += 1)
+      await screen.countDecoded(counting({ ...decoded(0), keyFramesDecoded: undefined }));
     showFrames(4);
     now += 2000;
     assert.equal(screen.mayResume(), true);

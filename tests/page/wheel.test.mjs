@@ -117,6 +117,12 @@ test('a notch that was followed by one like it owes nothing to what comes then',
   assert.equal(stepsOf([53, 53, ...times(12, 9)]), 3);
 });
 
+test('a single notch owes nothing to a movement that comes later', () => {
+  const wheel = new WheelSteps();
+  assert.equal(stepsOf([53], { wheel }), 1);
+  assert.equal(stepsOf(times(10, 10), { wheel, from: 5000 }), 1);
+});
+
 test('wheel and touchpad of one computer do not confuse each other', () => {
   const wheel = new WheelSteps();
   assert.equal(stepsOf(times(5, 66.66), { wheel }), 5);
