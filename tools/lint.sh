@@ -14,6 +14,7 @@ say yamllint "YAML"
 yamllint --strict .
 # It takes longer than all others together, so it looks only at what it has not seen good.
 seen=build/ansible-lint
+# A file that was deleted, and git still knows of, has no checksum; that it is gone counts.
 linted=$({ files '*.yml' '*.yaml' '*.j2' '*.sh' plugins roles requirements.txt | sort -u | xargs sha256sum 2>&1 || true; } | sha256sum)
 if [ "$linted" = "$(cat $seen 2>/dev/null)" ]; then
     say ansible-lint "roles and playbooks: as they were when they were good"

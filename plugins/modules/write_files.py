@@ -96,7 +96,7 @@ class Writer:
         if self.module.check_mode:
             return
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        # What a play that was killed left behind.
+        # What a play that was killed left behind. Mostly there is none, and one that can't be removed fails the copy.
         new = f"{target}.new"
         shutil.rmtree(new, ignore_errors=True)
         code, out, err = self.module.run_command(["cp", "--archive", source, new])

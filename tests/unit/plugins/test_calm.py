@@ -141,7 +141,7 @@ def test_what_changed_nothing_is_not_shown(calm, capsys, quiet):
 
 
 def test_an_error_that_is_expected_is_not_shown(calm, capsys):
-    """So does Ansible call for a task with `ignore_errors`."""
+    """ignore_errors is the argument by which Ansible says that the task has it set."""
     begin(calm, "one")
     calm.v2_runner_on_failed(result(msg="expected"), ignore_errors=True)
     assert lines(capsys) == []
