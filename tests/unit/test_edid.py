@@ -108,6 +108,10 @@ REAL_LIFE = {
     "more native modes than there are": base(timing("720p60"), extensions=1) + cta(flags=0x0F),
     "an extension of an old revision": base(timing("720p60"), extensions=1) + cta(revision=1),
     "an extension of another kind": base(timing("1080p60"), extensions=1) + block(bytes([0x40, 1])),
+    "modes in YCbCr 4:2:0 alone": base(extensions=1) + cta(bytes([7 << 5 | 2, 0x0E, 97])),
+    "established timings III alone": base(b"\0\0\0\xf7\0\x0a\x7f" + bytes(11)),
+    "a data block that runs over its end": base(extensions=1)
+    + block(bytes([2, 3, 6, 0x70, 0x5F, 16])),
     "established timings alone": base(established=b"\x21\0\0"),
     "standard timings alone": base(standard=bytes([0x81, 0x80])),
     "unused standard timings as 0x0100": base(timing("720p60"), standard=b"\1\0" * 8),
@@ -147,6 +151,10 @@ USELESS = {
         "no display mode",
     ),
     "sound, and no mode": (base(extensions=1) + cta(AUDIO, HDMI), "no display mode"),
+    "colours in an extended block, and no mode": (
+        base(extensions=1) + cta(bytes([7 << 5 | 3, 5, 0xC0, 0])),
+        "no display mode",
+    ),
     "an empty list of modes": (base(extensions=1) + cta(video()), "no display mode"),
 }
 

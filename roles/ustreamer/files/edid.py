@@ -28,6 +28,8 @@ MORE_TIMINGS = {0xF7, 0xF8, 0xFA}
 # Extension blocks, and data blocks in that of CTA-861.
 CTA, DISPLAY_ID = 0x02, 0x70
 VIDEO, EXTENDED, MORE_EXTENSIONS = 2, 7, 0x78
+# Extended data blocks that hold modes: for YCbCr 4:2:0 alone, and DisplayID's types VII, VIII and X.
+EXTENDED_VIDEO = {0x0E, 0x22, 0x23, 0x2A}
 
 
 class Request(ctypes.Structure):
@@ -101,7 +103,11 @@ def has_timing(block: bytes) -> bool:
         )
     if block[0] == CTA:
         detailed = block[2] or BLOCK_BYTES
-        videos = (tag == VIDEO and data for tag, data in data_blocks(block[4:detailed]))
+        videos = (
+            data if tag == VIDEO else data[1:]
+            for tag, data in data_blocks(block[4:detailed])
+            if tag == VIDEO or (tag == EXTENDED and data[:1] and data[0] in EXTENDED_VIDEO)
+        )
         return any(videos) or has_detailed_timing(block, range(detailed, BLOCK_BYTES - 18, 18))
     # Not read here: what it offers is taken on trust.
     return block[0] == DISPLAY_ID

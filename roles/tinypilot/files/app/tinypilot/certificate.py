@@ -18,7 +18,8 @@ KEY_OF_BROWSERS = re.compile(
 )
 
 
-BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----[\t\n\r -~]*?-----END \1-----")
+# Up to the next dashes: what begins again and again and never ends costs no more than its length.
+BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----(?:(?!-----)[\t\n\r -~])*-----END \1-----")
 # Far more than a chain has; each costs a look by OpenSSL.
 MOST_CERTIFICATES = 10
 
