@@ -723,21 +723,46 @@ def test_uStreamer_is_asked_for_a_key_frame_by_who_needs_one(auth, token, tmp_pa
 
 def test_a_page_that_shows_nothing_gets_no_more_than_its_window(auth, token, tmp_path, monkeypatch):
     monkeypatch.setattr(h264_stream, "FRAMES_UNDERWAY", 5)
-    units = encode(20, gop=10)
+    monkeypatch.setattr(h264_stream, "LATE_SECONDS", 60)
+    units = encode(15, gop=10)
 
     async def talk():
         sink = FakeSink(tmp_path / "sink", version=10)
         async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
             await until(lambda: sink.is_read)
-            for unit in units:
+            for unit in units[:10]:
                 await sink.write(unit)
-            got = [(await receive_unit(page))[2] for _ in range(5)]
-            assert got == units[:5]
-            for _ in range(5):
+            assert [(await receive_unit(page))[2] for _ in range(5)] == units[:5]
+            # What waits is sent when there is room...
+            await page.send_str("shown")
+            assert (await receive_unit(page))[2] == units[5]
+            # ...and is of no use any more beside a new key frame.
+            for unit in units[10:]:
+                await sink.write(unit)
+            for unit in units[10:]:
                 await page.send_str("shown")
-            # What was left out is made good by the next key frame alone.
+                assert (await receive_unit(page))[2] == unit
+
+    asyncio.run(talk())
+
+
+def test_what_has_waited_too_long_is_left_out_up_to_a_key_frame(auth, token, tmp_path, monkeypatch):
+    monkeypatch.setattr(h264_stream, "FRAMES_UNDERWAY", 1)
+    monkeypatch.setattr(h264_stream, "LATE_SECONDS", 0.05)
+    units = encode(15, gop=10)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            await sink.write(units[0])
+            assert (await receive_unit(page))[2] == units[0]
+            await sink.write(units[1])
+            sink.is_asked_for_key = False
+            await asyncio.sleep(2 * h264_stream.LATE_SECONDS)
+            await page.send_str("shown")
             await until(lambda: sink.is_asked_for_key)
-            for unit in units[5:]:
+            for unit in units[2:11]:
                 await sink.write(unit)
             assert (await receive_unit(page))[2] == units[10]
 

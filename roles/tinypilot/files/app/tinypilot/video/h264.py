@@ -13,6 +13,8 @@ PLAIN_PROFILES = {66, 77, 88}
 # More than the longest slice header up to its frame_num; SPS lie within it, too, without scaling lists.
 HEADER_BYTES = 512
 LONGEST_CYCLE = 255
+# Bits of frame_num.
+WIDEST = 16
 # So many unexpected numbers in a row: this encoder does not count as it should, and is not believed.
 UNEXPECTED_MOST = 8
 
@@ -102,7 +104,8 @@ def number_format(sps: bytes) -> NumberFormat:
     bits.ue()
     bits.ue()
     has_frames_only = bits.read(1)
-    return NumberFormat(width if has_frames_only and not may_have_gaps else 0, has_planes)
+    can_be_followed = width <= WIDEST and has_frames_only and not may_have_gaps
+    return NumberFormat(width if can_be_followed else 0, has_planes)
 
 
 def _skip_scaling_list(bits: Bits, size: int) -> None:

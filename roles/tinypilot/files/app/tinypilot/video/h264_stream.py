@@ -2,9 +2,9 @@
 """The picture as H.264 over a WebSocket, for a page that WebRTC does not reach and that can decode it.
 
 One reader takes the frames from uStreamer's memsink for all viewers. A frame needs those before it, so none can be
-left out as JPEGs are: the page says which frames it has shown, and when more is underway than its line takes in half
-a second, everything up to the next key frame is left out, which uStreamer is asked for. So a slow line shows fewer
-pictures, never old ones.
+left out as JPEGs are. The page says which frames it has shown, no more is underway to it than its line takes in half a
+second, and a frame that waits here for longer is left out with all that follow it up to the next key frame, which
+uStreamer is asked for. So a slow line shows fewer pictures, never old ones.
 
 A message to the page is the frame's age in microseconds, from its capture (4 bytes, big endian), 1 for a key frame or
 0 (1 byte), and the access unit; without one it says that the relay lives. The page sends SHOWN for each frame, and
@@ -106,8 +106,9 @@ class H264Viewer:
         self._ask_for_key = ask_for_key
         self._window = Window()
         self._needs_key = True
-        # As many as the window lets pass.
-        self._units: asyncio.Queue[AccessUnit] = asyncio.Queue()
+        # Since when, and what: for LATE_SECONDS at most.
+        self._waiting: deque[tuple[float, AccessUnit]] = deque()
+        self._has_news = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
 
     @property
@@ -117,14 +118,31 @@ class H264Viewer:
     def offer(self, unit: AccessUnit) -> None:
         """Takes the next frame of the stream, or leaves it out."""
         now = time.monotonic()
-        if unit.is_after_gap:
+        self._drop_late(now)
+        if unit.is_key:
+            # Nobody needs what came before it.
+            self._waiting.clear()
+            self._needs_key = False
+        elif unit.is_after_gap:
             self._needs_key = True
-        if self._needs_key and not (unit.is_key and self._window.is_nearly_empty()):
-            return
-        self._needs_key = not self._window.has_room(now, len(unit.data))
         if not self._needs_key:
-            self._window.send(now, len(unit.data))
-            self._units.put_nowait(unit)
+            self._waiting.append((now, unit))
+            self._has_news.set()
+
+    def _drop_late(self, now: float) -> None:
+        if self._waiting and now - self._waiting[0][0] > LATE_SECONDS:
+            self._waiting.clear()
+            self._needs_key = True
+
+    def _next(self) -> AccessUnit | None:
+        """What may be sent now."""
+        now = time.monotonic()
+        self._drop_late(now)
+        if not self._waiting or not self._window.has_room(now, len(self._waiting[0][1].data)):
+            return None
+        _, unit = self._waiting.popleft()
+        self._window.send(now, len(unit.data))
+        return unit
 
     async def show(self) -> None:
         """Until the viewer leaves or is made to."""
@@ -143,14 +161,16 @@ class H264Viewer:
 
     async def _send(self) -> None:
         while True:
+            if unit := self._next():
+                age_us = min(max(round((memsink.now() - unit.captured) * 1e6), 0), LONGEST_AGE_US)
+                await self._client.send_bytes(HEADER.pack(age_us, unit.is_key) + unit.data)
+                continue
+            self._has_news.clear()
             try:
                 async with asyncio.timeout(SIGN_OF_LIFE_SECONDS):
-                    unit = await self._units.get()
+                    await self._has_news.wait()
             except TimeoutError:
                 await self._client.send_bytes(HEADER.pack(0, 0))
-                continue
-            age_us = min(max(round((memsink.now() - unit.captured) * 1e6), 0), LONGEST_AGE_US)
-            await self._client.send_bytes(HEADER.pack(age_us, unit.is_key) + unit.data)
 
     async def _listen(self) -> None:
         async for message in self._client:
@@ -159,6 +179,7 @@ class H264Viewer:
                 self._ask_for_key()
             elif message.data == SHOWN:
                 self._window.show(time.monotonic())
+                self._has_news.set()
             else:
                 return
 
@@ -203,7 +224,7 @@ class H264Source:
     @contextlib.contextmanager
     def watched_by(self, viewer: H264Viewer) -> Iterator[None]:
         self._viewers.add(viewer)
-        if self._reading is None:
+        if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         try:
             yield

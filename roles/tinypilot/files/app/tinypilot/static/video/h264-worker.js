@@ -14,7 +14,7 @@ let sps = '';
 let needsKey = true;
 let underway = [];
 
-onmessage = ({ data: { id, isKey, unit } }) => {
+addEventListener('message', ({ data: { id, isKey, unit } }) => {
   if (needsKey && !isKey) return postMessage({ id, frame: null });
   if (isKey) configure(unit);
   needsKey = false;
@@ -25,7 +25,7 @@ onmessage = ({ data: { id, isKey, unit } }) => {
     fail(error);
   }
   if (underway.length > UNDERWAY_MOST) fail(new Error('the decoder makes no pictures'));
-};
+});
 
 // Anew where size or profile may have changed: only then does the parameter set.
 function configure(unit) {
