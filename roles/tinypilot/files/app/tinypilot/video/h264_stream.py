@@ -46,7 +46,7 @@ KEY_REQUEST_SECONDS = 0.5
 LATE_SECONDS = 0.5
 FIRST_WINDOW_BYTES = 128 * 1024
 SMALLEST_WINDOW_BYTES = 16 * 1024
-LARGEST_WINDOW_BYTES = 2 * 1024 * 1024
+LARGEST_WINDOW_BYTES = 512 * 1024
 FRAMES_UNDERWAY = 60
 GROWTH = 1.5
 # For the first frame, of which nothing is known yet.
@@ -85,13 +85,13 @@ class Window:
         """The page has shown the oldest. IndexError: nothing was sent that it could show."""
         sent, size, before = self._underway.popleft()
         self._bytes -= size
-        took = now - sent
-        self._fastest = min(self._fastest, took)
-        if took > self._fastest + LATE_SECONDS:
+        self._fastest = min(self._fastest, now - sent)
+        waited = now - sent - self._fastest
+        if waited > LATE_SECONDS:
             # The line was full all the time, so that this is what it takes.
-            room = int(before / took * LATE_SECONDS)
+            room = int(before / waited * LATE_SECONDS)
             self._room = min(max(room, SMALLEST_WINDOW_BYTES), LARGEST_WINDOW_BYTES)
-        elif took < self._fastest + LATE_SECONDS / 2 and self._was_short:
+        elif waited < LATE_SECONDS / 2 and self._was_short:
             self._room = min(int(self._room * GROWTH), LARGEST_WINDOW_BYTES)
             self._was_short = False
 
