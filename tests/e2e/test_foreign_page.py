@@ -89,8 +89,10 @@ def test_a_foreign_page_neither_shows_nor_hears_nor_changes_anything(
     assert page.evaluate(OPEN_SOCKETS, sockets) == ["open"] * len(sockets)
     assert page.evaluate(READ, session)["user"] == "ada"
 
-    [cookie] = [each for each in page.context.cookies() if each["name"] == "__Host-tinypilot"]
-    assert (cookie["sameSite"], cookie["httpOnly"], cookie["secure"]) == ("Strict", True, True)
+    cookies = page.context.cookies()
+    assert len(cookies) == 2, "of the session and of the browser"
+    for cookie in cookies:
+        assert (cookie["sameSite"], cookie["httpOnly"], cookie["secure"]) == ("Strict", True, True)
     page.goto(foreign_page)
     assert page.evaluate(OPEN_SOCKETS, sockets) == ["refused"] * len(sockets)
     assert page.evaluate(READ, session) is None

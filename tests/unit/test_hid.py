@@ -13,7 +13,7 @@ import time
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient, TestServer
-from tinypilot.auth.sessions import Session
+from tinypilot.auth.sessions import COOKIE_PREFIX, Session, cookie_in
 from tinypilot.hid import device as device_module
 from tinypilot.hid import messages, server
 from tinypilot.hid.device import HidDevice, UsbState
@@ -589,9 +589,10 @@ class Gate:
     def __init__(self):
         self.gone: set[str] = set()
 
-    async def session_for(self, token):
+    async def session_in(self, cookies):
+        token = cookie_in(cookies, COOKIE_PREFIX)
         role = "viewer" if token.startswith("viewer") else "operator"
-        return Session(0, token, role) if token else None
+        return token, Session(0, token, role) if token else None
 
     async def expired(self, tokens):
         return tokens & self.gone
@@ -652,12 +653,12 @@ def test_a_page_that_takes_no_news_is_gone(monkeypatch):
 @contextlib.asynccontextmanager
 async def serving(gate=None, idle_seconds=60):
     paths = [f"/dev/hidg{number}" for number in range(3)]
-    application = Server(gate or Gate(), "session", paths, idle_seconds).application()
+    application = Server(gate or Gate(), paths, idle_seconds).application()
     async with TestServer(application) as test_server:
         clients = []
 
         async def page(name: str) -> Page:
-            client = TestClient(test_server, cookies={"session": name} if name else {})
+            client = TestClient(test_server, cookies={COOKIE_PREFIX: name} if name else {})
             clients.append(client)
             return Page(await client.ws_connect("/api/hid"))
 
