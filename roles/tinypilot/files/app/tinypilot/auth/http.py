@@ -8,6 +8,7 @@ shows a token instead of all that, which no foreign page can make a browser do.
 import hmac
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
@@ -98,9 +99,9 @@ def guard() -> ResponseReturnValue | None:
     if getattr(view, "is_public", False):
         return None
     if g.session is None:
-        if changes or request.path.startswith("/api/"):
+        if changes or (request.path.startswith("/api/") and not _is_opened_by_a_person()):
             raise ApiError(401, "Log in first.")
-        return redirect("/login", 303)
+        return redirect(_login_page(), 303)
     if changes and token is None and not _has_csrf_token():
         raise _noted(ApiError(403, "Refused: the request has no valid CSRF token."))
     needed = getattr(view, "needed_role", None)
@@ -112,6 +113,22 @@ def guard() -> ResponseReturnValue | None:
             role=g.session.role,
         )
     return None
+
+
+def _is_opened_by_a_person() -> bool:
+    """As a page of its own, and not asked for by a script or a program."""
+    return request.headers.get("Sec-Fetch-Dest") == "document"
+
+
+def _login_page() -> str:
+    """Leads to where the person wanted to go, see static/common/destination.js."""
+    wanted = request.full_path.removesuffix("?")
+    return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
+
+
+def comes_from_another_site() -> bool:
+    """By a link: the browser keeps back the session's cookie, and whoever is logged in looks like a stranger."""
+    return request.headers.get("Sec-Fetch-Site") == "cross-site"
 
 
 def _bearer_token() -> str | None:

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urljoin
 
-from flask import Blueprint, current_app, redirect, render_template
+from flask import Blueprint, current_app, redirect, render_template, request
 
-from tinypilot.auth.http import auth, public, require_role, session
+from tinypilot.auth.http import auth, comes_from_another_site, public, require_role, session
 from tinypilot.routes.settings import settings
 
 blueprint = Blueprint("pages", __name__)
@@ -42,8 +42,14 @@ def remote_screen():
 @public
 def login():
     if not auth().users.exist():
-        return redirect("/setup", 303)
-    return render_template("login.html", name=current_app.config["TINYPILOT"].name)
+        query = request.query_string.decode("ascii", "ignore")
+        return redirect(f"/setup?{query}" if query else "/setup", 303)
+    return render_template(
+        "login.html",
+        name=current_app.config["TINYPILOT"].name,
+        # login.js finds out first whether the person is logged in.
+        is_hidden=comes_from_another_site(),
+    )
 
 
 @blueprint.get("/setup")
