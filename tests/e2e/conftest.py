@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.clients import PASSWORD, Client, log_in, without_users
-from tests.support.device import Device
+from tests.support.device import CONTROL_FILE, Device
 from tests.support.failures import pytest_runtest_makereport
 from tests.support.fixtures import artifacts, browser, device, live, new_screen, screen
 from tests.support.remote_screen import RemoteScreen
@@ -36,13 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def virtual_pi(pytestconfig: pytest.Config) -> Device:
+def virtual_pi(pytestconfig: pytest.Config) -> Iterator[Device]:
     name = pytestconfig.getoption("--device")
     if not name:
         pytest.exit("--device=NAME must name the container of a virtual Pi", returncode=4)
     device = Device(name)
     device.restore()
-    return device
+    yield device
+    device.sh(f"rm -f {CONTROL_FILE}")
 
 
 @pytest.fixture

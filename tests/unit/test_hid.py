@@ -20,6 +20,7 @@ from tinypilot.hid.device import HidDevice, UsbState
 from tinypilot.hid.ownership import Ownership
 from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
 from tinypilot.hid.server import Server
+from tinypilot.version import page_version
 
 PATIENCE_SECONDS = 10
 NOTHING = bytes(8)
@@ -737,6 +738,16 @@ def test_a_page_is_told_which_keys_there_are(cable):
             codes = (await (await page("ann")).hear("welcome"))["codes"]
             assert {*MODIFIERS, "KeyA", "Numpad0"} <= set(codes)
             assert "AudioVolumeUp" not in codes
+
+    run(scenario())
+
+
+def test_a_page_is_told_which_page_the_device_has(cable):
+    """As the web app writes it into the page itself: one that differs is of an earlier version."""
+
+    async def scenario():
+        async with serving() as page:
+            assert (await (await page("ann")).hear("welcome"))["version"] == page_version()
 
     run(scenario())
 

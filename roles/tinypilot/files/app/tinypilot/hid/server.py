@@ -16,6 +16,7 @@ from tinypilot.hid import layouts, messages
 from tinypilot.hid.keycodes import USAGES
 from tinypilot.hid.outputs import HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
+from tinypilot.version import page_version
 
 PING_SECONDS = 5
 # Pages say each half second that they live while something is down.
@@ -66,6 +67,7 @@ class Server:
     _outputs: HidOutputs
 
     def __init__(self, watcher: SessionWatcher, paths: Sequence[str], idle_seconds: float):
+        self._version = page_version()
         self._watcher = watcher
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
@@ -117,6 +119,7 @@ class Server:
                 "layouts": names,
                 "codes": list(USAGES),
                 "altGrCharacters": layouts.altgr_characters(),
+                "version": self._version,
             }
         )
         self._told = None

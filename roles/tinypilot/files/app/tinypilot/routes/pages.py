@@ -10,6 +10,7 @@ from flask import Blueprint, current_app, redirect, render_template, request
 
 from tinypilot.auth.http import auth, comes_from_another_site, public, require_role, session
 from tinypilot.routes.settings import settings
+from tinypilot.version import page_version
 
 blueprint = Blueprint("pages", __name__)
 
@@ -35,7 +36,13 @@ def modules_of(script: str) -> list[str]:
 def remote_screen():
     config = current_app.config["TINYPILOT"]
     modules = modules_of("/static/pages/main.js")
-    return render_template("index.html", name=config.name, user=session().user, modules=modules)
+    return render_template(
+        "index.html",
+        name=config.name,
+        user=session().user,
+        modules=modules,
+        version=page_version(),
+    )
 
 
 @blueprint.get("/login")

@@ -11,6 +11,7 @@ import { TransportMenu } from '../video/transport-menu.js';
 import { View } from '../video/view.js';
 import { WebRtcVideo } from '../video/webrtc-video.js';
 import { dismissMenus } from './menus.js';
+import { followUpgrade } from './new-version.js';
 import { StatusBar } from './status-bar.js';
 
 const byId = (id) => document.getElementById(id);
@@ -39,8 +40,23 @@ const connection = new Connection(screen, {
   sessionOptions: canWebRtc ? { Janus, url: `wss://${location.host}/janus/ws` } : null,
 });
 
+// What a text that waits to be typed, a recording and the whole screen have in common: a reload would end them.
+const upgrade = {
+  mayReload: () =>
+    byId('paste-text').value === '' && byId('record').ariaPressed !== 'true' && document.fullscreenElement === null,
+  offer: () => {
+    byId('new-version').hidden = false;
+  },
+};
+byId('reload').addEventListener('click', () => location.reload());
+
 const view = new View(byId('view'), connection);
-const controls = new Controls({ url: `wss://${location.host}/api/hid`, stage: byId('stage'), screen: view });
+const controls = new Controls({
+  url: `wss://${location.host}/api/hid`,
+  stage: byId('stage'),
+  screen: view,
+  noteVersion: (version) => version !== document.documentElement.dataset.version && followUpgrade(version, upgrade),
+});
 const transportMenu = new TransportMenu(connection);
 connection.addEventListener('change', ({ detail }) => {
   statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
