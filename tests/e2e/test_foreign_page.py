@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a page of somebody else can do in a browser whose owner is logged in here: nothing."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 
 import pytest
 
@@ -45,26 +43,6 @@ FRAME = """(url) => new Promise((resolve) => {
   frame.src = url;
   document.body.append(frame);
 })"""
-
-
-class _EmptyPage(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>Foreign</title><body></body>")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def foreign_page() -> Iterator[str]:
-    """Its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _EmptyPage) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 def refused_changes(device: Device, since: float) -> int:

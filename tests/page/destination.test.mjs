@@ -53,7 +53,13 @@ for (const next of ELSEWHERE) {
 }
 
 // Paths of this device, odd as they are: the origin is in front of them, so none is read as a host.
-for (const next of ['/.//evil.example', '/%2Fevil.example', '/%5Cevil.example', '/%09/evil.example', '/@evil.example']) {
+for (const next of [
+  '/.//evil.example',
+  '/%2Fevil.example',
+  '/%5Cevil.example',
+  '/%09/evil.example',
+  '/@evil.example',
+]) {
   test(`${next} is a page of this device`, () => {
     assert.equal(new URL(leadsTo(next), ORIGIN).origin, ORIGIN);
     assert.ok(leadsTo(next).startsWith(`${ORIGIN}/`));

@@ -11,6 +11,7 @@ from flask import Blueprint, current_app, redirect, render_template, request
 from tinypilot.auth.http import auth, comes_from_another_site, public, require_role, session
 from tinypilot.routes.settings import settings
 from tinypilot.version import page_version
+from tinypilot.video.ice import IceServers
 
 blueprint = Blueprint("pages", __name__)
 
@@ -42,7 +43,15 @@ def remote_screen():
         user=session().user,
         modules=modules,
         version=page_version(),
+        ice_servers=_servers_without_secrets(),
     )
+
+
+def _servers_without_secrets() -> list[dict] | None:
+    """For the page's first connection, which then waits for no answer. The page is sent compressed and so holds no
+    secret (nginx.conf): where there are credentials it asks for them."""
+    servers = IceServers.from_settings(settings().effective()).for_session(session().number)
+    return None if any("credential" in server for server in servers) else servers
 
 
 @blueprint.get("/login")

@@ -37,6 +37,7 @@ const connection = new Connection(screen, {
   mjpegUrl: `wss://${location.host}/api/jpegs`,
   mjpegCanvas: byId('jpegs'),
   iceServersUrl: '/api/ice-servers',
+  iceServers: JSON.parse(document.documentElement.dataset.iceServers ?? 'null'),
   sessionOptions: canWebRtc ? { Janus, url: `wss://${location.host}/janus/ws` } : null,
 });
 
