@@ -36,7 +36,10 @@ def modules_of(script: str) -> list[str]:
 @blueprint.get("/")
 def remote_screen():
     config = current_app.config["TINYPILOT"]
-    modules = modules_of("/static/pages/main.js")
+    # Those of the picture first: it does not wait for the others.
+    modules = list(
+        dict.fromkeys(modules_of("/static/pages/screen.js") + modules_of("/static/pages/main.js"))
+    )
     return render_template(
         "index.html",
         name=config.name,
