@@ -32,7 +32,7 @@ DAMAGE_SITE_DATA = """for (const name of [%s]) {
   localStorage.setItem(name, '{');
   sessionStorage.setItem(name, '{');
 }
-document.cookie = '__Host-tinypilot-language=%%%%{"; Path=/; Secure';
+document.cookie = '__Host-tinypilot-language=%%{"; Path=/; Secure';
 document.cookie = 'odd={"a": 1, "b": [2]}; Path=/';"""
 NAMES = (
     "'picture-view', 'picture-transport', 'paste-layout', 'paste-pace', 'combinations', "
@@ -82,8 +82,7 @@ def test_the_page_starts_without_site_data(new_screen, device: Device):
 
 def test_the_page_starts_with_damaged_site_data(new_screen, device: Device):
     screen = new_screen()
-    screen.page.goto(f"{device.url}static/common/favicon.svg")
-    screen.page.evaluate(DAMAGE_SITE_DATA % NAMES)
+    screen.page.add_init_script(DAMAGE_SITE_DATA % NAMES)
     screen.open().wait_until_live()
     screen.wait_for_control("watching")
     assert not [line for line in screen.console if line.startswith("error")]
