@@ -40,6 +40,7 @@ LEFT_OUT = {
     "hid/on-screen-keyboard.js": "makes buttons; what a key is called is a table",
     "pages/account.js": "forms, and tables of what the API answers",
     "pages/main.js": "makes the objects of the page",
+    "pages/screen.js": "makes the objects of the page",
     "pages/settings.js": "forms; what was typed is read in settings-form.js",
     "video/picture-menu.js": "buttons, over recording.js and view.js",
     "video/stats-overlay.js": "elements; what it shows is decided in stats.js",

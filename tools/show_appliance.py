@@ -45,6 +45,7 @@ def main():
     code_file = build / "setup-code"
     code = code_file.read_text() if code_file.exists() else ""
     code_file.unlink(missing_ok=True)
+    try_it = "take the controls and type: the picture shows the computer that you control"
     set_up = [f"Code      {code}", "          (makes you its first user; good once, for 24 hours)"]
     print(
         box(
@@ -55,6 +56,7 @@ def main():
                 "          (the certificate was made on the device: the browser asks once)",
                 *(set_up if code else []),
                 f"Picture   {picture}",
+                *([f"Try       {try_it}"] if facts["signal"] else []),
                 f"Run       {changes}",
                 f"Stop      {facts['stop']}",
             ]

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.support.clients import PASSWORD, Client, log_in, without_users
-from tests.support.device import Device
+from tests.support.device import CONTROL_FILE, Device
 from tests.support.failures import pytest_runtest_makereport
 from tests.support.fixtures import artifacts, browser, device, live, new_screen, screen
 from tests.support.remote_screen import RemoteScreen
@@ -36,13 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def virtual_pi(pytestconfig: pytest.Config) -> Device:
+def virtual_pi(pytestconfig: pytest.Config) -> Iterator[Device]:
     name = pytestconfig.getoption("--device")
     if not name:
         pytest.exit("--device=NAME must name the container of a virtual Pi", returncode=4)
     device = Device(name)
     device.restore()
-    return device
+    yield device
+    device.sh(f"rm -f {CONTROL_FILE}")
 
 
 @pytest.fixture
@@ -105,3 +108,23 @@ def owner(new_person) -> RemoteScreen:
     screen.page.locator("#stage").focus()
     screen.wait_for("html[data-captured=true]")
     return screen
+
+
+class _EmptyPage(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Foreign</title><body></body>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def foreign_page() -> Iterator[str]:
+    """The address of a page of another site."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _EmptyPage) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()

@@ -7,12 +7,15 @@ import { Clock, FakeScreen, FakeSession, FakeWebSocket } from './video-fakes.mjs
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { Connection } = await import(new URL('connection.js', BASE));
+// It is loaded when it is needed; here that must not take time.
+await import(new URL('socket-videos.js', BASE));
 
 const OPTIONS = {
   sessionOptions: {},
   gatewayUrl: '/api/gateway',
   sourceUrl: '/api/source',
   iceServersUrl: '/api/ice-servers',
+  h264Url: 'wss://kvm/api/h264',
   mjpegUrl: 'wss://kvm/api/jpegs',
   newSession: (options) => new FakeSession(options),
 };
@@ -155,6 +158,7 @@ group('the transport', () => {
     connection.pin = 'mjpeg';
     assert.equal(connection.pin, 'mjpeg');
     assert.equal(session.did.at(-1), 'leave');
+    await settle();
     assert.equal(connection.transport, 'mjpeg');
     assert.equal(said.at(-1).reason, 'pinned');
     await settle();
@@ -401,6 +405,175 @@ group('MJPEG', () => {
     assert.equal(socket.readyState, 3);
     await clock.pass(5000);
     assert.equal(FakeWebSocket.made.length, 1);
+  });
+});
+
+group('H.264 over a WebSocket', () => {
+  // A decoder that shows each frame at once.
+  class FakeWorker extends EventTarget {
+    static made = [];
+    said = [];
+
+    constructor(url) {
+      super();
+      this.url = url;
+      FakeWorker.made.push(this);
+    }
+
+    postMessage({ id, isKey, unit }) {
+      this.said.push([isKey, ...unit]);
+      this.answer({ id, frame: { displayWidth: 1920, displayHeight: 1080, close() {} } });
+    }
+
+    answer(data) {
+      this.dispatchEvent(new MessageEvent('message', { data }));
+    }
+
+    terminate() {
+      this.isEnded = true;
+    }
+  }
+
+  beforeEach(() => {
+    FakeWorker.made = [];
+    globalThis.Worker = FakeWorker;
+    globalThis.VideoDecoder = { isConfigSupported: async ({ codec }) => ({ supported: codec === 'avc1.42e01f' }) };
+  });
+
+  afterEach(() => {
+    delete globalThis.VideoDecoder;
+    delete globalThis.Worker;
+  });
+
+  const socketOf = (name) =>
+    FakeWebSocket.made.findLast(({ url, readyState }) => url.endsWith(name) && readyState !== 3);
+
+  async function showFrames(socket, count = 4) {
+    socket.open();
+    for (let frame = 0; frame < count; frame += 1) {
+      const data = Uint8Array.of(0, 0, 0, 0, frame === 0 ? 1 : 0, 7, 8);
+      socket.dispatchEvent(new MessageEvent('message', { data: data.buffer }));
+      await clock.pass(50);
+    }
+  }
+
+  test('is tried before WebRTC is given up, and shown as soon as it has a picture', async (t) => {
+    const { connection, screen, said } = await linked(t);
+    screen.fresh = false;
+    await clock.pass(800);
+    assert.equal(connection.transport, 'webrtc');
+    const socket = socketOf('/api/h264');
+    assert.ok(socket);
+    await showFrames(socket);
+    assert.deepEqual([said.at(-1).transport, said.at(-1).state], ['webcodecs', 'live']);
+    assert.deepEqual([connection.shown.width, connection.shown.height], [1920, 1080]);
+    assert.deepEqual(socket.sent, Array(4).fill('shown'));
+    const [worker] = FakeWorker.made;
+    assert.equal(worker.url, '/static/video/h264-worker.js');
+    assert.deepEqual(worker.said.slice(0, 2), [
+      [true, 7, 8],
+      [false, 7, 8],
+    ]);
+    // And left when WebRTC is back.
+    screen.fresh = true;
+    await clock.pass(1800);
+    assert.equal(connection.transport, 'webrtc');
+    assert.equal(socket.readyState, 3);
+    assert.equal(worker.isEnded, true);
+    assert.equal(connection.shown, screen);
+  });
+
+  test('is what a browser without H.264 in its WebRTC begins with, and WebRTC when it has it', async (t) => {
+    let codecs = [{ mimeType: 'video/VP8' }];
+    globalThis.RTCRtpReceiver = { getCapabilities: (kind) => kind === 'video' && { codecs } };
+    t.after(() => delete globalThis.RTCRtpReceiver);
+    const { connection, screen, said } = makeConnection(t, { fresh: false });
+    connection.start();
+    await settle();
+    assert.equal(FakeSession.made.length, 0);
+    await clock.pass(200);
+    await showFrames(socketOf('/api/h264'));
+    assert.deepEqual([said.at(-1).transport, said.at(-1).reason], ['webcodecs', 'no-webrtc-h264']);
+    codecs = [{ mimeType: 'video/H264' }];
+    await clock.pass(1200);
+    assert.equal(FakeSession.made.length, 1);
+    FakeSession.made[0].becomeReady();
+    screen.fresh = true;
+    await clock.pass(1800);
+    assert.equal(connection.transport, 'webrtc');
+  });
+
+  test('asks for a key frame when its decoder has lost the thread', async (t) => {
+    const { connection } = makeConnection(t, { fresh: false });
+    connection.pin = 'webcodecs';
+    connection.start();
+    await clock.pass(200);
+    const socket = socketOf('/api/h264');
+    await showFrames(socket, 1);
+    FakeWorker.made[0].answer({ lost: true });
+    assert.deepEqual(socket.sent, ['shown', 'key']);
+    // What could not be decoded was underway, too.
+    FakeWorker.made[0].postMessage = ({ id }) => FakeWorker.made[0].answer({ id, frame: null });
+    await showFrames(socket, 1);
+    assert.deepEqual(socket.sent, ['shown', 'key', 'shown']);
+  });
+
+  for (const say of [
+    (worker) => worker.answer({ unsupported: true }),
+    (worker) => worker.dispatchEvent(new Event('error')),
+  ]) {
+    test(`is left for JPEGs when it turns out that this browser can not: ${say}`, async (t) => {
+      const { connection } = makeConnection(t, { fresh: false }, { sessionOptions: null });
+      connection.start();
+      await clock.pass(200);
+      assert.equal(connection.transport, 'webcodecs');
+      say(FakeWorker.made[0]);
+      await settle();
+      assert.equal(connection.transport, 'mjpeg');
+      assert.ok(socketOf('/api/jpegs'));
+      assert.equal(socketOf('/api/h264'), undefined);
+    });
+  }
+
+  test('gives way to JPEGs while it brings nothing, and comes back with its first picture', async (t) => {
+    const { canvas, connection } = makeConnection(t, { fresh: false }, { sessionOptions: null });
+    connection.start();
+    await clock.pass(200);
+    const h264 = socketOf('/api/h264');
+    h264.open();
+    await clock.pass(3200);
+    assert.equal(connection.transport, 'mjpeg');
+    const jpegs = socketOf('/api/jpegs');
+    jpegs.open();
+    for (let frame = 0; frame < 4; frame += 1) {
+      jpegs.hearFrame();
+      // The device says that it lives, which is no frame.
+      h264.dispatchEvent(new MessageEvent('message', { data: new ArrayBuffer(5) }));
+      await clock.pass(50);
+    }
+    assert.equal(canvas.hidden, false);
+    assert.deepEqual(h264.sent, []);
+    await showFrames(h264);
+    assert.equal(connection.transport, 'webcodecs');
+    await clock.pass(200);
+    assert.equal(canvas.hidden, true);
+    assert.equal(jpegs.readyState, 3);
+  });
+
+  test('is there before it is needed: a network that is lost does not matter then', async (t) => {
+    const { screen } = await linked(t);
+    screen.dispatchEvent(new Event('picture'));
+    await clock.pass(4800);
+    let asked = 0;
+    globalThis.VideoDecoder.isConfigSupported = async () => {
+      asked += 1;
+      return { supported: true };
+    };
+    await clock.pass(400);
+    assert.equal(asked, 1);
+    await clock.pass(10000);
+    assert.equal(asked, 1);
+    assert.equal(FakeWebSocket.made.length, 0);
   });
 });
 

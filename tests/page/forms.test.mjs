@@ -127,10 +127,14 @@ group('a form', () => {
 });
 
 // The page of a login or a set-up.
-async function open(module, form) {
+async function open(module, form, { search = '', main = new FakeElement(), cookieEnabled = true } = {}) {
   const page = { went: [], code: new FakeElement({ hidden: true }) };
-  globalThis.document = { getElementById: (id) => (id === 'code-field' ? page.code : form) };
-  globalThis.location = { replace: (path) => page.went.push(path) };
+  globalThis.document = {
+    getElementById: (id) => (id === 'code-field' ? page.code : form),
+    querySelector: () => main,
+  };
+  Object.defineProperty(globalThis, 'navigator', { value: { cookieEnabled }, configurable: true });
+  globalThis.location = { search, origin: 'https://kvm.example', replace: (path) => page.went.push(path) };
   await load(module);
   await settle();
   return page;
@@ -145,9 +149,60 @@ group('the login', () => {
     assert.deepEqual(page.went, []);
     form.submit();
     await settle();
-    const [method, path, { body }] = asked.at(-1);
+    const [method, path, { body }] = asked.at(-2);
     assert.deepEqual([method, path, JSON.parse(body)], ['POST', '/api/login', typed]);
     assert.deepEqual(page.went, ['/']);
+  });
+
+  test('leads to where the person wanted to go, also with a code of an app', async () => {
+    const form = new FakeForm({ typed });
+    const page = await open('login/login.js', form, { search: '?next=%2Fsettings' });
+    answers['POST /api/login'] = answer({ error: 'Type the code.', code_needed: true }, 401);
+    form.submit();
+    await settle();
+    assert.deepEqual(page.went, []);
+    answers['POST /api/login'] = answer({});
+    form.submit();
+    await settle();
+    assert.deepEqual(page.went, ['https://kvm.example/settings']);
+  });
+
+  test('leads to no other site', async () => {
+    answers['GET /api/session'] = answer({ user: 'ada' });
+    const page = await open('login/login.js', new FakeForm(), { search: '?next=//evil.example' });
+    assert.deepEqual(page.went, ['/']);
+  });
+
+  test('says that the browser keeps no cookie, instead of asking for ever', async () => {
+    const form = new FakeForm({ typed });
+    const page = await open('login/login.js', form);
+    answers['GET /api/session'] = answer({ user: null });
+    form.submit();
+    await settle();
+    assert.match(form.error.textContent, /blocks the cookies/);
+    assert.deepEqual(page.went, []);
+  });
+
+  test('says so at once where the browser does', async () => {
+    const form = new FakeForm();
+    await open('login/login.js', form, { cookieEnabled: false });
+    assert.match(form.error.textContent, /blocks the cookies/);
+  });
+
+  test('is not shown to somebody from another site before it is known who that is', async () => {
+    answers['GET /api/session'] = answer({ user: 'ada' });
+    const main = new FakeElement({ hidden: true });
+    await open('login/login.js', new FakeForm(), { main });
+    assert.equal(main.hidden, true);
+    for (const said of [answer({ user: null }), new TypeError('no network')]) {
+      answers['GET /api/session'] = said;
+      const form = new FakeForm();
+      form.elements.name = new FakeElement();
+      main.hidden = true;
+      await open('login/login.js', form, { main });
+      assert.equal(main.hidden, false);
+      assert.deepEqual(form.elements.name.did, ['focus']);
+    }
   });
 
   test('is left at once by whoever is in already', async () => {
@@ -195,10 +250,28 @@ group('the set-up', () => {
     const page = await open('login/setup.js', form);
     form.submit();
     await settle();
-    const [method, path, { body }] = asked.at(-1);
+    const [method, path, { body }] = asked.at(-2);
     assert.deepEqual([method, path], ['POST', '/api/setup']);
     assert.deepEqual(JSON.parse(body), { code: 'k7', name: 'ada', password: 'secret' });
     assert.deepEqual(page.went, ['/']);
+  });
+
+  test('leads to where the person wanted to go', async () => {
+    const form = new FakeForm({ typed });
+    const page = await open('login/setup.js', form, { search: '?next=%2Faccount' });
+    form.submit();
+    await settle();
+    assert.deepEqual(page.went, ['https://kvm.example/account']);
+  });
+
+  test('says that the browser keeps no cookie', async () => {
+    const form = new FakeForm({ typed });
+    const page = await open('login/setup.js', form);
+    answers['GET /api/session'] = answer({ user: null });
+    form.submit();
+    await settle();
+    assert.match(form.error.textContent, /blocks the cookies/);
+    assert.deepEqual(page.went, []);
   });
 
   test('sends nothing with two passwords', async () => {

@@ -24,7 +24,7 @@ beforeEach(() => {
 
 afterEach(() => clock.end());
 
-function makeLink(t, facts = {}) {
+function makeLink(t, facts = {}, options = {}) {
   const screen = Object.assign(new FakeScreen(), { resumes: true }, facts);
   const link = new JanusLink(screen, {
     sessionOptions: { url: 'wss://kvm/janus/ws' },
@@ -33,7 +33,8 @@ function makeLink(t, facts = {}) {
       asks += 1;
       return gatewayAnswers();
     },
-    newSession: (options) => new FakeSession(options),
+    newSession: (sessionOptions) => new FakeSession(sessionOptions),
+    ...options,
   });
   const heard = [];
   for (const type of ['linked', 'lost', 'clock']) link.addEventListener(type, () => heard.push(type));
@@ -60,6 +61,32 @@ async function heal(link, ms, facts) {
 }
 
 group('a link', () => {
+  test('begins at once with the servers that the page came with, and asks afterwards', async (t) => {
+    const known = [{ urls: ['stun:of-the-page.example'] }];
+    gatewayAnswers = async () => false;
+    const { link } = makeLink(t, {}, { iceServers: known });
+    link.start();
+    await settle();
+    const [session] = FakeSession.made;
+    assert.deepEqual(session.options.iceServers, known);
+    // Whether the device answers is asked all the same: the page says so if not.
+    assert.equal(asks, 1);
+    // The next try has to be worthwhile again.
+    session.emit('lost');
+    await clock.pass(2000);
+    assert.equal(FakeSession.made.length, 1);
+    gatewayAnswers = async () => true;
+    await clock.pass(2000);
+    assert.deepEqual(FakeSession.made[1].options.iceServers, SERVERS);
+  });
+
+  test('begins at once also where the page says that there are no servers', async (t) => {
+    gatewayAnswers = async () => false;
+    makeLink(t, {}, { iceServers: [] }).link.start();
+    await settle();
+    assert.equal(FakeSession.made.length, 1);
+  });
+
   test('is a session with the servers of now, once the gateway answers', async (t) => {
     const { link, heard } = makeLink(t);
     assert.equal(link.isUp, false);

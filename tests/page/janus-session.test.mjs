@@ -170,6 +170,14 @@ group("uStreamer's own plugin", () => {
   });
 
   // What becomes of a connection without frames is recovery.js' business.
+  test('leaves the beginning of the DTLS handshake to Janus', () => {
+    const { handle, onmessage } = attachedSession();
+    onmessage(STARTED, OFFER);
+    const answer = { sdp: 'v=0\r\na=setup:active\r\nm=video\r\na=setup:active\r\na=x:a=setup:active\r\n' };
+    handle.answered[0].customizeSdp(answer);
+    assert.equal(answer.sdp, 'v=0\r\na=setup:passive\r\nm=video\r\na=setup:passive\r\na=x:a=setup:active\r\n');
+  });
+
   test('makes an offer without a picture behind it: it is answered, and is neither a picture nor a problem', () => {
     const { session, said, janus, handle, onmessage, onremotetrack } = attachedSession();
     onmessage(STARTED, OFFER);

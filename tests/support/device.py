@@ -157,13 +157,16 @@ class Device:
     # --- What happens to it ---
 
     def control(self, **words: str) -> None:
-        """Switches the emulated hardware, as control(signal="lost"); control() is its default."""
-        if not words:
-            self.sh(f"rm -f {CONTROL_FILE}")
-            return
+        """Switches the emulated hardware, as control(signal="lost"); control() is the tests' default."""
+        self.sh(self._control(**words))
+
+    @staticmethod
+    def _control(**words: str) -> str:
+        # A film, whatever the inventory says: `make appliance` shows the simulated computer.
+        words = {"content": "motion", **words}
         text = " ".join(f"{word}={value}" for word, value in words.items())
         # Moved into place: a half-written file is never read.
-        self.sh(f"echo '{text}' > {CONTROL_FILE}.new && mv {CONTROL_FILE}.new {CONTROL_FILE}")
+        return f"echo '{text}' > {CONTROL_FILE}.new && mv {CONTROL_FILE}.new {CONTROL_FILE}"
 
     def kill(self, service: str) -> None:
         """SIGKILL to all its processes: an orphaned worker would hide the death of its parent."""
@@ -261,7 +264,7 @@ class Device:
             self.thaw()
         sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-hid.socket nginx.socket"
         services = " ".join(f"{service}.service" for service in SERVICES)
-        self.sh(f"{self._plug_in} && rm -f {CONTROL_FILE} && systemctl start {sockets} {services}")
+        self.sh(f"{self._plug_in} && {self._control()} && systemctl start {sockets} {services}")
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:

@@ -14,7 +14,7 @@ from tinypilot import audit
 from tinypilot.app import create_app
 from tinypilot.auth import passwords
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.sessions import SESSION_COOKIE, ClientInfo
+from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.settings import apply
@@ -164,6 +164,7 @@ class Browser:
 
     def __init__(self, app, address):
         self.client = app.test_client()
+        self.session_cookie = app.extensions["auth"].session_cookie
         self.address = address
         self.csrf = ""
 
@@ -186,9 +187,13 @@ class Browser:
 
     def has(self, token):
         """Gets a session that was made elsewhere."""
-        self.client.set_cookie(SESSION_COOKIE, token, domain=HOST, secure=True)
+        self.client.set_cookie(self.session_cookie, token, domain=HOST, secure=True)
         self.csrf = self.ask("GET", "/api/session").get_json().get("csrf", "")
         return self
+
+    @property
+    def token(self):
+        return self.client.get_cookie(self.session_cookie, domain=HOST).value
 
 
 @pytest.fixture

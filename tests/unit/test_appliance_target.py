@@ -53,6 +53,7 @@ def test_the_box_says_where_the_picture_is_and_how_it_flows(show, tmp_path):
     assert facts(show()) == {
         "Open": "https://192.0.2.10/",
         "Picture": "1280x720, 30.0 frames per second, 9 ms from capture to decoded pixel",
+        "Try": "take the controls and type: the picture shows the computer that you control",
         "Run": "45 changes in 127 s",
         "Stop": "make stop",
     }
@@ -74,6 +75,24 @@ def test_the_box_says_where_the_picture_is_and_how_it_flows(show, tmp_path):
 )
 def test_the_box_says_what_is_different(show, what, fact, text):
     assert facts(show(**what))[fact] == text
+
+
+def test_there_is_nothing_to_try_without_a_signal(show):
+    assert "Try" not in facts(show(signal=False, fps=0, latency_ms=None))
+
+
+def test_the_virtual_pi_shows_what_is_typed():
+    inventory = yaml.safe_load((ROOT / "inventory/virtual.yml").read_text())
+    hosts = inventory["kvm"]["children"]["virtual"]["hosts"]
+    assert hosts["kvm-virtual-pi"]["emulated_hardware_content"] == "computer"
+
+
+def test_a_device_has_the_plugin_that_measured_better():
+    """The role's default holds: nothing else is said of it."""
+    variables = yaml.safe_load((ROOT / "inventory/hosts.yml").read_text())["kvm"]["vars"]
+    defaults = yaml.safe_load((ROOT / "roles/ustreamer/defaults/main.yml").read_text())
+    assert variables.get("ustreamer_plugin", defaults["ustreamer_plugin"]) == "bundled"
+    assert variables["ustreamer_source"] == "upstream"
 
 
 def test_a_set_up_code_is_shown_and_not_kept(show, tmp_path):

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 from tinypilot.auth import passwords
-from tinypilot.auth.sessions import ROLES, SESSION_COOKIE, ClientInfo
+from tinypilot.auth.sessions import ROLES, ClientInfo
 
 from .conftest import PASSWORD
 
@@ -50,11 +50,46 @@ def test_nothing_but_the_login_answers_without_login(app, browser, ada):
         if rule in PUBLIC:
             assert answer.status_code in (200, 400), path
         elif method == "GET" and not rule.startswith("/api/"):
-            assert (answer.status_code, answer.headers["Location"]) == (303, "/login"), path
+            assert answer.status_code == 303, path
+            assert answer.headers["Location"].partition("?")[0] == "/login", path
         else:
             assert (answer.status_code, answer.get_json()) == (401, {"error": "Log in first."}), (
                 path
             )
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/", "/login"),
+        ("/settings", "/login?next=%2Fsettings"),
+        ("/account?a=1&b=%2F", "/login?next=%2Faccount%3Fa%3D1%26b%3D%252F"),
+    ],
+)
+def test_a_link_survives_the_login(browser, ada, path, location):
+    answer = browser().ask("GET", path)
+    assert (answer.status_code, answer.headers["Location"]) == (303, location)
+
+
+def test_a_link_survives_the_set_up(browser):
+    answer = browser().ask("GET", "/login?next=%2Fsettings")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/setup?next=%2Fsettings")
+
+
+def test_a_person_who_opens_a_document_of_the_api_is_sent_to_the_login(browser, ada):
+    answer = browser().ask("GET", "/api/openapi.json", headers={"Sec-Fetch-Dest": "document"})
+    assert answer.headers["Location"] == "/login?next=%2Fapi%2Fopenapi.json"
+    answer = browser().ask("POST", "/api/logout", {}, headers={"Sec-Fetch-Dest": "document"})
+    assert answer.status_code == 401
+
+
+def test_the_login_is_not_shown_at_once_to_whoever_comes_by_a_link_of_another_site(browser, ada):
+    """The browser keeps the cookie back; the page asks again by itself."""
+    shown = browser().ask("GET", "/login", headers={"Sec-Fetch-Site": "none"})
+    hidden = browser().ask("GET", "/login", headers={"Sec-Fetch-Site": "cross-site"})
+    form = '<main class="form-page"'
+    assert f"{form}>" in shown.get_data(as_text=True)
+    assert f"{form} hidden>" in hidden.get_data(as_text=True)
 
 
 def test_strangers_do_not_learn_which_routes_there_are(browser, ada):
@@ -103,7 +138,7 @@ def test_the_cookie_is_for_this_host_and_no_script(browser, ada):
 def test_a_login_ends_the_session_that_was_there(browser, ada, auth):
     person = browser()
     person.log_in("ada")
-    before = person.client.get_cookie(SESSION_COOKIE, domain="kvm.example").value
+    before = person.token
     person.log_in("ada")
     assert auth.session_for(before) is None
 
@@ -111,7 +146,7 @@ def test_a_login_ends_the_session_that_was_there(browser, ada, auth):
 def test_logging_out_ends_the_session_on_the_device(browser, ada, auth):
     person = browser()
     person.log_in("ada")
-    token = person.client.get_cookie(SESSION_COOKIE, domain="kvm.example").value
+    token = person.token
     assert person.ask("POST", "/api/logout", {}).status_code == 200
     assert auth.session_for(token) is None
     assert person.ask("GET", "/").status_code == 303

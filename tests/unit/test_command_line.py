@@ -5,7 +5,6 @@ import json
 
 import pytest
 from tinypilot.auth import passwords
-from tinypilot.auth.sessions import SESSION_COOKIE
 
 from .auth_helpers import entry, run_command
 from .conftest import PASSWORD
@@ -20,7 +19,7 @@ def test_the_command_line_lets_in(monkeypatch, capsys, config, auth, client_info
     assert run("setup-code", "--unless-users") == ""
     assert len(run("setup-code")) == len(code)
     name, _, token = run("session", "--role", "operator").partition("=")
-    assert (name, auth.session_for(token).role) == (SESSION_COOKIE, "operator")
+    assert (name, auth.session_for(token).role) == (auth.session_cookie, "operator")
     hashed = run("hash", typed=f"{PASSWORD}\n")
     assert passwords.matches(PASSWORD, hashed)
     with pytest.raises(SystemExit, match="10 to 256"):

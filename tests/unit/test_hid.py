@@ -13,13 +13,14 @@ import time
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient, TestServer
-from tinypilot.auth.sessions import Session
+from tinypilot.auth.sessions import COOKIE_PREFIX, Session, cookie_in
 from tinypilot.hid import device as device_module
 from tinypilot.hid import messages, server
 from tinypilot.hid.device import HidDevice, UsbState
 from tinypilot.hid.ownership import Ownership
 from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
 from tinypilot.hid.server import Server
+from tinypilot.version import page_version
 
 PATIENCE_SECONDS = 10
 NOTHING = bytes(8)
@@ -589,9 +590,10 @@ class Gate:
     def __init__(self):
         self.gone: set[str] = set()
 
-    async def session_for(self, token):
+    async def session_in(self, cookies):
+        token = cookie_in(cookies, COOKIE_PREFIX)
         role = "viewer" if token.startswith("viewer") else "operator"
-        return Session(0, token, role) if token else None
+        return token, Session(0, token, role) if token else None
 
     async def expired(self, tokens):
         return tokens & self.gone
@@ -652,12 +654,12 @@ def test_a_page_that_takes_no_news_is_gone(monkeypatch):
 @contextlib.asynccontextmanager
 async def serving(gate=None, idle_seconds=60):
     paths = [f"/dev/hidg{number}" for number in range(3)]
-    application = Server(gate or Gate(), "session", paths, idle_seconds).application()
+    application = Server(gate or Gate(), paths, idle_seconds).application()
     async with TestServer(application) as test_server:
         clients = []
 
         async def page(name: str) -> Page:
-            client = TestClient(test_server, cookies={"session": name} if name else {})
+            client = TestClient(test_server, cookies={COOKIE_PREFIX: name} if name else {})
             clients.append(client)
             return Page(await client.ws_connect("/api/hid"))
 
@@ -736,6 +738,16 @@ def test_a_page_is_told_which_keys_there_are(cable):
             codes = (await (await page("ann")).hear("welcome"))["codes"]
             assert {*MODIFIERS, "KeyA", "Numpad0"} <= set(codes)
             assert "AudioVolumeUp" not in codes
+
+    run(scenario())
+
+
+def test_a_page_is_told_which_page_the_device_has(cable):
+    """As the web app writes it into the page itself: one that differs is of an earlier version."""
+
+    async def scenario():
+        async with serving() as page:
+            assert (await (await page("ann")).hear("welcome"))["version"] == page_version()
 
     run(scenario())
 

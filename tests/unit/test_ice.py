@@ -4,6 +4,7 @@
 import base64
 import hmac
 import json
+import re
 
 import pytest
 from tinypilot.errors import ApiError
@@ -45,6 +46,23 @@ def test_they_are_for_whoever_has_a_session_alone(browser):
 
 def test_stun_needs_no_credentials(ask):
     assert ask(ice_servers=[STUN], turn_secret="not for STUN") == [{"urls": [STUN]}]
+
+
+def test_the_page_knows_them_unless_there_is_a_secret(ask, logged_in):
+    """It is sent compressed, and the size of that tells of its content."""
+
+    def in_page():
+        page = logged_in().ask("GET", "/").get_data(as_text=True)
+        found = re.search("data-ice-servers='(.*?)'", page)
+        return json.loads(found[1]) if found else None
+
+    assert in_page() == []
+    ask(ice_servers=[STUN])
+    assert in_page() == [{"urls": [STUN]}]
+    ask(ice_servers=[STUN, *TURN], turn_secret="north wind and sun")
+    assert in_page() is None
+    ask(turn_secret="", turn_user="kvm", turn_password="north wind")
+    assert in_page() is None
 
 
 def test_a_user_name_and_a_password_are_handed_on(ask):

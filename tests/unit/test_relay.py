@@ -11,7 +11,7 @@ import struct
 import pytest
 from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.sessions import SESSION_COOKIE
+from tinypilot.auth.sessions import COOKIE_PREFIX
 from tinypilot.auth.store import make_database
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import ConfigError
@@ -123,19 +123,19 @@ def connect(http, token):
     return http.ws_connect(
         "http://relay/janus/ws",
         protocols=[PROTOCOL],
-        headers={"Cookie": f"{SESSION_COOKIE}={token}"},
+        headers={"Cookie": f"{COOKIE_PREFIX}={token}"},
     )
 
 
 def watch_jpegs(http, token):
     return http.ws_connect(
-        "http://relay/api/jpegs", headers={"Cookie": f"{SESSION_COOKIE}={token}"}, compress=15
+        "http://relay/api/jpegs", headers={"Cookie": f"{COOKIE_PREFIX}={token}"}, compress=15
     )
 
 
 def watch_h264(http, token):
     return http.ws_connect(
-        "http://relay/api/h264", headers={"Cookie": f"{SESSION_COOKIE}={token}"}, compress=15
+        "http://relay/api/h264", headers={"Cookie": f"{COOKIE_PREFIX}={token}"}, compress=15
     )
 
 
@@ -639,7 +639,7 @@ def test_the_page_speaks_to_janus_as_its_own_origin(auth, token, tmp_path):
 
     async def talk():
         async with running(auth, tmp_path, Janus()) as http:
-            headers = {"Cookie": f"{SESSION_COOKIE}={token}", "Origin": "https://kvm.example"}
+            headers = {"Cookie": f"{COOKIE_PREFIX}={token}", "Origin": "https://kvm.example"}
             async with http.ws_connect(
                 "http://relay/janus/ws", protocols=[PROTOCOL], headers=headers
             ) as viewer:

@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from tinypilot import version
 from tinypilot.config import Config, ConfigError
+from tinypilot.version import page_version
 
 STATIC = Path(__file__).parents[2] / "roles/tinypilot/files/app/tinypilot/static"
 
@@ -56,10 +58,11 @@ def test_page_begins_with_the_state_connecting(page):
 
 
 def test_page_names_every_module_it_needs(page):
-    """Else the picture waits for as many round trips as imports lead one into the other."""
+    """Else the picture waits for as many round trips as imports lead one into the other. What import() loads comes when
+    it is needed."""
     named = [link["href"] for link in page.of("link") if link["rel"] == "modulepreload"]
     assert len(named) == len(set(named)) > 20
-    imports = re.compile(r"""\b(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""")
+    imports = re.compile(r"""\b(?:from|import)\s*["'](\.[^"']+)["']""")
     scripts = {STATIC / "pages/main.js", *(STATIC.parent / url.lstrip("/") for url in named)}
     needed = {
         (script.parent / name).resolve()
@@ -206,3 +209,25 @@ def test_bad_config_is_refused(tmp_path, text):
 def test_missing_config_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="absent"):
         Config.from_file(tmp_path / "absent.json")
+
+
+def test_the_page_says_of_which_version_it_is(logged_in):
+    page = logged_in().ask("GET", "/").get_data(as_text=True)
+    assert f'data-version="{page_version()}"' in page
+
+
+def test_another_page_is_another_version(tmp_path, monkeypatch):
+    """A script that is changed, one that is renamed, and one that goes."""
+    monkeypatch.setattr(version, "APP", tmp_path)
+    (tmp_path / "static").mkdir()
+    first, second = tmp_path / "static/one.js", tmp_path / "static/two.js"
+    found = []
+    for change in (
+        lambda: first.write_text("one"),
+        lambda: first.write_text("another"),
+        lambda: first.rename(second),
+        second.unlink,
+    ):
+        change()
+        found.append(page_version.__wrapped__())
+    assert len(set(found)) == 4

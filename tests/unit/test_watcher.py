@@ -29,6 +29,10 @@ class FakeAuth:
     def store(self):
         return self
 
+    @staticmethod
+    def token_in(cookies):
+        return cookies.removeprefix("token=")
+
     def session_for(self, token):
         self.asked += 1
         self.disk.wait(2)
@@ -59,8 +63,8 @@ def look(fake, monkeypatch):
 def test_a_token_has_the_session_that_auth_knows(fake):
     async def scenario():
         keeper = SessionWatcher(fake)
-        assert await keeper.session_for("ann") is fake.sessions["ann"]
-        assert await keeper.session_for("eve") is None
+        assert await keeper.session_in("token=ann") == ("ann", fake.sessions["ann"])
+        assert await keeper.session_in("token=eve") == ("eve", None)
 
     run(scenario())
 
@@ -70,7 +74,7 @@ def test_nobody_is_let_in_whose_session_can_not_be_looked_up(fake):
 
     async def scenario():
         with pytest.raises(sqlite3.Error):
-            await SessionWatcher(fake).session_for("ann")
+            await SessionWatcher(fake).session_in("token=ann")
 
     run(scenario())
 
@@ -80,12 +84,12 @@ def test_a_slow_disk_holds_up_nothing_else(fake):
 
     async def scenario():
         keeper = SessionWatcher(fake)
-        questions = [keeper.session_for("ann"), keeper.expired({"eve"})]
+        questions = [keeper.session_in("token=ann"), keeper.expired({"eve"})]
         answers = asyncio.gather(*questions)
         await asyncio.sleep(0.05)
         assert not answers.done()
         fake.disk.set()
-        assert await answers == [fake.sessions["ann"], {"eve"}]
+        assert await answers == [("ann", fake.sessions["ann"]), {"eve"}]
 
     run(scenario())
 

@@ -16,7 +16,7 @@ import sys
 
 from tinypilot.auth import passwords
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.sessions import ROLES, SESSION_COOKIE
+from tinypilot.auth.sessions import ROLES
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 from tinypilot.settings.model import Settings
@@ -72,7 +72,7 @@ def main() -> None:
             print(auth.new_setup_code())
     elif arguments.command == "session":
         token = auth.sessions.create_for_provisioning(arguments.role, 60 * arguments.minutes)
-        print(f"{SESSION_COOKIE}={token}")
+        print(f"{auth.session_cookie}={token}")
     elif arguments.command == "provisioned-users":
         try:
             print("changed" if auth.users.set_provisioned(json.load(sys.stdin)) else "unchanged")

@@ -11,12 +11,14 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.routes import account, health, pages, settings
+from tinypilot.version import page_version
 
 
 def create_app(config: Config | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)  # nginx serves the static files
     config = app.config["TINYPILOT"] = config or Config.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    page_version()
     make_database(config.auth_file)
     auth_http.install(app, Auth.from_config(config))
     app.register_blueprint(pages.blueprint)

@@ -10,7 +10,8 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app
 
-from tinypilot.auth.sessions import ROLES, SESSION_COOKIE
+from tinypilot.auth.http import auth
+from tinypilot.auth.sessions import ROLES
 from tinypilot.operation import NUMBER, TEXT, Operation, operation
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
@@ -35,7 +36,7 @@ def document() -> dict:
         "components": {
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},
+                "session": {"type": "apiKey", "in": "cookie", "name": auth().session_cookie},
             },
             "responses": {
                 "refused": {

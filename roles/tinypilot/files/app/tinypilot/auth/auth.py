@@ -9,13 +9,21 @@ the command line.
 import hmac
 import sqlite3
 import time
+from functools import cached_property
 from pathlib import Path
 
 from tinypilot import audit
 from tinypilot.auth import passwords, rate_limit, second_factor
 from tinypilot.auth.codes import hashed, random_code
 from tinypilot.auth.second_factor import SecondFactor
-from tinypilot.auth.sessions import ClientInfo, Session, Sessions, SessionTokens
+from tinypilot.auth.sessions import (
+    COOKIE_PREFIX,
+    ClientInfo,
+    Session,
+    Sessions,
+    SessionTokens,
+    cookie_in,
+)
 from tinypilot.auth.store import Store
 from tinypilot.auth.tokens import ApiTokens
 from tinypilot.auth.users import NAME, Users, check_new
@@ -36,6 +44,17 @@ class Auth:
     @classmethod
     def from_config(cls, config: Config) -> "Auth":
         return cls(config.auth_file, 60 * config.idle_minutes, 60 * config.absolute_minutes)
+
+    @cached_property
+    def session_cookie(self) -> str:
+        """This device's name of it. The web app sets the cookie, relay and HID service read it."""
+        row = self.store.one("SELECT id FROM device")
+        assert row, "make_database() has put one in"
+        return f"{COOKIE_PREFIX}-{row['id']}"
+
+    def token_in(self, cookies: str) -> str:
+        """The session's token, in the Cookie header of a request."""
+        return cookie_in(cookies, self.session_cookie, COOKIE_PREFIX)
 
     def session_for(self, token: str) -> Session | None:
         """Whose session this is, if it still holds."""

@@ -8,6 +8,7 @@ shows a token instead of all that, which no foreign page can make a browser do.
 import hmac
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
@@ -16,17 +17,16 @@ from tinypilot import audit
 from tinypilot.auth import passwords
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import (
+    COOKIE_PREFIX,
     LONGEST_INPUT,
-    SESSION_COOKIE,
     ClientInfo,
     Session,
     SessionTokens,
+    cookie_in,
 )
 from tinypilot.errors import ApiError
 from tinypilot.i18n import t
 
-# Says only that this browser was let in before: its attempts are counted apart from those of strangers.
-REMEMBERED_BROWSER_COOKIE = "__Host-tinypilot-browser"
 CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -68,19 +68,28 @@ def client_info() -> ClientInfo:
     return ClientInfo(
         request.headers.get("X-Forwarded-For", "127.0.0.1"),
         request.headers.get("User-Agent", ""),
-        request.cookies.get(REMEMBERED_BROWSER_COOKIE, ""),
+        cookie_in(cookies(), browser_cookie(), f"{COOKIE_PREFIX}-browser"),
     )
 
 
+def cookies() -> str:
+    return request.headers.get("Cookie", "")
+
+
+def browser_cookie() -> str:
+    """Says only that this browser was let in before: its attempts are counted apart from those of strangers."""
+    return f"{auth().session_cookie}-browser"
+
+
 def csrf_token() -> str:
-    return auth().sessions.csrf_token(request.cookies.get(SESSION_COOKIE, ""))
+    return auth().sessions.csrf_token(auth().token_in(cookies()))
 
 
 def guard() -> ResponseReturnValue | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
     token = _bearer_token()
     if token is None:
-        g.session = auth().session_for(request.cookies.get(SESSION_COOKIE, ""))
+        g.session = auth().session_for(auth().token_in(cookies()))
     else:
         g.session = auth().tokens.session_for(token)
     view = current_app.view_functions.get(request.endpoint or "")
@@ -90,9 +99,9 @@ def guard() -> ResponseReturnValue | None:
     if getattr(view, "is_public", False):
         return None
     if g.session is None:
-        if changes or request.path.startswith("/api/"):
+        if changes or (request.path.startswith("/api/") and not _is_opened_by_a_person()):
             raise ApiError(401, "Log in first.")
-        return redirect("/login", 303)
+        return redirect(_login_page(), 303)
     if changes and token is None and not _has_csrf_token():
         raise _noted(ApiError(403, "Refused: the request has no valid CSRF token."))
     needed = getattr(view, "needed_role", None)
@@ -104,6 +113,22 @@ def guard() -> ResponseReturnValue | None:
             role=g.session.role,
         )
     return None
+
+
+def _is_opened_by_a_person() -> bool:
+    """As a page of its own, and not asked for by a script or a program."""
+    return request.headers.get("Sec-Fetch-Dest") == "document"
+
+
+def _login_page() -> str:
+    """Leads to where the person wanted to go, see static/common/destination.js."""
+    wanted = request.full_path.removesuffix("?")
+    return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
+
+
+def comes_from_another_site() -> bool:
+    """By a link: the browser keeps back the session's cookie, and whoever is logged in looks like a stranger."""
+    return request.headers.get("Sec-Fetch-Site") == "cross-site"
 
 
 def _bearer_token() -> str | None:
@@ -166,8 +191,8 @@ def set_session_cookies(tokens: SessionTokens, answer: dict) -> Response:
     set_cookie = partial(
         response.set_cookie, path="/", secure=True, httponly=True, samesite="Strict"
     )
-    set_cookie(SESSION_COOKIE, tokens.session)
-    set_cookie(REMEMBERED_BROWSER_COOKIE, tokens.browser, max_age=180 * 24 * 3600)
+    set_cookie(auth().session_cookie, tokens.session)
+    set_cookie(browser_cookie(), tokens.browser, max_age=180 * 24 * 3600)
     return response
 
 

@@ -2,6 +2,7 @@
 """Sessions of people, and the browsers that are remembered after a login."""
 
 import hmac
+import re
 import secrets
 import sqlite3
 import time
@@ -16,9 +17,25 @@ from tinypilot.errors import ApiError
 # Each may what those before it may: watch; control the computer; manage users and sessions.
 ROLES = ("viewer", "operator", "admin")
 LONGEST_INPUT = 256
-# The web app sets it, relay and HID service read it.
-SESSION_COOKIE = "__Host-tinypilot"
+# Cookies know no ports: two devices behind one address share them. So each device has names of its own, which begin
+# with this (Auth.session_cookie). Earlier versions gave out this name itself, and what they gave out is still read.
+COOKIE_PREFIX = "__Host-tinypilot"
 REMEMBERED_BROWSER_SECONDS = 180 * 24 * 3600
+# What token_urlsafe() makes.
+TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def cookie_in(header: str, *names: str) -> str:
+    """The token in the cookie of the first of these names that there is; empty if there is none.
+
+    Read by hand: `header` also has cookies of other programs at this host, and http.cookies gives up at the first value
+    that is not as it should be, such as {"a": 1}.
+    """
+    pairs = (pair.partition("=") for pair in header.split(";"))
+    # As browsers do it, the first of two of one name counts: it has the longer path, or is the older one.
+    values = {name.strip(): value.strip() for name, _, value in reversed(list(pairs))}
+    value = next((values[name] for name in names if name in values), "")
+    return value if TOKEN.fullmatch(value) else ""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,15 @@ CREATE TABLE IF NOT EXISTS rate_limits (
     key TEXT PRIMARY KEY,
     free_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS device (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    id TEXT NOT NULL
+);
+INSERT OR IGNORE INTO device VALUES (1, lower(hex(randomblob(4))));
+PRAGMA user_version = 1
 """
+# As in the last line of the schema.
+SCHEMA_VERSION = 1
 
 
 # Earlier versions had the same with other names, in another file.
@@ -108,16 +116,23 @@ def _take_over(earlier: Path, path: Path) -> None:
 
 
 class Store:
-    """Waits for the web app if that has not made the database yet. Raises sqlite3.OperationalError if it does not."""
+    """Waits for the web app if that has not made the database yet, or has only that of an earlier version. Raises
+    sqlite3.OperationalError if it makes none."""
 
     def __init__(self, path: Path, is_new: bool = False):
         self._address = f"{path.absolute().as_uri()}?mode={'rwc' if is_new else 'rw'}"
         self._local = threading.local()
         began = time.monotonic()
-        while not (is_new or path.exists() or time.monotonic() > began + WAIT_SECONDS):
+        while not (is_new or self._is_made(path)):
+            # Fails here rather than with the first question, so that systemd starts the program again.
+            if time.monotonic() > began + WAIT_SECONDS:
+                raise sqlite3.OperationalError(f"The web app has not made {path}.")
             time.sleep(0.1)
-        # Fails here rather than with the first question, so that systemd starts the program again.
-        self.database.execute("SELECT 1")
+
+    def _is_made(self, path: Path) -> bool:
+        if not path.exists():
+            return False
+        return self.database.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION
 
     @property
     def database(self) -> sqlite3.Connection:

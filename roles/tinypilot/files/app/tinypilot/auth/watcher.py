@@ -29,9 +29,15 @@ class SessionWatcher:
         self._revision: int | None = None
         self._checked_at = 0.0
 
-    async def session_for(self, token: str) -> Session | None:
-        """Raises sqlite3.Error: nobody is let in whose session can't be looked up."""
-        return await self._in_thread(lambda: self._auth.session_for(token))
+    async def session_in(self, cookies: str) -> tuple[str, Session | None]:
+        """The token in the Cookie header of a request, and its session. Raises sqlite3.Error: nobody is let in whose
+        session can't be looked up."""
+
+        def ask() -> tuple[str, Session | None]:
+            token = self._auth.token_in(cookies)
+            return token, self._auth.session_for(token)
+
+        return await self._in_thread(ask)
 
     async def expired(self, tokens: set[str]) -> set[str]:
         """Which of these belong to no session any more. To be asked several times a second: it checks them when the

@@ -6,7 +6,6 @@ import socket
 from aiohttp import web
 
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config
 from tinypilot.hid.server import Server
@@ -18,7 +17,7 @@ PATHS = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
 def main() -> None:
     config = Config.from_environment()
     watcher = SessionWatcher(Auth.from_config(config))
-    server = Server(watcher, SESSION_COOKIE, PATHS, config.input_idle_seconds)
+    server = Server(watcher, PATHS, config.input_idle_seconds)
     web.run_app(
         server.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
     )

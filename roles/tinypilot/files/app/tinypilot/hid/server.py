@@ -16,6 +16,7 @@ from tinypilot.hid import layouts, messages
 from tinypilot.hid.keycodes import USAGES
 from tinypilot.hid.outputs import HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
+from tinypilot.version import page_version
 
 PING_SECONDS = 5
 # Pages say each half second that they live while something is down.
@@ -65,11 +66,9 @@ class Server:
     # Set when the application starts, because it needs the running event loop.
     _outputs: HidOutputs
 
-    def __init__(
-        self, watcher: SessionWatcher, cookie: str, paths: Sequence[str], idle_seconds: float
-    ):
+    def __init__(self, watcher: SessionWatcher, paths: Sequence[str], idle_seconds: float):
+        self._version = page_version()
         self._watcher = watcher
-        self._cookie = cookie
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
         self._connections: dict[int, Connection] = {}
@@ -103,8 +102,7 @@ class Server:
     # --- One person ---
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        token = request.cookies.get(self._cookie, "")
-        session = await self._watcher.session_for(token)
+        token, session = await self._watcher.session_in(request.headers.get("Cookie", ""))
         if session is None:
             return web.Response(status=401)
         if len(self._connections) >= PEOPLE_MAX:
@@ -121,6 +119,7 @@ class Server:
                 "layouts": names,
                 "codes": list(USAGES),
                 "altGrCharacters": layouts.altgr_characters(),
+                "version": self._version,
             }
         )
         self._told = None

@@ -16,7 +16,6 @@ from tinypilot.auth.http import (
     session_if_any,
     set_session_cookies,
 )
-from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.errors import ApiError
 from tinypilot.operation import (
     BOOL,
@@ -91,7 +90,7 @@ def set_up(code, name, password):
 def log_out():
     auth().sessions.log_out(session())
     response = current_app.make_response({})
-    response.delete_cookie(SESSION_COOKIE, secure=True, httponly=True, samesite="Strict")
+    response.delete_cookie(auth().session_cookie, secure=True, httponly=True, samesite="Strict")
     return response
 
 

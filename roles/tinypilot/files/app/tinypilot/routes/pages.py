@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urljoin
 
-from flask import Blueprint, current_app, redirect, render_template
+from flask import Blueprint, current_app, redirect, render_template, request
 
-from tinypilot.auth.http import auth, public, require_role, session
+from tinypilot.auth.http import auth, comes_from_another_site, public, require_role, session
 from tinypilot.routes.settings import settings
+from tinypilot.version import page_version
+from tinypilot.video.ice import IceServers
 
 blueprint = Blueprint("pages", __name__)
 
@@ -34,16 +36,39 @@ def modules_of(script: str) -> list[str]:
 @blueprint.get("/")
 def remote_screen():
     config = current_app.config["TINYPILOT"]
-    modules = modules_of("/static/pages/main.js")
-    return render_template("index.html", name=config.name, user=session().user, modules=modules)
+    # Those of the picture first: it does not wait for the others.
+    modules = list(
+        dict.fromkeys(modules_of("/static/pages/screen.js") + modules_of("/static/pages/main.js"))
+    )
+    return render_template(
+        "index.html",
+        name=config.name,
+        user=session().user,
+        modules=modules,
+        version=page_version(),
+        ice_servers=_servers_without_secrets(),
+    )
+
+
+def _servers_without_secrets() -> list[dict] | None:
+    """For the page's first connection, which then waits for no answer. The page is sent compressed and so holds no
+    secret (nginx.conf): where there are credentials it asks for them."""
+    servers = IceServers.from_settings(settings().effective()).for_session(session().number)
+    return None if any("credential" in server for server in servers) else servers
 
 
 @blueprint.get("/login")
 @public
 def login():
     if not auth().users.exist():
-        return redirect("/setup", 303)
-    return render_template("login.html", name=current_app.config["TINYPILOT"].name)
+        query = request.query_string.decode("ascii", "ignore")
+        return redirect(f"/setup?{query}" if query else "/setup", 303)
+    return render_template(
+        "login.html",
+        name=current_app.config["TINYPILOT"].name,
+        # login.js finds out first whether the person is logged in.
+        is_hidden=comes_from_another_site(),
+    )
 
 
 @blueprint.get("/setup")

@@ -31,7 +31,6 @@ from aiohttp import (
 
 from tinypilot import audit
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config, ConfigError
 from tinypilot.video.h264_stream import H264Source, H264Viewer
@@ -134,8 +133,8 @@ class Relay:
         return web.Response(status=204)
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
-        token = request.cookies.get(SESSION_COOKIE, "")
-        if await self._watcher.session_for(token) is None:
+        token, session = await self._watcher.session_in(request.headers.get("Cookie", ""))
+        if session is None:
             return web.Response(status=401)
         async with ClientSession(connector=UnixConnector(self._janus_socket)) as http:
             try:
@@ -163,8 +162,8 @@ class Relay:
         return client
 
     async def show_jpegs(self, request: web.Request) -> web.StreamResponse:
-        token = request.cookies.get(SESSION_COOKIE, "")
-        if await self._watcher.session_for(token) is None:
+        token, session = await self._watcher.session_in(request.headers.get("Cookie", ""))
+        if session is None:
             return web.Response(status=401)
         connector = UnixConnector(self._ustreamer_socket)
         async with ClientSession(connector=connector, timeout=SILENCE) as http:
@@ -184,8 +183,8 @@ class Relay:
         return client
 
     async def show_h264(self, request: web.Request) -> web.StreamResponse:
-        token = request.cookies.get(SESSION_COOKIE, "")
-        if await self._watcher.session_for(token) is None:
+        token, session = await self._watcher.session_in(request.headers.get("Cookie", ""))
+        if session is None:
             return web.Response(status=401)
         if sum(isinstance(each, H264Viewer) for each in self._viewers) >= H264_VIEWERS:
             return web.Response(status=503)

@@ -26,7 +26,8 @@ export class Controls {
   #stage;
   #numLock = { here: null, there: false, wasPressed: false };
 
-  constructor({ url, stage, screen }) {
+  // noteVersion: is told which page the device has
+  constructor({ url, stage, screen, noteVersion = () => {} }) {
     this.#stage = stage;
     this.#socket = new InputSocket(url);
     this.#capture = new Capture({ stage, screen, socket: this.#socket });
@@ -35,6 +36,7 @@ export class Controls {
       this.#capture.codes = new Set(detail.codes);
       this.#capture.altGrCharacters = detail.altGrCharacters ?? {};
       paste.layouts = detail.layouts;
+      noteVersion(detail.version);
     });
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
 import { callApi, fetchSession, onSubmit } from '../common/api.js';
+import { destination } from '../common/destination.js';
+import { enter, sayWhetherCookiesAreBlocked } from './enter.js';
 
 const form = document.getElementById('login');
 const codeField = document.getElementById('code-field');
 
-// Whoever comes by a link from elsewhere sends no cookie at first, and is in already.
-fetchSession().then(
-  ({ user }) => user && location.replace('/'),
-  () => {},
-);
+// Hidden from whoever comes by a link of another site: the browser sent no cookie, and the person may be in already.
+function show() {
+  const main = document.querySelector('main');
+  if (!main.hidden) return;
+  main.hidden = false;
+  form.elements.name.focus();
+}
+
+fetchSession().then(({ user }) => (user ? location.replace(destination()) : show()), show);
+sayWhetherCookiesAreBlocked(form);
 
 onSubmit(form, async (typed) => {
   try {
@@ -22,5 +29,5 @@ onSubmit(form, async (typed) => {
     }
     throw refusal;
   }
-  location.replace('/');
+  await enter();
 });

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 import { callApi, checkRepeated, onSubmit } from '../common/api.js';
+import { enter, sayWhetherCookiesAreBlocked } from './enter.js';
 
-onSubmit(document.getElementById('setup'), async ({ code, name, password, repeated }) => {
+const form = document.getElementById('setup');
+sayWhetherCookiesAreBlocked(form);
+
+onSubmit(form, async ({ code, name, password, repeated }) => {
   checkRepeated(password, repeated);
   await callApi('POST', '/api/setup', { code, name, password });
-  location.replace('/');
+  await enter();
 });

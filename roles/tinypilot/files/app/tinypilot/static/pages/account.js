@@ -2,6 +2,7 @@
 // The account page: password, codes of an app, and for admins users and sessions.
 
 import { ApiError, callApi, checkRepeated, fetchSession, onSubmit } from '../common/api.js';
+import { loginPage } from '../common/destination.js';
 import { language, t } from '../common/i18n.js';
 
 const byId = (id) => document.getElementById(id);
@@ -15,7 +16,7 @@ async function attempt(action) {
     return await action();
   } catch (refusal) {
     if (!(refusal instanceof ApiError)) throw refusal;
-    if (refusal.status === 401) location.replace('/login');
+    if (refusal.status === 401) location.replace(loginPage());
     byId('account-error').textContent = refusal.message;
     return null;
   }
@@ -119,7 +120,7 @@ function wireForms(key) {
 
 attempt(async () => {
   const { user } = await fetchSession();
-  if (user === null && byId('change-password')) location.replace('/login');
+  if (user === null && byId('change-password')) location.replace(loginPage());
   wireForms(byId('totp-on') ? await proposeKey() : null);
   byId('log-out').disabled = false;
   byId('log-out').addEventListener('click', () =>

@@ -2,6 +2,7 @@
 // The page of the device's settings, for admins.
 
 import { ApiError, callApi, fetchSession, onSubmit } from '../common/api.js';
+import { loginPage } from '../common/destination.js';
 import { t } from '../common/i18n.js';
 import { describeMode, readCertificate, readEdid, readFields, readIce } from './settings-form.js';
 
@@ -162,7 +163,7 @@ async function power(action) {
 const WIDGETS = { certificate: applyCertificate, edid: applyEdid, ice: applyIce };
 
 fetchSession().then(({ role }) => {
-  if (!role) location.replace('/login');
+  if (!role) location.replace(loginPage());
   for (const form of document.querySelectorAll('form[data-settings]')) {
     onSubmit(form, (typed) => (WIDGETS[form.id] ?? applyFields)(form, typed));
   }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Keeps the remote screen showing for as long as the page is open: starts and stops what brings the picture, and
 // reports what the page is to say. WebRTC is tried all the time (janus-link.js); while it brings nothing, the picture
-// comes over a WebSocket (socket-video.js), as H.264 or as JPEGs. transport.js decides.
+// comes over a WebSocket (socket-video.js), as H.264 or as JPEGs. transport.js decides. What that needs is loaded when it
+// is needed, or when the first picture has been there for a while: then a network that is lost does not matter.
 
-import { canDecodeH264, H264Decoder } from './h264-decoder.js';
 import { JanusLink } from './janus-link.js';
-import { JpegDecoder } from './jpeg-decoder.js';
 import { describe } from './screen-state.js';
-import { SocketVideo } from './socket-video.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
 import { Reason, Transport, TransportChoice } from './transport.js';
 import { webRtcHasH264 } from './webrtc-video.js';
@@ -19,14 +17,14 @@ const ASK_GATEWAY_TIMEOUT_MS = 1500;
 // Without a capture service frames can only come from the plugin's memory, and not for long.
 const FRAMES_WITHOUT_CAPTURE = { run: 1500 };
 const NEW_PICTURE_MS = 3000;
+const LOAD_RESERVE_MS = 5000; // after the first picture
 const SLOW_RATE = 2;
 
 export class Connection extends EventTarget {
   #options;
   #screen;
-  #webCodecs;
-  #mjpeg;
   #videos;
+  #isLoading = false;
   #link;
   #hindrance = null; // of WebRTC, a Reason
   #usesLink = false;
@@ -48,23 +46,8 @@ export class Connection extends EventTarget {
     super();
     this.#screen = screen;
     this.#options = options;
-    const deviceAnswers = async () => (await this.#gatewayAnswers()) || this.#reachable;
-    const { h264Url, h264Canvas, mjpegUrl, mjpegCanvas } = options;
-    const newH264Decoder = (events) => new H264Decoder(events);
-    const newJpegDecoder = (events) => new JpegDecoder(events);
-    this.#webCodecs = new SocketVideo({ url: h264Url, canvas: h264Canvas, newDecoder: newH264Decoder, deviceAnswers });
-    this.#mjpeg = new SocketVideo({ url: mjpegUrl, canvas: mjpegCanvas, newDecoder: newJpegDecoder, deviceAnswers });
-    this.#videos = {
-      [Transport.WEBRTC]: screen,
-      [Transport.WEBCODECS]: this.#webCodecs,
-      [Transport.MJPEG]: this.#mjpeg,
-    };
+    this.#videos = { [Transport.WEBRTC]: screen };
     this.#hindrance = this.#findHindrance();
-    canDecodeH264().then((can) => {
-      this.#canWebCodecs = can;
-      this.#followLink();
-      this.#chooseTransport();
-    });
     this.#link = new JanusLink(screen, { ...options, gatewayAnswers: () => this.#gatewayAnswers() });
     this.#link.addEventListener('linked', () => {
       this.#due.source = 0;
@@ -77,21 +60,11 @@ export class Connection extends EventTarget {
       this.#chooseTransport();
       this.#report();
     });
-    for (const video of [this.#webCodecs, this.#mjpeg]) {
-      video.addEventListener('picture', () => {
-        this.#chooseTransport();
-        this.#report();
-      });
-    }
-    this.#webCodecs.addEventListener('unsupported', () => {
-      this.#canWebCodecs = false;
-      this.#chooseTransport();
-    });
   }
 
   // What shows the picture now: it has width, height, framesPerSecond, isFresh(), hadPicture.
   get shown() {
-    return this.#videos[this.#transport.current];
+    return this.#videos[this.#transport.current] ?? this.#screen;
   }
 
   get transport() {
@@ -126,22 +99,21 @@ export class Connection extends EventTarget {
     this.#startedAt = this.#reachedAt = performance.now();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#followLink();
+    this.#chooseTransport();
     this.#report();
   }
 
   stop() {
     this.#running = false;
     clearInterval(this.#ticker);
-    this.#webCodecs.stop();
-    this.#mjpeg.stop();
+    for (const video of this.#socketVideos) video.stop();
     this.#followLink();
   }
 
   // The network is back, or the person looks again.
   retryNow() {
     this.#link.retryNow();
-    this.#webCodecs.retryNow();
-    this.#mjpeg.retryNow();
+    for (const video of this.#socketVideos) video.retryNow();
     this.#due.source = 0;
   }
 
@@ -200,14 +172,14 @@ export class Connection extends EventTarget {
   }
 
   #chooseTransport() {
-    if (this.#canWebCodecs === null) return;
     const now = performance.now();
+    const { [Transport.WEBCODECS]: webCodecs, [Transport.MJPEG]: mjpeg } = this.#videos;
     this.#transport.next(now, {
       hindrance: this.#hindrance,
       fresh: this.#isFresh(),
       canWebCodecs: this.#canWebCodecs,
-      webCodecsFresh: this.#webCodecs.isFresh(),
-      mjpegFresh: this.#mjpeg.isFresh(),
+      webCodecsFresh: webCodecs?.isFresh() ?? false,
+      mjpegFresh: mjpeg?.isFresh() ?? false,
       reachable: this.#isLinked || this.#reachable,
       expectsPicture: !this.#source.isOff && this.#source.state !== Source.DOWN,
       linked: this.#link.isUp,
@@ -217,19 +189,60 @@ export class Connection extends EventTarget {
       blocked: this.#screen.isBlocked,
     });
     if (!this.#running) return;
-    const { current, triesWebCodecs } = this.#transport;
-    if (triesWebCodecs) this.#webCodecs.start();
-    else this.#webCodecs.stop();
-    if (current === Transport.MJPEG) this.#mjpeg.start();
-    else this.#mjpeg.stop();
+    const { current, needsReserve, triesWebCodecs } = this.#transport;
+    const hasPicture = this.#pictureSince > 0 && now - this.#pictureSince >= LOAD_RESERVE_MS;
+    if (needsReserve || hasPicture) this.#load();
+    if (!mjpeg) return;
+    if (triesWebCodecs) webCodecs.start();
+    else webCodecs.stop();
+    if (current === Transport.MJPEG) mjpeg.start();
+    else mjpeg.stop();
     // What lies behind is shown when it has a picture, and not before.
-    if (current !== Transport.MJPEG && this.#isShownFresh) this.#mjpeg.hide();
-    if (current === Transport.WEBRTC && this.#isFresh()) this.#webCodecs.hide();
+    if (current !== Transport.MJPEG && this.#isShownFresh) mjpeg.hide();
+    if (current === Transport.WEBRTC && this.#isFresh()) webCodecs.hide();
+  }
+
+  // What can't be loaded is tried again.
+  #load() {
+    if (this.#isLoading) return;
+    this.#isLoading = true;
+    this.#makeSocketVideos().catch(() => {
+      this.#isLoading = false;
+    });
+  }
+
+  async #makeSocketVideos() {
+    const { canDecodeH264, newH264Video, newJpegVideo } = await import('./socket-videos.js');
+    const can = await canDecodeH264();
+    const deviceAnswers = async () => (await this.#gatewayAnswers()) || this.#reachable;
+    const { h264Url, h264Canvas, mjpegUrl, mjpegCanvas } = this.#options;
+    const webCodecs = newH264Video({ url: h264Url, canvas: h264Canvas, deviceAnswers });
+    const mjpeg = newJpegVideo({ url: mjpegUrl, canvas: mjpegCanvas, deviceAnswers });
+    for (const video of [webCodecs, mjpeg]) {
+      video.addEventListener('picture', () => {
+        this.#chooseTransport();
+        this.#report();
+      });
+    }
+    webCodecs.addEventListener('unsupported', () => this.#noteWebCodecs(false));
+    Object.assign(this.#videos, { [Transport.WEBCODECS]: webCodecs, [Transport.MJPEG]: mjpeg });
+    this.#noteWebCodecs(can);
+  }
+
+  #noteWebCodecs(can) {
+    this.#canWebCodecs = can;
+    this.#followLink();
+    this.#chooseTransport();
+    this.#report();
+  }
+
+  get #socketVideos() {
+    return Object.values(this.#videos).filter((video) => video !== this.#screen);
   }
 
   // By any transport.
   get #isLinked() {
-    return this.#link.isUp || this.#webCodecs.isOpen || this.#mjpeg.isOpen;
+    return this.#link.isUp || this.#socketVideos.some((video) => video.isOpen);
   }
 
   get #isShownFresh() {

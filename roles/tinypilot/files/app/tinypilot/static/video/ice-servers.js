@@ -6,10 +6,11 @@ const PATIENCE_MS = 1000;
 
 export class IceServers {
   #url;
-  known = [];
+  known;
 
-  constructor(url) {
+  constructor(url, known = null) {
     this.#url = url;
+    this.known = known ?? [];
   }
 
   async refresh({ fetch = globalThis.fetch } = {}) {

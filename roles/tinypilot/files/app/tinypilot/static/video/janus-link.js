@@ -29,17 +29,20 @@ export class JanusLink extends EventTarget {
   #lostAt = -Infinity;
   #connecting = false;
   #running = false;
+  #mayTryAtOnce;
   #backoff = new Backoff();
   #recovery = new Recovery();
   #problem = null;
   #wake = null;
 
-  // screen: shows the session's track; gatewayAnswers: asks by HTTP; newSession: of a test
-  constructor(screen, { sessionOptions, iceServersUrl, gatewayAnswers, newSession }) {
+  // screen: shows the session's track; gatewayAnswers: asks by HTTP; iceServers: for the first session, which is not to
+  // wait for an answer then; newSession: of a test
+  constructor(screen, { sessionOptions, iceServersUrl, iceServers, gatewayAnswers, newSession }) {
     super();
     this.#screen = screen;
     this.#sessionOptions = sessionOptions;
-    this.#iceServers = new IceServers(iceServersUrl);
+    this.#iceServers = new IceServers(iceServersUrl, iceServers);
+    this.#mayTryAtOnce = Boolean(iceServers);
     this.#gatewayAnswers = gatewayAnswers;
     this.#newSession = newSession ?? ((options) => new JanusSession(options));
     screen.addEventListener('picture', () => {
@@ -115,11 +118,21 @@ export class JanusLink extends EventTarget {
     // A link that did not hold must not be made anew in a tight loop.
     if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#pause(this.#backoff.next());
     while (this.#running && !this.#linked) {
-      const [answers] = await Promise.all([this.#gatewayAnswers(), this.#iceServers.refresh()]);
-      if (answers) await this.#tryOnce();
+      if (await this.#isWorthwhile()) await this.#tryOnce();
       if (this.#running && !this.#linked) await this.#pause(this.#backoff.next());
     }
     this.#connecting = false;
+  }
+
+  // The device has just sent the page, so the first try need not wait until it has answered once more.
+  async #isWorthwhile() {
+    const asked = this.#gatewayAnswers();
+    if (this.#mayTryAtOnce) {
+      this.#mayTryAtOnce = false;
+      return true;
+    }
+    const [answers] = await Promise.all([asked, this.#iceServers.refresh()]);
+    return answers;
   }
 
   // One attempt, which ends linked or not; a refused claim is followed by a new session at once.

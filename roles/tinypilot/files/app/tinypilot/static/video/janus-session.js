@@ -18,6 +18,12 @@ const KEEPALIVE_MS = 5000;
 
 let socketOwner = null;
 
+// Janus is to begin the DTLS handshake, not the browser. A browser is ready for packets first, and Janus drops what comes
+// before it is: the browser repeats its first packet 50 ms later.
+function waitForHandshake(answer) {
+  answer.sdp = answer.sdp.replace(/^a=setup:active\b/gm, 'a=setup:passive');
+}
+
 export function prepareJanus({ Janus, adapter }) {
   Janus.init({
     debug: false,
@@ -199,6 +205,7 @@ export class JanusSession extends EventTarget {
     this.#handle.createAnswer({
       jsep: offer,
       tracks: [{ type: 'video', capture: false, recv: true }],
+      customizeSdp: waitForHandshake,
       success: (answer) => {
         if (this.#over) return;
         this.#showFramesAtOnce();

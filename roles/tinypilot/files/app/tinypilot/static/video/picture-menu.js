@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The buttons of the Picture menu: how the picture lies, and what is made of it.
+// The buttons of the Picture menu: how the picture lies, and what is made of it. What makes it is loaded then.
 
 import { t } from '../common/i18n.js';
-import { fileName, Recording, save, screenshot } from './recording.js';
-import { StatsOverlay } from './stats-overlay.js';
 
 const byId = (id) => document.getElementById(id);
 
@@ -11,7 +9,7 @@ export class PictureMenu {
   #connection;
   #view;
   #device;
-  #stats;
+  #stats = null;
   #recording = null;
   #transport = null;
 
@@ -20,7 +18,6 @@ export class PictureMenu {
     this.#connection = connection;
     this.#view = view;
     this.#device = device;
-    this.#stats = new StatsOverlay(connection);
     const on = (id, action) => byId(id).addEventListener('click', action);
     on('view-actual', () => {
       view.isActual = !view.isActual;
@@ -29,10 +26,7 @@ export class PictureMenu {
     on('view-rotate', () => view.rotateRight());
     on('take-screenshot', () => this.#takeScreenshot());
     on('record', () => (this.#recording ? this.#recording.stop() : this.#record()));
-    on('show-stats', () => {
-      this.#stats.toggle();
-      this.#press('show-stats', this.#stats.isShown);
-    });
+    on('show-stats', () => this.#toggleStats());
     on('picture-in-picture', () => this.#float());
     this.#press('view-actual', view.isActual);
     byId('record').hidden = !('MediaRecorder' in globalThis);
@@ -51,13 +45,23 @@ export class PictureMenu {
     this.#transport = transport;
   }
 
+  async #toggleStats() {
+    const { StatsOverlay } = await import('./stats-overlay.js');
+    this.#stats ??= new StatsOverlay(this.#connection);
+    this.#stats.toggle();
+    this.#press('show-stats', this.#stats.isShown);
+  }
+
   async #takeScreenshot() {
+    const { fileName, save, screenshot } = await import('./recording.js');
     const { element, width, height } = this.#connection.shown;
     const png = await screenshot(element, { width, height, rotation: this.#view.rotation });
     save(png, fileName(this.#device, new Date(), 'png'));
   }
 
-  #record() {
+  async #record() {
+    const { fileName, Recording, save } = await import('./recording.js');
+    if (this.#recording) return; // by an impatient second click
     const began = new Date();
     const recording = new Recording(this.#connection.shown.stream);
     this.#recording = recording;

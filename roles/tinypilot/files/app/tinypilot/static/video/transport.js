@@ -40,6 +40,8 @@ export class TransportChoice {
   reason = null;
   // Whether H.264 over a WebSocket is to be tried: also before it is taken, and behind MJPEG.
   triesWebCodecs = false;
+  // Whether anything but WebRTC is needed, or will be soon.
+  needsReserve = false;
   #hadFrames = false;
   #missingSince = null;
   #freshSince = null;
@@ -50,14 +52,16 @@ export class TransportChoice {
     return hindrance === null && [null, Transport.WEBRTC].includes(this.#pinFor(canWebCodecs));
   }
 
-  // facts: hindrance (NO_WEBRTC, NO_WEBRTC_H264 or null), fresh (WebRTC's frames are decoded), canWebCodecs,
-  // webCodecsFresh, mjpegFresh, reachable (the device answers), expectsPicture (nobody says that there is no picture
+  // facts: hindrance (NO_WEBRTC, NO_WEBRTC_H264 or null), fresh (WebRTC's frames are decoded), canWebCodecs (null: that
+  // is not known yet, nor can anything but WebRTC be shown), webCodecsFresh, mjpegFresh, reachable (the device answers), expectsPicture (nobody says that there is no picture
   // at all), linked (signalling is up), unlinkedFor (ms), problem ({code, text} of the plugin, or null), mediaUp (the
   // peer connection is connected), blocked (the browser waits for a click)
   next(now, facts) {
     if (facts.fresh) this.#hadFrames = true;
     this.#freshSince = facts.fresh ? (this.#freshSince ?? now) : null;
     const pin = this.#pinFor(facts.canWebCodecs);
+    this.needsReserve = pin === Transport.MJPEG || pin === Transport.WEBCODECS || facts.hindrance !== null;
+    if (this.needsReserve && facts.canWebCodecs === null) return;
     this.triesWebCodecs = pin === Transport.WEBCODECS;
     if (pin === Transport.MJPEG || pin === Transport.WEBCODECS) return this.#take(pin, Reason.PINNED);
     if (facts.hindrance) return this.#instead(now, facts, facts.hindrance);
@@ -73,14 +77,16 @@ export class TransportChoice {
     this.#missingSince ??= now;
     const stage = this.#hadFrames ? 'lost' : 'opening';
     const missingFor = now - this.#missingSince;
-    this.triesWebCodecs = facts.canWebCodecs && missingFor >= HEAD_START_MS[stage];
+    this.needsReserve = missingFor >= HEAD_START_MS[stage];
+    if (facts.canWebCodecs === null) return;
+    this.triesWebCodecs = facts.canWebCodecs && this.needsReserve;
     if (missingFor < PATIENCE_MS[stage] && !facts.webCodecsFresh) return;
     this.#instead(now, facts, whyNot(facts) ?? Reason.NO_CONNECTION);
   }
 
   // A choice that was remembered and that this browser can not do is none.
   #pinFor(canWebCodecs) {
-    return this.pin === Transport.WEBCODECS && !canWebCodecs ? null : this.pin;
+    return this.pin === Transport.WEBCODECS && canWebCodecs === false ? null : this.pin;
   }
 
   #instead(now, { canWebCodecs, webCodecsFresh }, reason) {
