@@ -18,7 +18,7 @@ RETURNS_WITHIN_SECONDS = 15.0
 OLD_SECONDS = 5.0
 
 
-SLOW_FRAMES = 60
+SLOW_FRAMES = 40
 
 
 def choose_transport(screen: RemoteScreen, label: str) -> None:
@@ -151,12 +151,12 @@ def test_a_decoder_that_can_not_is_left_for_mjpeg(screen: RemoteScreen, device: 
 def test_a_slow_line_shows_fewer_pictures_and_no_old_ones(
     new_screen: Callable[..., RemoteScreen], device: Device
 ):
-    """Of a stream that is some times what the line takes: a queue would be longer with each second."""
+    """Of a stream that is twice what the line takes: a queue would be longer with each second."""
     screen = new_screen()
     screen.page.add_init_script("localStorage.setItem('picture-transport', 'webcodecs')")
     screen.open().wait_for_transport("webcodecs", "You chose this")
     number = screen.newest.number
-    with device.slow_line(kbit_per_second=1500):
+    with device.slow_line(kbit_per_second=2500):
         screen.wait_until(
             lambda: screen.newest.number >= number + SLOW_FRAMES,
             f"{SLOW_FRAMES} frames came over a slow line",
