@@ -166,9 +166,7 @@ def test_the_pages_files_are_for_whoever_has_a_session(device: Device):
     assert client.ask("GET", script).status_code == 200
     assert client.change("POST", "/api/logout", {}).status_code == 200
     assert client.ask("GET", "/api/source").status_code == 401
-    began = time.monotonic()
     wait_until(lambda: client.ask("GET", script).status_code == 401, "the answer is forgotten")
-    assert time.monotonic() - began < 3 * RIGHTS_END_WITHIN_SECONDS
 
 
 @pytest.mark.parametrize("keeps_socket", [True, False])
