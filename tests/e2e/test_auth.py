@@ -83,7 +83,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
         answer = stranger.ask(method, path, json={} if method != "GET" else None)
         if (method, rule) in PUBLIC:
             expected = PUBLIC[method, rule]
-        elif rule == "/session-holds":
+        elif rule in ("/session-holds", "/session-held"):
             expected = {404}
         elif method == "GET" and rule in ("/", "/account", "/settings"):
             expected = {303}
@@ -153,6 +153,20 @@ def test_who_may_no_longer_watch_is_out(
         assert Client(device, cookie).ask("GET", path).status_code in (303, 401)
     # Janus was told, so that media ends for whoever pays no heed to the page.
     wait_until(lambda: "a WebSocket was ended" in device.journal(20), "the relay ends the socket")
+
+
+def test_the_pages_files_are_for_whoever_has_a_session(device: Device):
+    """nginx does not ask again for each of them; the connection stays the same here."""
+    script = "/static/pages/main.js"
+    client = Client(device, device.cookie())
+    assert [client.ask("GET", path).status_code for path in ("/", script, script)] == [200] * 3
+    cookie = client.http.headers.pop("Cookie")
+    assert client.ask("GET", script).status_code == 401
+    client.http.headers["Cookie"] = cookie
+    assert client.ask("GET", script).status_code == 200
+    assert client.change("POST", "/api/logout", {}).status_code == 200
+    assert client.ask("GET", "/api/source").status_code == 401
+    wait_until(lambda: client.ask("GET", script).status_code == 401, "the answer is forgotten")
 
 
 @pytest.mark.parametrize("keeps_socket", [True, False])

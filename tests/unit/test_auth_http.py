@@ -63,6 +63,7 @@ def test_nothing_but_the_login_answers_without_login(app, browser, ada):
     [
         ("/", "/login"),
         ("/settings", "/login?next=%2Fsettings"),
+        (f"/settings?{'x' * 2000}", "/login"),
         ("/account?a=1&b=%2F", "/login?next=%2Faccount%3Fa%3D1%26b%3D%252F"),
     ],
 )

@@ -28,6 +28,7 @@ from tinypilot.errors import ApiError
 from tinypilot.i18n import t
 
 CSRF_HEADER = "X-CSRF-Token"
+LONGEST_LINK = 1024
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -123,7 +124,10 @@ def _is_opened_by_a_person() -> bool:
 def _login_page() -> str:
     """Leads to where the person wanted to go, see static/common/destination.js."""
     wanted = request.full_path.removesuffix("?")
-    return "/login" if wanted == "/" else f"/login?{urlencode({'next': wanted})}"
+    # Encoded it is up to three times as long, and nginx takes 4 kB of headers from the web app.
+    if wanted == "/" or len(wanted) > LONGEST_LINK:
+        return "/login"
+    return f"/login?{urlencode({'next': wanted})}"
 
 
 def comes_from_another_site() -> bool:

@@ -4,11 +4,18 @@
 import re
 from functools import cache
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from flask import Blueprint, current_app, redirect, render_template, request
 
-from tinypilot.auth.http import auth, comes_from_another_site, public, require_role, session
+from tinypilot.auth.http import (
+    LONGEST_LINK,
+    auth,
+    comes_from_another_site,
+    public,
+    require_role,
+    session,
+)
 from tinypilot.routes.settings import settings
 from tinypilot.version import page_version
 from tinypilot.video.ice import IceServers
@@ -61,8 +68,8 @@ def _servers_without_secrets() -> list[dict] | None:
 @public
 def login():
     if not auth().users.exist():
-        query = request.query_string.decode("ascii", "ignore")
-        return redirect(f"/setup?{query}" if query else "/setup", 303)
+        wanted = request.args.get("next", "")[:LONGEST_LINK]
+        return redirect(f"/setup?{urlencode({'next': wanted})}" if wanted else "/setup", 303)
     return render_template(
         "login.html",
         name=current_app.config["TINYPILOT"].name,
