@@ -23,12 +23,14 @@ from . import (
     rate,
     recovery,
     side_by_side,
+    transports,
 )
 
 PARTS = {
     "latency": latency.measure,
     "keys": keys.measure,
     "rate": rate.measure,
+    "transports": transports.measure,
     "first-picture": first_picture.measure,
     "recovery": recovery.measure,
     "load": load.measure,

@@ -45,12 +45,20 @@ def cpu_seconds(device: Device) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def viewers(device: Device, count: int) -> Iterator[list[float]]:
+def viewers(
+    device: Device, count: int, module: str = "light_viewers", path: str = "janus/ws"
+) -> Iterator[list[float]]:
     """`count` viewers watch meanwhile; afterwards the list has the frames per second of each."""
     rates: list[float] = []
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.light_viewers", device.socket_url, str(part)],
+            [
+                sys.executable,
+                "-m",
+                f"tests.bench.{module}",
+                f"wss://{device.address}/{path}",
+                str(part),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
