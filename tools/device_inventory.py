@@ -16,7 +16,9 @@ import re
 import subprocess
 import sys
 
-FORMS = "HOST is [user@]name[:port], such as pi@192.0.2.10, pi@kvm.lan:2222 or pi@[2001:db8::7]:2222"
+FORMS = (
+    "HOST is [user@]name[:port], such as pi@192.0.2.10, pi@kvm.lan:2222 or pi@[2001:db8::7]:2222"
+)
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]*\$?")
 # As ssh takes it: hosts of ~/.ssh/config may have an underscore, too.
 LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -44,7 +46,9 @@ def parse(host):
     if rest.startswith("["):
         bracketed = BRACKETS.fullmatch(rest)
         if not bracketed:
-            raise Refusal("an IPv6 address stands between [ and ], and a port after that and a colon")
+            raise Refusal(
+                "an IPv6 address stands between [ and ], and a port after that and a colon"
+            )
         return user, ipv6(bracketed[1]), port_of(bracketed[2])
     if rest.count(":") > 1:
         return user, ipv6(rest), None

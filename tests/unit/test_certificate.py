@@ -308,6 +308,16 @@ def test_another_name_of_the_operators_asks_nobody_to_trust_another_authority(de
     assert device.read("ca.pem") == authority
 
 
+def test_names_that_were_chosen_are_all_of_its_authority(device):
+    """Whoever takes one away takes its authority away."""
+    device.run("kvm.example.org", "old.example.org")
+    authority = device.read("ca.pem")
+    device.run("kvm.example.org")
+    assert device.read("ca.pem") != authority
+    run_as_a_program(device, "kvm.example.org", "--also=kvm.lan")
+    assert device.verify("-verify_hostname", "kvm.lan").returncode != 0
+
+
 # --- The clock ---
 
 

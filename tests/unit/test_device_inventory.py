@@ -100,7 +100,9 @@ def test_each_mistake_is_named_in_a_sentence(ssh, host, mistake):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"HOST is '{host}', and ")
     assert mistake in done.stderr
-    assert done.stderr.endswith("such as pi@192.0.2.10, pi@kvm.lan:2222 or pi@[2001:db8::7]:2222.\n")
+    assert done.stderr.endswith(
+        "such as pi@192.0.2.10, pi@kvm.lan:2222 or pi@[2001:db8::7]:2222.\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,10 @@ def wired(**variables):
         ({"inventory_hostname": "2001:db8::7"}, "[2001:db8::7]", ["[2001:db8::7]"]),
         ({"ansible_host": "fe80::1%eth0"}, "192.0.2.7", ["192.0.2.7", "fe80::1%eth0"]),
         (
-            {"ansible_host": "fe80::1%eth0", "ansible_facts": {"hostname": "r", "default_ipv4": {}}},
+            {
+                "ansible_host": "fe80::1%eth0",
+                "ansible_facts": {"hostname": "r", "default_ipv4": {}},
+            },
             "r.local",
             ["r.local", "fe80::1%eth0"],
         ),

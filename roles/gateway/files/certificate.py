@@ -127,8 +127,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Options:
-    """`host`: the host name, without a domain. `also`: names that a new CA is for, too; another one here asks nobody to
-    trust another CA."""
+    """`host`: the host name, without a domain. `also`: names that a new CA is for, too; others ask nobody to trust
+    another CA. None: the names were chosen, so the CA is for them alone."""
 
     folder: Path
     group: str
@@ -136,7 +136,7 @@ class Options:
     renew_days: int
     host: str
     names: Sequence[str]
-    also: Sequence[str] = ()
+    also: Sequence[str] | None = None
     settings: Path | None = None
     request: Path | None = None
     issued: Path | None = None
@@ -310,7 +310,7 @@ def new_authority(options: Options, now: datetime) -> Pair:
     extensions = [
         (x509.BasicConstraints(ca=True, path_length=0), True),
         (key_usage(KEY_CERT_SIGN), True),
-        (name_constraints(options.host, [*options.names, *options.also]), True),
+        (name_constraints(options.host, [*options.names, *(options.also or ())]), True),
         (x509.SubjectKeyIdentifier.from_public_key(load_key(key).public_key()), False),
     ]
     return sign(subject, key, None, now, AUTHORITY_DAYS, extensions)
@@ -324,11 +324,11 @@ def is_valid_authority(pair: Pair, options: Options, now: datetime) -> bool:
     except ValueError:
         return False
     wanted = name_constraints(options.host, options.names)
+    end = None if options.also is None else len(wanted.permitted_subtrees)
     return (
         found is not None
         # But for the first, the host name: another one alone is no reason to have people trust another CA.
-        and (found.permitted_subtrees or [])[1 : len(wanted.permitted_subtrees)]
-        == wanted.permitted_subtrees[1:]
+        and (found.permitted_subtrees or [])[1:end] == wanted.permitted_subtrees[1:]
         and found.excluded_subtrees == wanted.excluded_subtrees
         and has_key(pair.certificate, pair.key)
         and not pair.is_of_the_future(now)
@@ -340,7 +340,7 @@ def is_valid_authority(pair: Pair, options: Options, now: datetime) -> bool:
 def with_permitted(options: Options, authority: Pair) -> Options:
     """With those of the further names that this CA may sign for."""
     found = extension(authority.certificate, x509.NameConstraints).permitted_subtrees
-    permitted = [name for name in options.also if x509.DNSName(name) in found[1:]]
+    permitted = [name for name in options.also or () if x509.DNSName(name) in found[1:]]
     return replace(options, names=list(dict.fromkeys([*options.names, *permitted])))
 
 
@@ -488,7 +488,7 @@ def main() -> None:
     parser.add_argument("action", choices=("check", "make"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", help="without: the host name, and that with .local")
-    parser.add_argument("--also", action="append", default=[], metavar="NAME")
+    parser.add_argument("--also", action="append", default=[], help="with the host name")
     parser.add_argument("--group", required=True, help="of server.pem")
     parser.add_argument("--days", type=int, required=True, help="how long a certificate is valid")
     parser.add_argument("--renew-days", type=int, required=True, help="before its end")
@@ -498,7 +498,11 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     action, restart = arguments.pop("action"), arguments.pop("restart")
     host = os.uname().nodename.partition(".")[0].lower()
-    names = arguments.pop("names") or [host, f"{host}.local"]
+    names = arguments.pop("names")
+    if names:
+        arguments["also"] = None
+    else:
+        names = [host, f"{host}.local"]
     options = Options(host=host, names=names, **arguments)
     print(check(options) if action == "check" else make(options, restart))
 

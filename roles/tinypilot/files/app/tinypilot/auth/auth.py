@@ -90,7 +90,9 @@ class Auth:
         now = self.store.now()
         # Not longer than it was given: a Pi may be started with a clock that is late.
         row = self.store.one(
-            "SELECT hash FROM setup_code WHERE expires BETWEEN ? AND ?", now, now + SETUP_CODE_SECONDS
+            "SELECT hash FROM setup_code WHERE expires BETWEEN ? AND ?",
+            now,
+            now + SETUP_CODE_SECONDS,
         )
         if not row or not hmac.compare_digest(row["hash"], given):
             self._note_refused("wrong set-up code", client, None)

@@ -191,10 +191,14 @@ class Store:
 
     def _read_began(self) -> float:
         """When the device was started, by the clock that it had when it was asked for the first time since."""
+        # Without a lock, for which somebody may keep it waiting. An earlier version's database has no such table.
+        with contextlib.suppress(sqlite3.OperationalError):
+            if row := self.one("SELECT began FROM clock WHERE boot = ?", boot()):
+                return row["began"]
         with self.transaction() as database:
             database.execute(CLOCK)
-            row = database.execute("SELECT boot, began FROM clock").fetchone()
-            if row and row["boot"] == boot():
+            row = database.execute("SELECT began FROM clock WHERE boot = ?", (boot(),)).fetchone()
+            if row:
                 return row["began"]
             # Not before the last use of a session: without a clock that runs on, a device that was off is late.
             (seen,) = database.execute("SELECT coalesce(max(seen), 0) FROM sessions").fetchone()
