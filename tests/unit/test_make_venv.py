@@ -29,7 +29,8 @@ def make(tmp_path):
         "pip": 'shift\n[ "$*" != "config get global.index-url" ] || { [ "$INDEX" ] && echo "$INDEX"; exit; }\n'
         '[ "$1" != config ] || exit 1\necho "pip $*" >> asked\n'
         'for last; do :; done; cp "$last" installed',
-        "uv": 'echo "uv $* from ${UV_DEFAULT_INDEX-}" >> asked\n[ ! -e uv-fails ] || { echo "no such index" >&2; exit 1; }',
+        "uv": 'echo "uv $* from ${UV_DEFAULT_INDEX-}" >> asked\n'
+        '[ ! -e uv-fails ] || { echo "no such index" >&2; exit 1; }',
     }
     for name, text in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
