@@ -18,10 +18,9 @@ BUILD  := build
 # The Docker engine and apt belong to root.
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,ANSIBLE_CONFIG,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
 PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
-# A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10
+# A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10. By the environment: no shell reads it.
 HOST   ?=
-ADDRESS = $(lastword $(subst @, ,$(HOST)))
-LOGIN   = $(if $(findstring @,$(HOST)),$(firstword $(subst @, ,$(HOST))))
+export HOST
 # Further arguments of ansible-playbook: make appliance ARGS=--ask-become-pass
 ARGS   ?=
 
@@ -33,8 +32,7 @@ appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with H
 ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(ARGS)
 else
-	@printf 'kvm:\n  hosts:\n    device:\n      ansible_host: "%s"\n%b      ansible_become: true\n' '$(ADDRESS)' \
-	    '$(if $(LOGIN),      ansible_user: "$(LOGIN)"\n)' > $(BUILD)/device.yml
+	@$(PYTHON) tools/device_inventory.py > $(BUILD)/device.yml
 	@KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml \
 	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code $(ARGS)
 endif

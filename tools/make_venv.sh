@@ -16,6 +16,16 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
 fi
 echo "Making the virtual environment $venv (about 10 s)"
 "$python" -m venv "$venv"
-# uv installs a lock file in a tenth of pip's time.
-"$venv/bin/pip" install --quiet --disable-pip-version-check "$(sed -n 's/^uv==\([^ ]*\).*/uv==\1/p' requirements.txt)"
-"$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.txt
+pip() { "$venv/bin/pip" --disable-pip-version-check "$@"; }
+# What is in the lock file has hashes, wherever it comes from.
+awk '/^uv==/ { found = 1 } found; found && !/\\$/ { exit }' requirements.txt > "$venv/uv.txt"
+pip install --quiet --require-hashes --requirement "$venv/uv.txt"
+# uv installs a lock file in a tenth of pip's time, and reads no pip.conf.
+index=$(for place in :env: install global; do pip config get "$place.index-url" 2>/dev/null && break; done || true)
+if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX-}${UV_INDEX_URL-}" ]; then
+    export UV_DEFAULT_INDEX="$index"
+fi
+if ! "$venv/bin/uv" pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.txt 2>"$venv/uv.log"; then
+    echo "uv can't install the lock file ($(tail -n 1 "$venv/uv.log")); pip tries it (about a minute)"
+    pip install --quiet --require-hashes --requirement requirements.txt
+fi

@@ -41,6 +41,9 @@ except Exception as missing:  # what is there and broken raises anything
 
 PLUGIN = "janus.plugin.ustreamer"
 NO_PICTURE_YET = 503
+# What nginx answers for programs behind it. All else, such as 421 for a name that it does not know, comes from itself
+# or from somebody on the way, and says nothing about the picture.
+BROKEN_BEHIND_NGINX = (500, 502, 503, 504)
 # The page's own rhythm for sending `watch` again.
 WATCH_AGAIN_SECONDS = 0.25
 KEEPALIVE_SECONDS = 20
@@ -186,11 +189,17 @@ class Viewer:
                     f"{self.url} refuses the session that this check made (401): `journalctl -u tinypilot "
                     "-u tinypilot-relay` tells why."
                 ) from error
-            raise ChainError(
-                f"nginx answers {error.status} for {self.url}: Janus' WebSocket is not behind it; "
-                "see `journalctl -u janus -u tinypilot-relay -u nginx`."
+            if error.status in BROKEN_BEHIND_NGINX:
+                raise ChainError(
+                    f"nginx answers {error.status} for {self.url}: Janus' WebSocket is not behind it; "
+                    "see `journalctl -u janus -u tinypilot-relay -u nginx`."
+                ) from error
+            raise UnreachableError(
+                f"{self.url} is answered with {error.status}: nginx does not know this name (put it into "
+                "gateway_hosts), or something else answers there."
             ) from error
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        # ValueError: a name that no name server can be asked for.
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(
                 f"nginx can't be reached at {self.url} ({error}): see `systemctl status nginx.socket`."
             ) from error

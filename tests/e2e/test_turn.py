@@ -33,7 +33,7 @@ def far_browser(
     browser: Browser, far_away: NatLab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Browser]:
     """Chromium as the viewer. It trusts the TURN server's key, and that of no other."""
-    program = far_away.browser_program(tmp_path_factory.mktemp("far"))
+    program = far_away.viewer.browser_program(tmp_path_factory.mktemp("far"))
     flags = [*CHROMIUM_FLAGS, f"--ignore-certificate-errors-spki-list={far_away.key_hash}"]
     far = browser.browser_type.launch(executable_path=program, headless=False, args=flags)
     yield far

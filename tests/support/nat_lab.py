@@ -59,6 +59,13 @@ class Namespace:
             text=True,
         ).stdout
 
+    def browser_program(self, folder: Path) -> Path:
+        """Runs Chromium in it."""
+        program = folder / "chromium"
+        program.write_text(f'#!/bin/sh\nexec nsenter --net={self.path} /usr/bin/chromium "$@"\n')
+        program.chmod(0o755)
+        return program
+
 
 @dataclass(frozen=True)
 class NatLab:
@@ -81,15 +88,6 @@ class NatLab:
             self.nat.run(f"iptables -A FORWARD -p udp -d {TURN_ADDRESS} --dport {PORT} -j ACCEPT")
             self.nat.run(f"iptables -A FORWARD -p udp -s {TURN_ADDRESS} --sport {PORT} -j ACCEPT")
         self.nat.run("iptables -A FORWARD -p udp -j DROP")
-
-    def browser_program(self, folder: Path) -> Path:
-        """Runs Chromium as the viewer."""
-        program = folder / "chromium"
-        program.write_text(
-            f'#!/bin/sh\nexec nsenter --net={self.viewer.path} /usr/bin/chromium "$@"\n'
-        )
-        program.chmod(0o755)
-        return program
 
 
 @contextlib.contextmanager
@@ -123,10 +121,10 @@ def _build(device: Device, name: str, holders: list[subprocess.Popen]) -> NatLab
     )
     pid = docker("inspect", "-f", "{{.State.Pid}}", name).strip()
     carrier = Namespace(f"/proc/{pid}/ns/net")
-    nat, viewer = _new_namespace(holders), _new_namespace(holders)
+    nat, viewer = new_namespace(holders), new_namespace(holders)
     # The carrier, who lets the viewer reach the device's network.
-    _connect(carrier, "street", f"{TURN_ADDRESS}/24", nat, "wan", "192.0.2.2/24")
-    _connect(nat, "lan", "198.51.100.1/24", viewer, "eth0", "198.51.100.2/24")
+    connect(carrier, "street", f"{TURN_ADDRESS}/24", nat, "wan", "192.0.2.2/24")
+    connect(nat, "lan", "198.51.100.1/24", viewer, "eth0", "198.51.100.2/24")
     nat.run(f"ip route add default via {TURN_ADDRESS}")
     viewer.run("ip route add default via 198.51.100.1")
     carrier.run("iptables -t nat -A POSTROUTING -s 192.0.2.0/24 -o eth0 -j MASQUERADE")
@@ -150,7 +148,7 @@ def _build(device: Device, name: str, holders: list[subprocess.Popen]) -> NatLab
     return NatLab(name, device, nat, viewer, key_hash)
 
 
-def _new_namespace(holders: list[subprocess.Popen]) -> Namespace:
+def new_namespace(holders: list[subprocess.Popen]) -> Namespace:
     """It lives as long as a process in it does."""
     holder = subprocess.Popen(
         ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"],
@@ -164,7 +162,7 @@ def _new_namespace(holders: list[subprocess.Popen]) -> Namespace:
     return namespace
 
 
-def _connect(
+def connect(
     one: Namespace, name: str, address: str, other: Namespace, other_name: str, other_address: str
 ) -> None:
     """A cable between two namespaces."""

@@ -5,14 +5,16 @@ import json
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from jinja2 import Template
 from tinypilot import audit
 from tinypilot.app import create_app
-from tinypilot.auth import passwords
+from tinypilot.auth import passwords, store
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import make_database
@@ -26,21 +28,55 @@ PASSWORD = "correct horse battery"
 
 
 class Clock:
+    """now: what the device's clock says. uptime: the seconds since its start, which nobody can set."""
+
     def __init__(self):
         self.now = 1_800_000_000.0
+        self.uptime = 1000.0
 
     def time(self):
         return self.now
 
+    def monotonic(self):
+        return self.uptime
+
     def pass_by(self, seconds):
         self.now += seconds
+        self.uptime += seconds
+
+    def set_by(self, seconds):
+        """Somebody sets it: by hand, or a time server."""
+        self.now += seconds
+
+    def start_again(self, seconds):
+        """The device is off for so long, with a clock that runs on."""
+        self.now += seconds
+        self.uptime = 10.0
 
 
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr("time.time", clock.time)
+    # Not everybody's: event loops live by it.
+    monkeypatch.setattr(
+        store,
+        "time",
+        SimpleNamespace(time=clock.time, monotonic=clock.monotonic, sleep=time.sleep),
+    )
     return clock
+
+
+@pytest.fixture
+def next_start(clock, monkeypatch, config):
+    """Another start of the device, so many seconds later by its clock: next_start(60) is Auth then."""
+
+    def start(seconds):
+        clock.start_again(seconds)
+        monkeypatch.setenv("TINYPILOT_BOOT", f"{clock.now}")
+        return Auth.from_config(config)
+
+    return start
 
 
 @pytest.fixture(autouse=True)

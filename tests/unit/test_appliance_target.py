@@ -167,6 +167,10 @@ def test_a_path_with_a_space_is_refused_in_a_sentence(checkout):
         ("pi@192.0.2.10", {"ansible_host": "192.0.2.10", "ansible_user": "pi"}),
         ("kvm.example", {"ansible_host": "kvm.example"}),
         ("pi@2001:db8::7", {"ansible_host": "2001:db8::7", "ansible_user": "pi"}),
+        (
+            "pi@kvm.lan:2222",
+            {"ansible_host": "kvm.lan", "ansible_user": "pi", "ansible_port": 2222},
+        ),
     ],
 )
 def test_host_becomes_an_inventory_and_the_only_one_to_be_changed(tmp_path, host, device):

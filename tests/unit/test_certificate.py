@@ -290,6 +290,93 @@ def test_another_host_name_alone_asks_nobody_to_trust_another_authority(device):
     assert device.read("hosts.conf") == '"rack-8" 0;\n"rack-8.local" 0;\n'
 
 
+def test_the_operators_name_is_in_the_certificate_of_a_new_authority(device):
+    device.run("rack-7", also=["kvm.lan", "rack-7"])
+    assert device.verify("-verify_hostname", "kvm.lan").stdout.endswith("OK\n")
+    assert device.run("rack-7", also=["kvm.lan", "rack-7"]) == "up to date"
+
+
+def test_another_name_of_the_operators_asks_nobody_to_trust_another_authority(device):
+    device.run("rack-7", also=["kvm.lan"])
+    authority = device.read("ca.pem")
+    assert device.run("rack-7", also=["other.lan"]) == "The device shows its own."
+    assert device.read("ca.pem") == authority
+    for name, is_for_it in (("rack-7", True), ("kvm.lan", False), ("other.lan", False)):
+        assert device.verify("-verify_hostname", name).stdout.endswith("OK\n") == is_for_it
+    device.run("rack-7", also=["kvm.lan"])
+    assert device.verify("-verify_hostname", "kvm.lan").stdout.endswith("OK\n")
+    assert device.read("ca.pem") == authority
+
+
+def test_names_that_were_chosen_are_all_of_its_authority(device):
+    """Whoever takes one away takes its authority away."""
+    device.run("kvm.example.org", "old.example.org")
+    authority = device.read("ca.pem")
+    device.run("kvm.example.org")
+    assert device.read("ca.pem") != authority
+    run_as_a_program(device, "kvm.example.org", "--also=kvm.lan")
+    assert device.verify("-verify_hostname", "kvm.lan").returncode != 0
+
+
+# --- The clock ---
+
+
+@pytest.fixture
+def clock_is_set(monkeypatch, tmp_path):
+    """Says whether the clock was set since the start."""
+    file = tmp_path / "synchronized"
+    monkeypatch.setattr(program, "CLOCK_IS_SET", file)
+    return lambda is_set: file.touch() if is_set else file.unlink(missing_ok=True)
+
+
+def at(monkeypatch, days):
+    """The device's clock is so many days ahead."""
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, zone):
+            return super().now(zone) + days * DAY
+
+    monkeypatch.setattr(program, "datetime", Clock)
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_what_was_made_while_the_clock_was_a_day_off_is_valid(device, monkeypatch, days):
+    at(monkeypatch, days)
+    device.run(days=60)
+    assert device.verify().stdout.endswith("OK\n")
+    at(monkeypatch, 0)
+    assert device.run(days=60) == "up to date"
+
+
+def test_what_was_made_while_the_clock_was_far_ahead_is_made_again(
+    device, monkeypatch, clock_is_set
+):
+    clock_is_set(False)
+    at(monkeypatch, 1000)
+    device.run()
+    at(monkeypatch, 0)
+    # This clock may be the one that is wrong.
+    assert device.run() == "up to date"
+    assert device.verify().returncode != 0
+    clock_is_set(True)
+    assert device.run() == "The device shows its own."
+    assert device.verify().stdout.endswith("OK\n")
+
+
+def test_a_clock_that_is_late_changes_nothing(device, monkeypatch, clock_is_set):
+    clock_is_set(False)
+    device.run()
+    at(monkeypatch, -1000)
+    assert device.run() == "up to date"
+
+
+def test_no_browser_minds_how_long_it_is_valid(device):
+    device.run(days=825)
+    own = program.Pair(device.read("server.pem"), "")
+    assert own.end - own.begin <= 825 * DAY
+
+
 def test_all_names_of_a_domain(device):
     device.run("*.example.org")
     assert device.verify("-verify_hostname", "kvm.example.org").stdout.endswith("OK\n")

@@ -199,3 +199,23 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     for name, (_, after) in CONFIGS.items():
         assert (tmp_path / name).read_text() == after, name
+
+
+# --- The kernel's modules ---
+
+
+@pytest.mark.parametrize(
+    ("folders", "are_gone"),
+    [
+        ([], False),
+        (["{running}/modules.dep"], False),
+        (["{running}/modules.dep", "6.1.0-new/modules.dep"], False),
+        (["6.1.0-new/modules.dep"], True),
+        # Of a driver that somebody has compiled.
+        (["6.1.0-new/modules.dep", "{running}/updates/dkms"], True),
+    ],
+)
+def test_a_kernel_that_was_upgraded_since_the_boot_is_known(look, tmp_path, folders, are_gone):
+    for folder in folders:
+        (tmp_path / "lib/modules" / folder.format(running=os.uname().release)).mkdir(parents=True)
+    assert ("modules-gone" in look("usb")) == are_gone

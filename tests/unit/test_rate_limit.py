@@ -89,12 +89,26 @@ def test_set_up_codes_are_not_guessed_either(auth, client_info):
 
 
 def test_a_clock_that_is_set_back_locks_nobody_out_for_long(auth, ada, clock, client_info):
-    guess(auth, client_info("203.0.113.1"), attempts=30)
-    clock.pass_by(-365 * 24 * HOUR)
-    assert (
-        refused(auth.log_in, "ada", PASSWORD, "", client_info("203.0.113.1")).retry_after
-        <= HOUR / 20 + 1
-    )
+    eve = client_info("203.0.113.1")
+    guess(auth, eve, attempts=30)
+    clock.set_by(-365 * 24 * HOUR)
+    assert refused(auth.log_in, "ada", PASSWORD, "", eve).retry_after <= HOUR / 20 + 1
+
+
+def test_a_clock_that_is_set_ahead_gives_nobody_more_attempts(auth, ada, clock, client_info):
+    eve = client_info("203.0.113.1")
+    guess(auth, eve, attempts=30)
+    clock.set_by(24 * HOUR)
+    assert guess(auth, eve) == [429]
+
+
+def test_a_start_with_a_clock_that_is_late_locks_nobody_out_for_long(
+    auth, ada, next_start, client_info
+):
+    eve = client_info("203.0.113.1")
+    guess(auth, eve, attempts=30)
+    later = next_start(-365 * 24 * HOUR)
+    assert refused(later.log_in, "ada", PASSWORD, "", eve).retry_after <= HOUR / 20 + 1
 
 
 @pytest.mark.parametrize(

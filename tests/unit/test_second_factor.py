@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from tinypilot.auth import second_factor
 
-from .auth_helpers import refused
+from .auth_helpers import HOUR, refused
 from .conftest import PASSWORD
 
 KEY = b"12345678901234567890"
@@ -88,6 +88,35 @@ def test_a_recovery_code_works_once(auth, key, client_info):
     auth.log_in("ada", PASSWORD, code.lower(), client_info("192.0.2.1"))
     assert refused(auth.log_in, "ada", PASSWORD, code, client_info("192.0.2.1")).status == 401
     assert len(set(key[1])) == 10
+
+
+@pytest.mark.parametrize("seconds", [24 * HOUR, -24 * HOUR, 365 * 24 * HOUR])
+def test_a_clock_that_was_wrong_bars_no_code_afterwards(auth, key, clock, client_info, seconds):
+    """The telephone may have had the same wrong time."""
+    for wrong in (seconds, -seconds):
+        clock.set_by(wrong)
+        clock.pass_by(30)
+        code = second_factor.code(key[0], int(clock.now) // 30)
+        auth.log_in("ada", PASSWORD, code, client_info("192.0.2.1"))
+
+
+def test_a_clock_that_is_set_back_makes_no_code_good_again(auth, key, clock, client_info):
+    code = second_factor.code(key[0], int(clock.now) // 30)
+    auth.log_in("ada", PASSWORD, code, client_info("192.0.2.1"))
+    clock.set_by(-24 * HOUR)
+    past = second_factor.code(key[0], int(clock.now) // 30)
+    auth.log_in("ada", PASSWORD, past, client_info("192.0.2.1"))
+    clock.set_by(24 * HOUR)
+    assert refused(auth.log_in, "ada", PASSWORD, code, client_info("192.0.2.1")).status == 401
+
+
+def test_of_used_codes_no_more_than_needed_are_kept(auth, key, clock, client_info):
+    for _ in range(second_factor.USED_CODES + 10):
+        clock.pass_by(30)
+        code = second_factor.code(key[0], int(clock.now) // 30)
+        auth.log_in("ada", PASSWORD, code, client_info("192.0.2.1"))
+    assert auth.store.one("SELECT count(*) FROM used_totp_steps")[0] == second_factor.USED_CODES
+    assert refused(auth.log_in, "ada", PASSWORD, code, client_info("192.0.2.1")).status == 401
 
 
 def test_codes_are_guessed_as_slowly_as_passwords(auth, key, client_info):

@@ -52,6 +52,51 @@ def test_a_session_that_is_not_used_ends_earlier(auth, ada, clock, config):
     assert auth.sessions.all() == []
 
 
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize("seconds", [DAY, -DAY, 365 * DAY, -365 * DAY])
+def test_a_clock_that_is_set_ends_no_session_and_prolongs_none(auth, ada, clock, config, seconds):
+    clock.set_by(seconds)
+    # Relay and HID service see the same.
+    for each in (auth, Auth.from_config(config)):
+        assert each.session_for(ada.session).user == "ada"
+    (listed,) = auth.sessions.all()
+    assert (listed["created"], listed["seen"]) == (clock.now, clock.now)
+    clock.pass_by(60 * config.idle_minutes)
+    for each in (auth, Auth.from_config(config)):
+        assert each.session_for(ada.session) is None
+
+
+def test_a_browser_is_remembered_whatever_the_clock_says(auth, ada, clock):
+    clock.set_by(365 * DAY)
+    assert auth.sessions.remembers(ada.browser, "ada")
+    clock.pass_by(181 * DAY)
+    assert not auth.sessions.remembers(ada.browser, "ada")
+
+
+def test_the_time_that_a_device_is_off_counts(auth, ada, next_start, config):
+    assert next_start(600).session_for(ada.session).user == "ada"
+    assert next_start(60 * config.idle_minutes).session_for(ada.session) is None
+
+
+def test_a_start_with_a_clock_that_is_late_prolongs_no_session(
+    auth, ada, clock, next_start, config
+):
+    later = next_start(-365 * DAY)
+    assert later.session_for(ada.session).user == "ada"
+    clock.pass_by(60 * config.idle_minutes)
+    assert later.session_for(ada.session) is None
+
+
+def test_all_programs_of_the_device_have_the_same_time(auth, clock, config):
+    began = clock.now
+    assert auth.store.now() == began
+    clock.set_by(DAY)
+    clock.pass_by(60)
+    assert Auth.from_config(config).store.now() == auth.store.now() == began + 60
+
+
 def test_sessions_survive_a_restart(auth, ada, config):
     assert Auth.from_config(config).session_for(ada.session).user == "ada"
 

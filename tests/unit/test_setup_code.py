@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The one-time set-up code, which makes the first admin."""
 
+import pytest
+
 from .auth_helpers import HOUR, refused
 from .conftest import PASSWORD
 
@@ -29,6 +31,26 @@ def test_a_code_expires(auth, clock, client_info):
     code = auth.new_setup_code()
     clock.pass_by(25 * HOUR)
     assert refused(auth.set_up, code, "ada", PASSWORD, client_info("192.0.2.1")).status == 401
+
+
+@pytest.mark.parametrize("hours", [24, -24, 24 * 365, -24 * 365])
+def test_a_clock_that_is_set_leaves_a_code_its_day(auth, clock, client_info, hours):
+    code = auth.new_setup_code()
+    clock.set_by(hours * HOUR)
+    clock.pass_by(23 * HOUR)
+    auth.set_up(code, "ada", PASSWORD, client_info("192.0.2.1"))
+    code = auth.new_setup_code()
+    clock.pass_by(25 * HOUR)
+    assert refused(auth.set_up, code, "ada", PASSWORD, client_info("192.0.2.1")).status == 401
+
+
+def test_a_start_with_a_clock_that_is_late_leaves_a_code_no_more_than_its_day(
+    auth, clock, client_info, next_start
+):
+    code = auth.new_setup_code()
+    later = next_start(-24 * 365 * HOUR)
+    assert refused(later.set_up, code, "ada", PASSWORD, client_info("192.0.2.1")).status == 401
+    later.set_up(later.new_setup_code(), "ada", PASSWORD, client_info("192.0.2.1"))
 
 
 def test_a_wrong_name_or_password_does_not_use_up_the_code(auth, client_info):

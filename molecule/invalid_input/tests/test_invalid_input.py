@@ -310,5 +310,47 @@ def test_a_disk_that_is_nearly_full():
         BARE.sh("umount /var/cache")
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "sentences"),
+    [
+        pytest.param(
+            "mkdir -p $(python3 -m site --user-site) && printf 'import time\\nnow = time.time\\n"
+            "time.time = lambda: now() - 86400\\n' > $(python3 -m site --user-site)/usercustomize.py",
+            "rm $(python3 -m site --user-site)/usercustomize.py",
+            [
+                "the clock of this device says 20",
+                "and the one of the machine that provisions it 20",
+            ],
+            id="a clock that is a day late",
+        ),
+        pytest.param(
+            "cp /var/lib/dpkg/status /root/ && "
+            "sed -i '/^Package: sudo$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
+            "mv /root/status /var/lib/dpkg/status",
+            ["dpkg was interrupted on this device, and left packages half installed (sudo): run "],
+            id="an interrupted dpkg",
+        ),
+        pytest.param(
+            "mkdir -p /etc/nginx/sites-enabled && touch /etc/nginx/sites-enabled/blog",
+            "rm -r /etc/nginx",
+            ["nginx on this device serves other sites (blog), and this product would end them"],
+            id="an nginx of somebody else",
+        ),
+        pytest.param(
+            "mkdir -p /lib/modules/6.1.0-newer",
+            "rm -r /lib/modules",
+            ["runs a kernel whose modules are no longer on it", "reboot it first"],
+            id="an upgraded kernel",
+        ),
+    ],
+)
+def test_a_device_that_is_not_fresh(begin, end, sentences):
+    BARE.sh(begin)
+    try:
+        assert_refused(BARE, {}, *sentences)
+    finally:
+        BARE.sh(end)
+
+
 def test_no_systemd():
     assert_refused(NO_INIT, {}, "with systemd.")

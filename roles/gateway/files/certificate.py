@@ -30,7 +30,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,6 +55,12 @@ except ModuleNotFoundError:
     sys.exit()
 
 AUTHORITY_DAYS = 3650
+# What was made while the clock was ahead is valid as soon as the clock is right, up to this much.
+EARLIER_DAYS = 2
+# Browsers refuse what is valid for longer.
+LONGEST_DAYS = 825
+# There when systemd-timesyncd has set the clock since the device was started.
+CLOCK_IS_SET = Path("/run/systemd/timesync/synchronized")
 DIGITAL_SIGNATURE, KEY_CERT_SIGN = 0, 5
 UNREADABLE = (
     ValueError,
@@ -93,6 +99,16 @@ class Pair:
             return self.certificate.not_valid_after_utc
         return self.certificate.not_valid_after.replace(tzinfo=UTC)
 
+    @property
+    def begin(self) -> datetime:
+        if hasattr(self.certificate, "not_valid_before_utc"):
+            return self.certificate.not_valid_before_utc
+        return self.certificate.not_valid_before.replace(tzinfo=UTC)
+
+    def is_of_the_future(self, now: datetime) -> bool:
+        """Made while the clock was far ahead. A clock that nobody has set since the start may be late itself."""
+        return self.begin > now and CLOCK_IS_SET.exists()
+
     def defect(self, now: datetime) -> str:
         """Why nginx can't show it; empty if it can. With half a chain, a weak key or the key of another certificate
         nginx would not start: so OpenSSL loads the pair here as it does there."""
@@ -111,7 +127,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Options:
-    """`host`: the host name, without a domain."""
+    """`host`: the host name, without a domain. `also`: names that a new CA is for, too; others ask nobody to trust
+    another CA. None: the names were chosen, so the CA is for them alone."""
 
     folder: Path
     group: str
@@ -119,6 +136,7 @@ class Options:
     renew_days: int
     host: str
     names: Sequence[str]
+    also: Sequence[str] | None = None
     settings: Path | None = None
     request: Path | None = None
     issued: Path | None = None
@@ -259,14 +277,17 @@ def sign(
 ) -> Pair:
     """Without an issuer it signs itself; `extensions` with whether they are critical."""
     name = x509.Name([x509.NameAttribute(*attribute) for attribute in subject])
+    begin, end = now - timedelta(days=EARLIER_DAYS), now + timedelta(days=days)
+    if issuer:
+        end = min(end, begin + timedelta(days=LONGEST_DAYS))
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .public_key(load_key(key).public_key())
         .issuer_name(issuer.certificate.subject if issuer else name)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=days))
+        .not_valid_before(begin)
+        .not_valid_after(end)
     )
     for value, critical in extensions:
         builder = builder.add_extension(value, critical)
@@ -289,7 +310,7 @@ def new_authority(options: Options, now: datetime) -> Pair:
     extensions = [
         (x509.BasicConstraints(ca=True, path_length=0), True),
         (key_usage(KEY_CERT_SIGN), True),
-        (name_constraints(options.host, options.names), True),
+        (name_constraints(options.host, [*options.names, *(options.also or ())]), True),
         (x509.SubjectKeyIdentifier.from_public_key(load_key(key).public_key()), False),
     ]
     return sign(subject, key, None, now, AUTHORITY_DAYS, extensions)
@@ -303,15 +324,24 @@ def is_valid_authority(pair: Pair, options: Options, now: datetime) -> bool:
     except ValueError:
         return False
     wanted = name_constraints(options.host, options.names)
+    end = None if options.also is None else len(wanted.permitted_subtrees)
     return (
         found is not None
         # But for the first, the host name: another one alone is no reason to have people trust another CA.
-        and (found.permitted_subtrees or [])[1:] == wanted.permitted_subtrees[1:]
+        and (found.permitted_subtrees or [])[1:end] == wanted.permitted_subtrees[1:]
         and found.excluded_subtrees == wanted.excluded_subtrees
         and has_key(pair.certificate, pair.key)
+        and not pair.is_of_the_future(now)
         # It must outlive what it signs.
         and pair.end > now + timedelta(days=options.days)
     )
+
+
+def with_permitted(options: Options, authority: Pair) -> Options:
+    """With those of the further names that this CA may sign for."""
+    found = extension(authority.certificate, x509.NameConstraints).permitted_subtrees
+    permitted = [name for name in options.also or () if x509.DNSName(name) in found[1:]]
+    return replace(options, names=list(dict.fromkeys([*options.names, *permitted])))
 
 
 def new_own(authority: Pair, key: str, options: Options, now: datetime) -> Pair:
@@ -338,6 +368,7 @@ def is_valid_own(pair: Pair, authority: Pair, options: Options, now: datetime) -
     return (
         extension(signed, x509.SubjectAlternativeName) == alternative_names(options.names)
         and has_key(signed, pair.key)
+        and not pair.is_of_the_future(now)
         and pair.end > now + timedelta(days=options.renew_days)
     )
 
@@ -407,7 +438,8 @@ def plan(options: Options, now: datetime) -> tuple[list[File], str]:
         issued = None
         refused.append(f" The one in {options.issued} is not used: {defect}.")
     shown = read(folder / "server.pem")
-    pair = uploaded or issued or own_pair(shown, authority, key, options, now)
+    own = with_permitted(options, authority)
+    pair = uploaded or issued or own_pair(shown, authority, key, own, now)
 
     files = [
         File(folder / "ca.key", authority.key, 0o600),
@@ -456,6 +488,7 @@ def main() -> None:
     parser.add_argument("action", choices=("check", "make"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", help="without: the host name, and that with .local")
+    parser.add_argument("--also", action="append", default=[], help="with the host name")
     parser.add_argument("--group", required=True, help="of server.pem")
     parser.add_argument("--days", type=int, required=True, help="how long a certificate is valid")
     parser.add_argument("--renew-days", type=int, required=True, help="before its end")
@@ -465,7 +498,11 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     action, restart = arguments.pop("action"), arguments.pop("restart")
     host = os.uname().nodename.partition(".")[0].lower()
-    names = arguments.pop("names") or [host, f"{host}.local"]
+    names = arguments.pop("names")
+    if names:
+        arguments["also"] = None
+    else:
+        names = [host, f"{host}.local"]
     options = Options(host=host, names=names, **arguments)
     print(check(options) if action == "check" else make(options, restart))
 

@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 LISTENING = "0A"
+NGINX = Path("/etc/nginx")
 
 
-def listening_inodes(port):
-    """Inodes of the sockets that listen on a TCP port of any address."""
-    inodes = set()
+def listening():
+    """Of all sockets that listen for TCP: {port: inodes}."""
+    found = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
@@ -27,9 +28,10 @@ def listening_inodes(port):
             continue
         for line in lines:
             fields = line.split()
-            if fields[3] == LISTENING and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                inodes.add(fields[9])
-    return inodes
+            if fields[3] == LISTENING:
+                port = int(fields[1].rsplit(":", 1)[1], 16)
+                found.setdefault(port, set()).add(fields[9])
+    return found
 
 
 def owners(inodes):
@@ -48,8 +50,9 @@ def owners(inodes):
 def port_mistakes(ports, is_provisioned):
     # The product's own listeners: systemd holds the sockets, nginx has inherited them.
     ours = {"systemd", "nginx"} if is_provisioned else set()
+    sockets = listening()
     for variable, port in ports.items():
-        inodes = listening_inodes(port)
+        inodes = sockets.get(port)
         if not inodes:
             continue
         names = owners(inodes)
@@ -59,6 +62,31 @@ def port_mistakes(ports, is_provisioned):
                 f"{variable} is {port}, but {others} already listens there: "
                 "stop it, or choose a free port."
             )
+
+
+def site_mistakes(ports, is_provisioned, nginx=NGINX):
+    """Sites of somebody else: this product's nginx takes the place of Debian's, with a configuration of its own."""
+    if is_provisioned:
+        return
+    sites = [
+        file.name
+        for pattern in ("sites-enabled/*", "conf.d/*.conf")
+        for file in sorted(nginx.glob(pattern))
+        # Debian's own.
+        if file.name != "default"
+    ]
+    served = [
+        f"port {port}"
+        for port, inodes in sorted(listening().items())
+        # The ports that this product wants are another mistake.
+        if port not in ports.values() and "nginx" in owners(inodes)
+    ]
+    if sites or served:
+        yield (
+            f"nginx on this device serves other sites ({', '.join(sites + served)}), and this product would end them, "
+            "because it runs nginx with its own configuration: move them to another web server or device, remove "
+            "nginx (`apt-get purge nginx nginx-common`), then run the play again."
+        )
 
 
 def readable_as(user, path):
@@ -107,8 +135,10 @@ def certificate_mistakes(certificate, key, user):
 def main():
     user = sys.argv[1]
     folders, configs, ports, own = map(json.loads, sys.argv[2:])
+    is_provisioned = any(map(os.path.exists, configs))
     mistakes = [
-        *port_mistakes(ports, any(map(os.path.exists, configs))),
+        *port_mistakes(ports, is_provisioned),
+        *site_mistakes(ports, is_provisioned),
         *certificate_mistakes(*own, user),
     ]
     answer = {

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Prints one word for each thing that is so: capture, encoder, jpeg-encoder (there), pi5, boot-config (there), overlay
 # (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule that is to be has
-# not met it yet).
+# not met it yet), modules-gone (those of the kernel that runs, because it was upgraded).
 #   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG [ROOT]
-# ROOT: the folder that sys and proc are in, for tests.
+# ROOT: the folder that sys, proc and lib are in, for tests.
 kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5 root=${6-}
 
 # What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
@@ -33,6 +33,10 @@ fi
 [ ! -c "$encoder" ] || echo encoder
 [ ! -c "$jpeg_encoder" ] || echo jpeg-encoder
 grep -qs 'Raspberry Pi 5' "$root/proc/device-tree/model" && echo pi5
+# A container has none at all.
+if [ ! -e "$root/lib/modules/$(uname -r)/modules.dep" ] && [ -n "$(ls -A "$root/lib/modules" 2>/dev/null)" ]; then
+    echo modules-gone
+fi
 if [ -f "$config" ]; then
     echo boot-config
     ! grep -q '^dtoverlay=tc358743\(,\|$\)' "$config" || echo overlay

@@ -77,7 +77,12 @@ class Auth:
                 raise ApiError(401, "Enter the code from your authenticator app.", code_needed=True)
             if not self._second_factor.use(user, code):
                 self._note_refused("wrong code", client, user)
-                raise ApiError(401, "The code is wrong or was already used.", code_needed=True)
+                raise ApiError(
+                    401,
+                    "The code is wrong or was already used. The device's clock says {time} UTC.",
+                    code_needed=True,
+                    time=time.strftime("%Y-%m-%d %H:%M", time.gmtime(time.time())),
+                )
         rate_limit.refund(self.store, attempts)
         tokens = self.sessions.create(name, client)
         audit.note("login", f"{name} logged in", user=name, network=client.network)
@@ -86,7 +91,7 @@ class Auth:
     def new_setup_code(self) -> str:
         """A code for whoever provisions the device or is root on it. It replaces the one before."""
         code = random_code(4, 4)
-        expires = time.time() + SETUP_CODE_SECONDS
+        expires = self.store.now() + SETUP_CODE_SECONDS
         self.store.do("INSERT OR REPLACE INTO setup_code VALUES (1, ?, ?)", hashed(code), expires)
         audit.note("setup_code", "a set-up code was made")
         return code
@@ -101,7 +106,13 @@ class Auth:
         }
         self._consume(attempts, client, None)
         given = hashed(code.strip().upper())
-        row = self.store.one("SELECT hash FROM setup_code WHERE expires > ?", time.time())
+        now = self.store.now()
+        # Not longer than it was given: a Pi may be started with a clock that is late.
+        row = self.store.one(
+            "SELECT hash FROM setup_code WHERE expires BETWEEN ? AND ?",
+            now,
+            now + SETUP_CODE_SECONDS,
+        )
         if not row or not hmac.compare_digest(row["hash"], given):
             self._note_refused("wrong set-up code", client, None)
             raise ApiError(

@@ -6,7 +6,6 @@ is full again.
 """
 
 import ipaddress
-import time
 
 from tinypilot.auth.store import Store
 
@@ -35,7 +34,7 @@ def network_of(address: str) -> str:
 
 def consume(store: Store, attempts: dict[str, int]) -> None:
     """Takes an attempt from each bucket ({key: its size}), or from none and raises TooManyAttempts."""
-    now = time.time()
+    now = store.now()
     with store.transaction() as database:
         database.execute("DELETE FROM rate_limits WHERE free_at <= ?", (now,))
         taken = []
@@ -43,7 +42,7 @@ def consume(store: Store, attempts: dict[str, int]) -> None:
             row = database.execute(
                 "SELECT free_at FROM rate_limits WHERE key = ?", (key,)
             ).fetchone()
-            # Not further ahead than an empty bucket: the clock of a Pi may be set back.
+            # Not further ahead than an empty bucket: a Pi may be started with a clock that is late.
             free_at = min(row["free_at"], now + size * REFILL_SECONDS) if row else now
             wait = free_at + REFILL_SECONDS - (now + size * REFILL_SECONDS)
             if wait > 0:

@@ -16,6 +16,9 @@ STEP_SECONDS = 30
 # The clocks of a telephone and of a Pi may differ by this many steps.
 STEPS_APART = 1
 RECOVERY_CODES = 10
+# The last codes of a user that were used, each good once. All of them and not the newest alone: that one may be of a
+# clock that was ahead, and would refuse each code until then; or of one that was set back, to use a code again.
+USED_CODES = 100
 
 
 def new_key() -> bytes:
@@ -55,9 +58,9 @@ class SecondFactor:
         """Returns the recovery codes, which are shown once."""
         codes = [random_code(2, 5) for _ in range(RECOVERY_CODES)]
         with self._store.transaction() as database:
-            database.execute(
-                "UPDATE users SET totp_key = ?, totp_step = ? WHERE name = ?", (key, step, name)
-            )
+            database.execute("UPDATE users SET totp_key = ? WHERE name = ?", (key, name))
+            database.execute("DELETE FROM used_totp_steps WHERE user = ?", (name,))
+            self._use_step(database, name, step)
             database.execute("DELETE FROM recovery_codes WHERE user = ?", (name,))
             database.executemany(
                 "INSERT INTO recovery_codes VALUES (?, ?)",
@@ -75,16 +78,24 @@ class SecondFactor:
         typed = typed.replace(" ", "").upper()
         step = step_of(user["totp_key"], typed)
         if step is not None:
-            used = self._store.do(
-                "UPDATE users SET totp_step = ? WHERE name = ? AND totp_step < ?",
-                step,
-                user["name"],
-                step,
-            )
-        else:
-            used = self._store.do(
-                "DELETE FROM recovery_codes WHERE hash = ? AND user = ?",
-                hashed(typed.replace("-", "")),
-                user["name"],
-            )
+            with self._store.transaction() as database:
+                return self._use_step(database, user["name"], step)
+        used = self._store.do(
+            "DELETE FROM recovery_codes WHERE hash = ? AND user = ?",
+            hashed(typed.replace("-", "")),
+            user["name"],
+        )
         return used == 1
+
+    @staticmethod
+    def _use_step(database: sqlite3.Connection, name: str, step: int) -> bool:
+        """Whether it was not used before."""
+        is_new = database.execute(
+            "INSERT OR IGNORE INTO used_totp_steps (user, step) VALUES (?, ?)", (name, step)
+        ).rowcount
+        database.execute(
+            "DELETE FROM used_totp_steps WHERE user = ? AND number NOT IN "
+            "(SELECT number FROM used_totp_steps WHERE user = ? ORDER BY number DESC LIMIT ?)",
+            (name, name, USED_CODES),
+        )
+        return is_new == 1

@@ -81,7 +81,7 @@ class Sessions:
     def create(self, name: str, client: ClientInfo) -> SessionTokens:
         """For a user who is known. What the browser was remembered by before is replaced."""
         tokens = SessionTokens(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
-        now = time.time()
+        now = self._store.now()
         with self._store.transaction() as database:
             database.execute(
                 "DELETE FROM sessions WHERE expires <= ? OR seen <= ?", (now, now - self._idle)
@@ -102,7 +102,7 @@ class Sessions:
     def create_for_provisioning(self, role: str, seconds: float) -> str:
         """For the viewer that proves the picture."""
         token = secrets.token_urlsafe(32)
-        now = time.time()
+        now = self._store.now()
         with self._store.transaction() as database:
             database.execute("DELETE FROM sessions WHERE expires <= ?", (now,))
             self._insert(database, token, None, role, now, now + seconds, "device", "provisioning")
@@ -128,7 +128,7 @@ class Sessions:
 
     def find(self, token: str) -> Session | None:
         """Whose session this is, if it still holds. Asking counts as use."""
-        now = time.time()
+        now = self._store.now()
         row = token and self._store.one(
             "SELECT number, user, coalesce(users.role, sessions.role) AS role, seen "
             "FROM sessions LEFT JOIN users ON users.name = sessions.user "
@@ -153,16 +153,20 @@ class Sessions:
             "SELECT 1 FROM remembered_browsers WHERE hash = ? AND user = ? AND expires > ?",
             hashed(browser),
             name,
-            time.time(),
+            self._store.now(),
         )
         return row is not None
 
     def all(self) -> list[dict]:
-        now = time.time()
+        """With times by the device's clock as it is now."""
+        now = self._store.now()
+        late = time.time() - now
         return self._store.all(
-            "SELECT number, user, coalesce(users.role, sessions.role) AS role, created, seen, network, agent "
-            "FROM sessions LEFT JOIN users ON users.name = sessions.user "
-            "WHERE expires > ? AND seen > ? ORDER BY created DESC",
+            "SELECT number, user, coalesce(users.role, sessions.role) AS role, created + ? AS created, "
+            "seen + ? AS seen, network, agent FROM sessions LEFT JOIN users ON users.name = sessions.user "
+            "WHERE expires > ? AND sessions.seen > ? ORDER BY created DESC",
+            late,
+            late,
             now,
             now - self._idle,
         )

@@ -18,15 +18,28 @@ SEEN_EACH_SECONDS = 60
 # gunicorn says that it is ready before its worker, which makes the database, has started.
 WAIT_SECONDS = 20
 
-# Times are seconds of time.time(). What proves something (token, code) is kept as a hash.
-SCHEMA = """
+# Times are those of Store.now(). What proves something (token, code) is kept as a hash.
+CLOCK = """
+CREATE TABLE IF NOT EXISTS clock (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    boot TEXT NOT NULL,
+    began REAL NOT NULL
+)
+"""
+SCHEMA = f"""
+{CLOCK};
 CREATE TABLE IF NOT EXISTS users (
     name TEXT PRIMARY KEY,
     role TEXT NOT NULL,
     password TEXT NOT NULL,
     is_provisioned INTEGER NOT NULL DEFAULT 0,
-    totp_key BLOB,
-    totp_step INTEGER NOT NULL DEFAULT 0
+    totp_key BLOB
+);
+CREATE TABLE IF NOT EXISTS used_totp_steps (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    user TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    UNIQUE (user, step)
 );
 CREATE TABLE IF NOT EXISTS recovery_codes (
     hash BLOB PRIMARY KEY,
@@ -115,6 +128,16 @@ def _take_over(earlier: Path, path: Path) -> None:
     os.replace(new, path)
 
 
+def boot() -> str:
+    """Another text after each start of the device. (The units' sandbox hides the file.)"""
+    if given := os.environ.get("TINYPILOT_BOOT"):
+        return given
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+    except OSError:
+        return ""
+
+
 class Store:
     """Waits for the web app if that has not made the database yet, or has only that of an earlier version. Raises
     sqlite3.OperationalError if it makes none."""
@@ -122,6 +145,7 @@ class Store:
     def __init__(self, path: Path, is_new: bool = False):
         self._address = f"{path.absolute().as_uri()}?mode={'rwc' if is_new else 'rw'}"
         self._local = threading.local()
+        self._began: float | None = None
         began = time.monotonic()
         while not (is_new or self._is_made(path)):
             # Fails here rather than with the first question, so that systemd starts the program again.
@@ -170,9 +194,36 @@ class Store:
         """How many rows that changed."""
         return self.database.execute(statement, values).rowcount
 
+    def now(self) -> float:
+        """The time, as seconds since 1970. It passes evenly, for all programs of the device: a clock that is set by a
+        day ends no session, and lets none live for a day longer."""
+        if self._began is None:
+            try:
+                self._began = self._read_began()
+            except sqlite3.OperationalError:  # a full disk
+                return time.time()
+        return self._began + time.monotonic()
+
+    def _read_began(self) -> float:
+        """When the device was started, by the clock that it had when it was asked for the first time since."""
+        # Without a lock, for which somebody may keep it waiting. An earlier version's database has no such table.
+        with contextlib.suppress(sqlite3.OperationalError):
+            if row := self.one("SELECT began FROM clock WHERE boot = ?", boot()):
+                return row["began"]
+        with self.transaction() as database:
+            database.execute(CLOCK)
+            row = database.execute("SELECT began FROM clock WHERE boot = ?", (boot(),)).fetchone()
+            if row:
+                return row["began"]
+            # Not before the last use of a session: without a clock that runs on, a device that was off is late.
+            (seen,) = database.execute("SELECT coalesce(max(seen), 0) FROM sessions").fetchone()
+            began = max(time.time(), seen) - time.monotonic()
+            database.execute("INSERT OR REPLACE INTO clock VALUES (1, ?, ?)", (boot(), began))
+            return began
+
     def note_seen(self, table: str, row: sqlite3.Row, now: float) -> None:
         """The last use of a session or token, to the minute. On a full disk nobody is locked out for a note."""
-        if now - (row["seen"] or 0) > SEEN_EACH_SECONDS:
+        if abs(now - (row["seen"] or 0)) > SEEN_EACH_SECONDS:
             with contextlib.suppress(sqlite3.OperationalError):
                 self.do(f"UPDATE {table} SET seen = ? WHERE number = ?", now, row["number"])
 
