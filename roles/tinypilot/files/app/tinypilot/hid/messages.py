@@ -55,11 +55,14 @@ def _is_text(value: object) -> bool:
 _is_place = _whole(0, POINTER_MAX)
 _is_step = _whole(-STEP_MAX, STEP_MAX)
 _is_number = _whole(1, 2**53)
+_is_moment = _whole(0, 2**53)  # milliseconds of the page's clock
 
 FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     # Sent while a key or button is down: who falls silent lets go.
     "alive": {},
-    "key": {"code": _is_key, "down": _is_flag},
+    # Sent while a key is down, and more often: it is still held (playout.py).
+    "held": {"at": _is_moment},
+    "key": {"code": _is_key, "down": _is_flag, "at": _is_moment},
     "combination": {"codes": _are_keys},
     "release": {},
     "move": {"x": _is_place, "y": _is_place},
@@ -73,7 +76,8 @@ FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     "give-up": {},
     "answer": {"person": _is_number, "yes": _is_flag},
 }
-# Of fields that may be missing.
+# Fields that may be missing, in what a page of before says.
+OPTIONAL = {"key": {"at"}}
 DEFAULTS: dict[str, dict] = {"paste": {"pace": "fast"}}
 
 
@@ -89,11 +93,11 @@ def parse(data: str) -> dict:
             f"A message must be an object whose type is one of {', '.join(FIELDS)}."
         )
     message = {**DEFAULTS.get(message["type"], {}), **message}
-    if message.keys() != {"type", *fields}:
+    if message.keys() | OPTIONAL.get(kind, set()) != {"type", *fields}:
         raise ProtocolError(
             f"{kind} must have {', '.join(fields) or 'no fields'}, and nothing else."
         )
     for name, is_good in fields.items():
-        if not is_good(message[name]):
+        if name in message and not is_good(message[name]):
             raise ProtocolError(f"{name} of {kind} has a value that is not allowed.")
     return message

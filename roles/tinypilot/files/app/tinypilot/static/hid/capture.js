@@ -109,7 +109,7 @@ export class Capture extends EventTarget {
     if (!this.isCapturing || !this.codes.has(event.code)) return;
     event.preventDefault();
     event.stopPropagation();
-    this.#send(this.#keys.press(event));
+    this.#send(this.#keys.press(event), event);
     // A Mac has none.
     if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
   }
@@ -119,17 +119,18 @@ export class Capture extends EventTarget {
     event.preventDefault();
     event.stopPropagation();
     const { changes, leave } = this.#keys.release(event);
-    this.#send(changes);
+    this.#send(changes, event);
     if (leave) this.leave();
   }
 
-  #send(changes) {
-    for (const change of changes) this.#socket.say('key', change);
+  #send(changes, { timeStamp }) {
+    for (const change of changes) this.#socket.say('key', change, timeStamp);
     this.#note();
   }
 
   #note() {
     this.#socket.held = this.#keys.any || this.#buttons.size > 0;
+    this.#socket.keyHeld = this.#keys.anyPlain;
   }
 
   // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared. What was pressed
@@ -158,7 +159,7 @@ export class Capture extends EventTarget {
 
   #mouse(event) {
     if (!this.#enabled) return;
-    this.#send(this.#keys.reconcile(event));
+    this.#send(this.#keys.reconcile(event), event);
     const relative = this.isRelative;
     if (!relative) this.#moveTo(this.#point(event));
     else if (event.type === 'pointermove') {
@@ -169,12 +170,12 @@ export class Capture extends EventTarget {
     }
     if (event.type === 'pointerdown') {
       this.#clicking = true;
-      this.#send(this.#keys.addHidden(event));
+      this.#send(this.#keys.addHidden(event), event);
     }
     if (!this.#clicking) return;
     for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
     this.#clicking = event.buttons !== 0;
-    if (!this.#clicking) this.#send(this.#keys.releaseHidden());
+    if (!this.#clicking) this.#send(this.#keys.releaseHidden(), event);
   }
 
   // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
@@ -208,7 +209,7 @@ export class Capture extends EventTarget {
   #wheelTurned(event) {
     if (!this.#enabled) return;
     event.preventDefault();
-    this.#send(this.#keys.reconcile(event));
+    this.#send(this.#keys.reconcile(event), event);
     // A Mac's wheel does not depend on zoom, and its screen's pixels are of no account.
     this.#scrollBy(event, { pixelRatio: this.#isMac ? 1 : devicePixelRatio });
   }
