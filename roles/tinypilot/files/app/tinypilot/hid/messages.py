@@ -93,7 +93,7 @@ def parse(data: str) -> dict:
             f"A message must be an object whose type is one of {', '.join(FIELDS)}."
         )
     message = {**DEFAULTS.get(message["type"], {}), **message}
-    if message.keys() | OPTIONAL.get(kind, set()) != {"type", *fields}:
+    if message.keys() | OPTIONAL.get(message["type"], set()) != {"type", *fields}:
         raise ProtocolError(
             f"{kind} must have {', '.join(fields) or 'no fields'}, and nothing else."
         )

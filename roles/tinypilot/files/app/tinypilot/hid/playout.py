@@ -28,10 +28,11 @@ HOLD_SECONDS = 0.24
 REPEAT_SECONDS = 0.5
 WAITING_MAX = 256
 # Held they type nothing more, and pressed again they would switch back, or do it twice.
-_ONCE = frozenset(
-    "CapsLock NumLock ScrollLock PrintScreen Pause Power ContextMenu Convert NonConvert KanaMode".split()
-    + [code for code in USAGES if code.startswith("Lang")]
-)
+_ONCE = {
+    *("CapsLock", "NumLock", "ScrollLock", "PrintScreen", "Pause", "Power"),
+    *("Convert", "NonConvert", "KanaMode"),
+    *(code for code in USAGES if code.startswith("Lang")),
+}
 
 
 def repeats_itself(code: str) -> bool:
