@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from tinypilot.hid import playout
 from tinypilot.hid.keycodes import USAGES
-from tinypilot.hid.playout import Playout, repeats_itself, strokes_of
+from tinypilot.hid.playout import Playout, keys_of, repeats_itself
 from tinypilot.hid.reports import Keyboard
 
 HELD_AFTER, HELD_EACH = 0.12, 0.06  # static/hid/input-socket.js
@@ -93,6 +93,7 @@ class World:
                 if message["type"] == "held":
                     self.playout.note(message["at"])
                 else:
+                    self.playout.note(message.get("at", 0))
                     self.playout.put(message, functools.partial(self._play, at, message))
             due = self.playout.run()
         return self.computer
@@ -364,7 +365,7 @@ def test_a_page_of_before_says_no_moment_and_holds_what_it_holds():
 
 def test_a_combination_is_seen_by_firmware():
     world = World()
-    for stroke in strokes_of(["ControlLeft", "AltLeft", "Delete"], 0):
+    for stroke in keys_of(["ControlLeft", "AltLeft", "Delete"], 0):
         world.playout.put(stroke, functools.partial(world._play, 0.0, stroke))
     while (due := world.playout.run()) is not None:
         world.now = due
@@ -376,7 +377,7 @@ def test_a_combination_is_seen_by_firmware():
 
 def test_what_waits_is_played_when_nobody_is_left_to_wait():
     world = World()
-    for stroke in strokes_of(["KeyA"], 0):
+    for stroke in keys_of(["KeyA"], 0):
         world.playout.put(stroke, functools.partial(world._play, 0.0, stroke))
     world.playout.finish()
     assert len(world.computer.reports) == 2

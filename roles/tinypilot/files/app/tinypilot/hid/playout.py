@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tinypilot.hid.keycodes import FIRST_MODIFIER, USAGES
+from tinypilot.hid.layouts import Stroke
 
 # Firmware looks each 30 ms at the newest report alone.
-GAP_SECONDS = 0.04
+GAP_MS = 40
+GAP_SECONDS = GAP_MS / 1000
 # Text consoles repeat after 250 ms, desktops after 500.
 HOLD_SECONDS = 0.24
 REPEAT_SECONDS = 0.5
@@ -78,11 +80,15 @@ class Playout:
 
     def put(self, message: dict, play: Callable[[], None]) -> None:
         """A message whose turn comes when run() says so."""
-        if "at" in message:
-            self.note(message["at"])
         if message["type"] == "move" and self._waiting and self._waiting[-1][0]["type"] == "move":
             self._waiting.pop()
         self._waiting.append((message, play))
+
+    @property
+    def next_at(self) -> int:
+        """The moment, by the page's clock, of what this device adds: after all that waits."""
+        last_at = max([self._last_at, *(each["at"] for each, _ in self._waiting if "at" in each)])
+        return max(self.heard_at, last_at + GAP_MS)
 
     def run(self) -> float | None:
         """Plays what is due. Returns when it has to be called again; None: not before the next message."""
@@ -114,8 +120,9 @@ class Playout:
             self._down.clear()
         if message["type"] in ("key", "button") and message["down"]:
             self._press_modifiers()
-        if message["type"] == "key" and "at" in message:
+        if "at" in message:
             self._last_at, self._last_played = message["at"], now
+        if message["type"] == "key" and "at" in message:
             if message["down"]:
                 self._down[message["code"]] = _Press(message["at"], now)
             else:
@@ -123,11 +130,11 @@ class Playout:
         play()
 
     def _due(self, message: dict) -> float:
-        if message["type"] != "key" or "at" not in message:
+        if "at" not in message:
             return 0.0
         pause = max(0, message["at"] - self._last_at) / 1000
         due = self._last_played + min(pause, GAP_SECONDS)
-        press = self._down.get(message["code"])
+        press = self._down.get(message.get("code", ""))
         if press and not message["down"] and len(self._waiting) == 1:
             # Nobody waits for it: it is held as long as it was.
             held = max(0, message["at"] - press.at) / 1000
@@ -170,9 +177,19 @@ class Playout:
                 self._change(code, True)
 
 
-def strokes_of(codes: list[str], at: int) -> list[dict]:
+def keys_of(codes: list[str], at: int) -> list[dict]:
     """A combination as keys: pressed one after the other, held for a moment, let go in the other order."""
-    held_ms = round(GAP_SECONDS * 1000)
     press = [{"type": "key", "code": code, "down": True, "at": at} for code in codes]
-    release = [{**each, "down": False, "at": at + held_ms} for each in reversed(press)]
+    release = [{**each, "down": False, "at": at + GAP_MS} for each in reversed(press)]
     return press + release
+
+
+def strokes_of(strokes: Iterable[Stroke], at: int) -> list[dict]:
+    """Text as reports: whatever is held is let go before."""
+    found = []
+    for number, stroke in enumerate(strokes):
+        down_at = at + 2 * number * GAP_MS
+        fields = {"usage": stroke.usage, "modifiers": stroke.modifiers}
+        found.append({"type": "stroke", **fields, "at": down_at})
+        found.append({"type": "stroke-end", "at": down_at + GAP_MS})
+    return found

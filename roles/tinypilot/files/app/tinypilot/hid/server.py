@@ -6,18 +6,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import operator
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tinypilot import audit
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
-from tinypilot.hid.keycodes import USAGES
-from tinypilot.hid.outputs import HidOutputs
+from tinypilot.hid.keycodes import USAGES, modifier_of
+from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
-from tinypilot.hid.playout import Playout, strokes_of
+from tinypilot.hid.playout import Playout, keys_of, strokes_of
 
 PING_SECONDS = 5
 # Pages say each half second that they live while something is down.
@@ -188,6 +190,8 @@ class Server:
     # --- In its time (playout.py) ---
 
     def _line_up(self, connection: Connection, message: dict) -> None:
+        if "at" in message:
+            self._playout.note(message["at"])
         parts = [message]
         match message:
             case {"type": "key", "code": code} if code not in USAGES:
@@ -195,10 +199,27 @@ class Server:
             case {"type": "combination", "codes": codes}:
                 if not USAGES.keys() >= set(codes):
                     return
-                parts = strokes_of(codes, self._playout.heard_at)
+                parts = keys_of(codes, self._playout.next_at)
+            case {"type": "characters", "layout": name, "text": text, "held": held}:
+                parts = self._strokes(connection, layouts.load_all()[name], text, held)
         for part in parts:
             self._playout.put(part, functools.partial(self._dispatch, connection, part))
         self._play_soon()
+
+    def _strokes(
+        self, connection: Connection, layout: layouts.Layout, text: str, held: list[str]
+    ) -> list[dict]:
+        text = layouts.normalized(text)
+        if missing := layout.untypable(text):
+            connection.tell({"type": "untypable", "characters": missing})
+        caps_lock = bool(self._outputs.leds & CAPS_LOCK_LED)
+        modifiers = functools.reduce(operator.or_, [modifier_of(USAGES[code]) for code in held], 0)
+        strokes = [
+            replace(stroke, modifiers=stroke.modifiers | modifiers)
+            for character in text
+            for stroke in layout.strokes_at(character, caps_lock)
+        ]
+        return strokes_of(strokes, self._playout.next_at)
 
     def _play_soon(self) -> None:
         """When all that has arrived together is read."""
@@ -237,6 +258,10 @@ class Server:
                 return  # keys would get into the text
             case {"type": "key", "code": code, "down": down}:
                 outputs.keyboard.change(code, down)
+            case {"type": "stroke", "usage": usage, "modifiers": modifiers}:
+                outputs.keyboard.hold(usage, modifiers)
+            case {"type": "stroke-end"}:
+                outputs.keyboard.release_all()
             case {"type": "paste", "layout": name, "text": text, "pace": pace}:
                 layout = layouts.load_all()[name]
                 self._start_paste(connection, layout, layouts.normalized(text), pace)

@@ -5,6 +5,7 @@
 import { positionOf } from '../video/picture-map.js';
 import { HeldKeys } from './held-keys.js';
 import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
+import { identify, isUncoded } from './uncoded-keys.js';
 import { WheelSteps } from './wheel-steps.js';
 
 // MouseEvent.button: left, middle, right, back, forward. USB: left, right, middle, back, forward.
@@ -28,6 +29,8 @@ export class Capture extends EventTarget {
   #touch = new TouchGestures();
   #enabled = false;
   codes = new Set(); // of the keys that the computer knows; all others stay the browser's
+
+  layout = () => ''; // of the attached computer, for keys that are known by what they type alone
 
   // See HeldKeys.
   set altGrCharacters(characters) {
@@ -105,22 +108,47 @@ export class Capture extends EventTarget {
     on(stage, 'auxclick', (event) => event.preventDefault());
   }
 
-  #keyDown(event) {
+  // With the place of the key where the browser has none, or the character that it types.
+  #identified(event) {
+    if (!isUncoded(event)) return event;
+    const { code, character } = identify(event) ?? {};
+    const { key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey } = event;
+    const getModifierState = (name) => event.getModifierState?.(name) ?? false;
+    return { code, character, key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey, getModifierState };
+  }
+
+  #keyDown(trueEvent) {
+    const event = this.#identified(trueEvent);
+    if (this.isCapturing && event.character) {
+      trueEvent.preventDefault();
+      trueEvent.stopPropagation();
+      this.#typeCharacter(event);
+      return;
+    }
     if (!this.isCapturing || !this.codes.has(event.code)) return;
-    event.preventDefault();
-    event.stopPropagation();
+    trueEvent.preventDefault();
+    trueEvent.stopPropagation();
     this.#send(this.#keys.press(event), event);
     // A Mac has none.
     if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
   }
 
-  #keyUp(event) {
+  #keyUp(trueEvent) {
+    const event = this.#identified(trueEvent);
     if (!this.isCapturing || !this.codes.has(event.code)) return;
-    event.preventDefault();
-    event.stopPropagation();
+    trueEvent.preventDefault();
+    trueEvent.stopPropagation();
     const { changes, leave } = this.#keys.release(event);
     this.#send(changes, event);
     if (leave) this.leave();
+  }
+
+  // Shift and AltGr are those that the layout needs for it.
+  #typeCharacter({ character, ctrlKey, altKey, metaKey, getModifierState, timeStamp }) {
+    const isAltGr = getModifierState('AltGraph') || (ctrlKey && altKey);
+    const flags = { ControlLeft: ctrlKey && !isAltGr, AltLeft: altKey && !isAltGr && !this.#isMac, MetaLeft: metaKey };
+    const held = Object.keys(flags).filter((code) => flags[code]);
+    this.#socket.say('characters', { layout: this.layout(), text: character, held }, timeStamp);
   }
 
   #send(changes, { timeStamp }) {

@@ -8,7 +8,7 @@ import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.j
 import { describeControls, nameOf } from './controls-state.js';
 import { InputSocket } from './input-socket.js';
 import { buildKeyboard } from './on-screen-keyboard.js';
-import { PasteDialog } from './paste-dialog.js';
+import { PasteDialog, showCharacter } from './paste-dialog.js';
 
 const NUM_LOCK_LED = 1;
 const byId = (id) => document.getElementById(id);
@@ -65,6 +65,8 @@ export class Controls {
       this.#socket,
     );
     buildKeyboard(byId('keyboard'), (codes) => this.#combine(codes));
+    this.#capture.layout = () => byId('paste-layout').value;
+    this.#socket.addEventListener('untypable', ({ detail }) => this.#showUntypable(detail.characters));
     this.#wire(stage, paste);
     this.#showOwn();
     this.#show(null);
@@ -100,6 +102,15 @@ export class Controls {
       const shown = byId('keyboard').hidden;
       byId('keyboard').hidden = !shown;
       currentTarget.setAttribute('aria-expanded', String(shown));
+    });
+    byId('open-soft-keyboard').addEventListener('click', async () => {
+      // At once: a phone shows its keyboard for what a finger has done, not for what comes later.
+      byId('soft-keyboard').focus();
+      const { openSoftKeyboard } = await import('./soft-keyboard.js');
+      openSoftKeyboard(byId('soft-keyboard'), {
+        say: (...message) => this.#socket.say(...message),
+        layout: this.#capture.layout,
+      });
     });
     byId('lock-pointer').addEventListener('click', () => {
       stage.focus();
@@ -214,6 +225,11 @@ export class Controls {
     this.#capture.enabled = control === 'mine' || this.#taking;
     // What is typed next is for the computer, unless the person has turned to something else meanwhile.
     if (isGiven && [ask, document.body].includes(document.activeElement)) this.#stage.focus();
+  }
+
+  #showUntypable(characters) {
+    const shown = characters.map(showCharacter).join(' ');
+    write(byId('control-problem'), t("This layout can't type: {characters}", { characters: shown }));
   }
 
   // Offered once: a computer without the lock, as a Mac, does not light it either.
