@@ -68,7 +68,8 @@ test('a key without a place is pressed where it belongs, and typed where that de
   const { capture, happen, said } = makePage(t);
   capture.layout = () => 'de';
   const flags = { ctrlKey: false, altKey: false, metaKey: false, shiftKey: false };
-  for (const type of ['keydown', 'keyup']) happen(type, { code: '', key: 'Control', ...flags, ctrlKey: type === 'keydown' });
+  for (const type of ['keydown', 'keyup'])
+    happen(type, { code: '', key: 'Control', ...flags, ctrlKey: type === 'keydown' });
   assert.equal(happen('keydown', { code: '', key: '@', ...flags }).defaultPrevented, true);
   happen('keydown', { code: '', key: 'c', ...flags, ctrlKey: true });
   happen('keydown', { code: '', key: '@', ...flags, ctrlKey: true, altKey: true });

@@ -9,10 +9,12 @@ const { identify, isUncoded } = await import(new URL('uncoded-keys.js', BASE));
 const { changeOf, openSoftKeyboard } = await import(new URL('soft-keyboard.js', BASE));
 
 test('a key is without a place where the browser says so', () => {
-  assert.deepEqual(
-    [{}, { code: '' }, { code: 'Unidentified' }, { code: 'KeyA' }].map(isUncoded),
-    [true, true, true, false],
-  );
+  assert.deepEqual([{}, { code: '' }, { code: 'Unidentified' }, { code: 'KeyA' }].map(isUncoded), [
+    true,
+    true,
+    true,
+    false,
+  ]);
 });
 
 for (const [event, found] of [

@@ -4,6 +4,7 @@
 
 import { positionOf } from '../video/picture-map.js';
 import { HeldKeys } from './held-keys.js';
+import { Leader } from './leader.js';
 import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
 import { identify, isUncoded } from './uncoded-keys.js';
 import { WheelSteps } from './wheel-steps.js';
@@ -27,6 +28,7 @@ export class Capture extends EventTarget {
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
+  #leader = new Leader();
   #enabled = false;
   codes = new Set(); // of the keys that the computer knows; all others stay the browser's
 
@@ -61,7 +63,19 @@ export class Capture extends EventTarget {
     return document.pointerLockElement === this.#stage;
   }
 
+  // Whether the browser keeps keys for itself that a leader key stands for.
+  set needsLeader(needsLeader) {
+    this.#leader.enabled = needsLeader;
+    this.#leader.cancel();
+    this.#report();
+  }
+
+  get isLeaderNext() {
+    return this.#leader.isNext;
+  }
+
   releaseAll() {
+    this.#leader.cancel();
     const keys = this.#keys.clear();
     const buttons = this.#buttons.size > 0;
     this.#buttons.clear();
@@ -128,7 +142,11 @@ export class Capture extends EventTarget {
     if (!this.isCapturing || !this.codes.has(event.code)) return;
     trueEvent.preventDefault();
     trueEvent.stopPropagation();
-    this.#send(this.#keys.press(event), event);
+    const wasNext = this.#leader.isNext;
+    const combination = this.#leader.press(event);
+    if (wasNext) this.#report();
+    if (combination) this.#socket.say('combination', { codes: combination });
+    else this.#send(this.#keys.press(event), event);
     // A Mac has none.
     if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
   }
@@ -138,6 +156,8 @@ export class Capture extends EventTarget {
     if (!this.isCapturing || !this.codes.has(event.code)) return;
     trueEvent.preventDefault();
     trueEvent.stopPropagation();
+    this.#leader.release(event);
+    if (this.#leader.isNext) this.#report();
     const { changes, leave } = this.#keys.release(event);
     this.#send(changes, event);
     if (leave) this.leave();

@@ -7,6 +7,7 @@ import { Capture } from './capture.js';
 import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.js';
 import { describeControls, nameOf } from './controls-state.js';
 import { InputSocket } from './input-socket.js';
+import { describeLeader } from './leader.js';
 import { buildKeyboard } from './on-screen-keyboard.js';
 import { PasteDialog, showCharacter } from './paste-dialog.js';
 
@@ -120,6 +121,7 @@ export class Controls {
     byId('lock-pointer').hidden = !stage.requestPointerLock;
     byId('fullscreen').hidden = !(document.fullscreenEnabled && stage.parentElement.requestFullscreen);
     byId('fullscreen').addEventListener('click', () => this.#fill(stage));
+    document.addEventListener('fullscreenchange', () => this.#showLeader(false));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
   }
@@ -134,8 +136,18 @@ export class Controls {
   // Fullscreen is where browsers let a page have keys such as Alt+Tab and Escape.
   async #fill(stage) {
     await stage.parentElement.requestFullscreen({ navigationUI: 'hide' });
-    await navigator.keyboard?.lock?.();
+    const isLocked = await navigator.keyboard?.lock?.().then(
+      () => true,
+      () => false,
+    );
+    this.#showLeader(!isLocked);
     stage.focus();
+  }
+
+  #showLeader(needed) {
+    this.#capture.needsLeader = needed;
+    byId('leader-hint').hidden = !needed;
+    if (needed) write(byId('leader-keys'), describeLeader());
   }
 
   #wireRecorder() {
@@ -264,6 +276,7 @@ export class Controls {
 
   #showCapture() {
     this.#root.dataset.captured = String(this.#capture.isCapturing);
+    this.#root.dataset.leader = String(this.#capture.isLeaderNext);
   }
 }
 
