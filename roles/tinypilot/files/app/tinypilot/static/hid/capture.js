@@ -25,6 +25,7 @@ export class Capture extends EventTarget {
   #isMac = navigator.platform.startsWith('Mac');
   #keys = new HeldKeys({ mac: this.#isMac, language: navigator.language });
   #buttons = new Set();
+  #held = new Set(); // modifiers of the on-screen keyboard
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
@@ -77,11 +78,24 @@ export class Capture extends EventTarget {
   releaseAll() {
     this.#leader.cancel();
     const keys = this.#keys.clear();
-    const buttons = this.#buttons.size > 0;
+    const buttons = this.#buttons.size + this.#held.size > 0;
+    this.#held.clear();
     this.#buttons.clear();
     this.#clicking = false;
     this.#touch.cancel();
-    if (keys || buttons) this.#socket.say('release');
+    if (keys || buttons) {
+      this.#socket.say('release');
+      this.dispatchEvent(new Event('release'));
+    }
+    this.#note();
+  }
+
+  // A modifier of the on-screen keyboard.
+  hold(code, down) {
+    if (!this.#enabled) return;
+    if (down) this.#held.add(code);
+    else this.#held.delete(code);
+    this.#socket.say('key', { code, down });
     this.#note();
   }
 
@@ -177,7 +191,7 @@ export class Capture extends EventTarget {
   }
 
   #note() {
-    this.#socket.held = this.#keys.any || this.#buttons.size > 0;
+    this.#socket.held = this.#keys.any || this.#buttons.size + this.#held.size > 0;
     this.#socket.keyHeld = this.#keys.anyPlain;
   }
 

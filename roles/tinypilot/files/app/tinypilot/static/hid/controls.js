@@ -8,7 +8,6 @@ import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.j
 import { describeControls, nameOf } from './controls-state.js';
 import { InputSocket } from './input-socket.js';
 import { describeLeader } from './leader.js';
-import { buildKeyboard } from './on-screen-keyboard.js';
 import { PasteDialog, showCharacter } from './paste-dialog.js';
 
 const NUM_LOCK_LED = 1;
@@ -25,6 +24,7 @@ export class Controls {
   #control = 'offline';
   #taking = false; // nobody had the controls, and this page has asked
   #stage;
+  #keyboard = null; // the on-screen one, once it is loaded
   #numLock = { here: null, there: false, wasPressed: false };
 
   constructor({ url, stage, screen }) {
@@ -65,7 +65,6 @@ export class Controls {
       },
       this.#socket,
     );
-    buildKeyboard(byId('keyboard'), (codes) => this.#combine(codes));
     this.#capture.layout = () => byId('paste-layout').value;
     this.#socket.addEventListener('untypable', ({ detail }) => this.#showUntypable(detail.characters));
     this.#wire(stage, paste);
@@ -99,7 +98,9 @@ export class Controls {
     // A click on the picture of a computer that nobody controls means: I do.
     stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
     byId('open-paste').addEventListener('click', () => paste.open());
-    byId('open-keyboard').addEventListener('click', ({ currentTarget }) => {
+    byId('open-keyboard').addEventListener('click', async ({ currentTarget }) => {
+      this.#keyboard ??= this.#loadKeyboard();
+      await this.#keyboard;
       const shown = byId('keyboard').hidden;
       byId('keyboard').hidden = !shown;
       currentTarget.setAttribute('aria-expanded', String(shown));
@@ -124,6 +125,20 @@ export class Controls {
     document.addEventListener('fullscreenchange', () => this.#showLeader(false));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
+  }
+
+  async #loadKeyboard() {
+    const { OnScreenKeyboard } = await import('./on-screen-keyboard.js');
+    const keyboard = new OnScreenKeyboard(byId('keyboard'), {
+      press: (codes) => this.#combine(codes),
+      hold: (code, down) => this.#capture.hold(code, down),
+    });
+    const showLocks = () => {
+      keyboard.leds = this.#state?.leds ?? 0;
+    };
+    showLocks();
+    this.#socket.addEventListener('state', showLocks);
+    this.#capture.addEventListener('release', () => keyboard.letGo());
   }
 
   // Keys are sent at once: the device reads them after the question, and then they are the owner's.

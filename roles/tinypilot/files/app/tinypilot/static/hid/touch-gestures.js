@@ -57,7 +57,6 @@ export class TouchGestures {
     const point = this.#fingers.get(id);
     const tapped = this.#start !== null && point !== undefined;
     this.#fingers.delete(id);
-    if (this.#fingers.size === 0) this.#scrolled = false;
     this.#start = null;
     if (!tapped) return this.#drop();
     this.#tap = { ...point, at: now };
@@ -67,7 +66,7 @@ export class TouchGestures {
   cancel() {
     this.#fingers.clear();
     this.#start = this.#tap = null;
-    this.#scrolled = this.#drags = false;
+    this.#drags = false;
   }
 
   #grab() {
