@@ -182,8 +182,6 @@ class Server:
                 if self._ownership.owner is person:
                     self._playout.note(at)
                     self._play_soon()
-            case {"type": "cancel"} if self._ownership.use(person):
-                self._stop_paste()
             case _ if self._ownership.use(person):
                 self._line_up(connection, message)
 
@@ -243,6 +241,9 @@ class Server:
         match message:
             case {"type": "release"}:
                 outputs.release_all()
+                return
+            case {"type": "cancel"}:
+                self._stop_paste()
                 return
             case {"type": "move", "x": x, "y": y}:
                 outputs.absolute_mouse.move(x, y)

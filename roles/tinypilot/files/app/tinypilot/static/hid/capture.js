@@ -256,6 +256,8 @@ export class Capture extends EventTarget {
   }
 
   #finger(actions) {
+    // Who only watches may look closer, too.
+    for (const { pinch } of actions) if (pinch) this.#screen.pinch(pinch);
     if (!this.#enabled) return;
     for (const { move, click, press, release, scroll } of actions) {
       if (move) this.#moveTo(move);
