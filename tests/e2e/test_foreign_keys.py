@@ -126,6 +126,27 @@ def test_a_line_of_a_web_page_is_pasted_slowly(owner: RemoteScreen, computer: Si
     assert_typed(owner, """grep 'a' "B" - """)
 
 
+def test_firmware_that_looks_now_and_then_misses_nothing(
+    owner: RemoteScreen, computer: SimulatedComputer
+):
+    computer.tell("usb bios", "leds caps")
+    owner.page.locator("#led-caps").wait_for(state="visible")
+    page = owner.page
+    page.locator("#open-paste").click()
+    page.locator("#paste-layout").select_option("en-us")
+    page.locator("#paste-pace").select_option("slow")
+    page.locator("#paste-text").fill("C:\\Program Files\\aaBB")
+    page.locator("#paste-start:enabled").wait_for()
+    page.locator("#paste-start").click()
+    assert_typed(owner, "C:\\Program Files\\aaBB")
+    page.locator(".paste form button").click()
+    # A press of a button of the on-screen keyboard has no duration of its own.
+    page.locator("#open-keyboard").click()
+    for code in ("CapsLock", "KeyQ", "KeyQ", "ShiftLeft", "KeyQ"):
+        page.locator(f".keyboard-key[data-code={code}]").click()
+    assert_typed(owner, "C:\\Program Files\\aaBBqqQ")
+
+
 def test_keys_without_a_place_and_a_phones_keyboard_type(
     new_person: Callable[..., RemoteScreen], computer: SimulatedComputer
 ):

@@ -257,6 +257,16 @@ def test_a_key_that_is_held_repeats_for_as_long_as_it_is():
     assert len(computer.typed()) == 1 + 76
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_line_that_is_late_now_more_and_now_less_lets_a_held_key_be_held(seed):
+    chance = random.Random(seed)
+    world = World(lambda moment: moment + 0.3 + chance.uniform(0, 0.1))
+    world.type("KeyW", 1.0, 5.0)
+    computer = world.run()
+    assert len(computer.reports) == 2
+    assert durations(computer)[0] == pytest.approx(5.0, abs=0.1)
+
+
 def test_one_whose_release_is_overdue_is_let_go_before_it_repeats():
     world = World(lambda moment: moment if moment < 1.01 else max(moment, 2.2))
     world.type("KeyL", 1.0, 0.08)
