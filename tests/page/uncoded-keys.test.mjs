@@ -58,7 +58,7 @@ test('what changed at the end of a text is erased and typed', () => {
   for (const [before, after, erase, text] of [
     ['', 'a', 0, 'a'],
     ['ab', 'a', 1, ''],
-    ['teh', 'the', 2, 'he'],
+    ['qzh', 'qhz', 2, 'hz'],
     ['a\u{1f600}', 'ab', 1, 'b'],
     ['same', 'same', 0, ''],
   ])
@@ -88,9 +88,9 @@ function softKeyboard() {
 test("a phone's keyboard types, completes and corrects", () => {
   const { change, field, open } = softKeyboard();
   const begin = field.value;
-  assert.deepEqual(change(`${begin}t`, true), ['t']);
-  assert.deepEqual(change(`${begin}teh`, true), ['eh']);
-  assert.deepEqual(change(`${begin}the `), ['Backspace', 'Backspace', 'he ']);
+  assert.deepEqual(change(`${begin}q`, true), ['q']);
+  assert.deepEqual(change(`${begin}qzh`, true), ['zh']);
+  assert.deepEqual(change(`${begin}qhz `), ['Backspace', 'Backspace', 'hz ']);
   open();
   assert.deepEqual(change(`${begin}a`), ['a'], 'opened again it types once');
 });
