@@ -13,9 +13,9 @@ import { WheelSteps } from './wheel-steps.js';
 const USB_BUTTONS = [0, 2, 1, 3, 4];
 const RELATIVE_STEP_MAX = 4096;
 
-// Whether the person's keyboard has it on; null while that changes.
-function numLockOf(event) {
-  return event.code === 'NumLock' ? null : (event.getModifierState?.('NumLock') ?? null);
+// Whether the person's keyboard has a lock on; null while that changes, or is not known.
+function stateOf(lock, event) {
+  return event.code === lock ? null : (event.getModifierState?.(lock) ?? null);
 }
 
 export class Capture extends EventTarget {
@@ -161,8 +161,10 @@ export class Capture extends EventTarget {
     if (wasNext) this.#report();
     if (combination) this.#socket.say('combination', { codes: combination });
     else this.#send(this.#keys.press(event), event);
-    // A Mac has none.
-    if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
+    // A Mac has no Num Lock.
+    const NumLock = this.#isMac ? null : stateOf('NumLock', event);
+    const CapsLock = stateOf('CapsLock', event);
+    this.dispatchEvent(new CustomEvent('locks', { detail: { NumLock, CapsLock } }));
   }
 
   #keyUp(trueEvent) {

@@ -10,7 +10,8 @@ import { InputSocket } from './input-socket.js';
 import { describeLeader } from './leader.js';
 import { PasteDialog, showCharacter } from './paste-dialog.js';
 
-const NUM_LOCK_LED = 1;
+// What a person is offered to make agree: the bit of its LED, the button.
+const LOCKS = { NumLock: [1, 'agree-num-lock'], CapsLock: [2, 'agree-caps-lock'] };
 const byId = (id) => document.getElementById(id);
 // By who has the controls now.
 const ASK = { mine: t('Give up the controls'), free: t('Take the controls'), theirs: t('Ask for the controls') };
@@ -25,7 +26,7 @@ export class Controls {
   #taking = false; // nobody had the controls, and this page has asked
   #stage;
   #keyboard = null; // the on-screen one, once it is loaded
-  #numLock = { here: null, there: false, wasPressed: false };
+  #locks = { NumLock: { here: null, there: false }, CapsLock: { here: null, there: false } };
 
   constructor({ url, stage, screen }) {
     this.#stage = stage;
@@ -40,7 +41,9 @@ export class Controls {
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
     this.#capture.addEventListener('change', () => this.#showCapture());
-    this.#capture.addEventListener('numlock', ({ detail }) => this.#showNumLock({ here: detail }));
+    this.#capture.addEventListener('locks', ({ detail }) => {
+      for (const code in LOCKS) this.#showLock(code, { here: detail[code] });
+    });
     this.#capture.addEventListener('leave', async () => {
       // The bar is not there while the picture fills the screen.
       if (document.fullscreenElement) await document.exitFullscreen();
@@ -90,11 +93,13 @@ export class Controls {
       if (this.#control === 'free') this.#take();
       else this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
     });
-    byId('agree-num-lock').addEventListener('click', () => {
-      this.#combine(['NumLock']);
-      this.#showNumLock({ wasPressed: true });
-      stage.focus();
-    });
+    for (const [code, [, button]] of Object.entries(LOCKS)) {
+      byId(button).addEventListener('click', () => {
+        this.#combine([code]);
+        this.#showLock(code, { wasPressed: true });
+        stage.focus();
+      });
+    }
     // A click on the picture of a computer that nobody controls means: I do.
     stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
     byId('open-paste').addEventListener('click', () => paste.open());
@@ -242,12 +247,12 @@ export class Controls {
     write(ask, ASK[control] ?? '');
     for (const part of document.querySelectorAll('[data-needs-control]')) part.disabled = control !== 'mine';
     for (const [bit, id] of [
-      [NUM_LOCK_LED, 'led-num'],
+      [1, 'led-num'],
       [2, 'led-caps'],
       [4, 'led-scroll'],
     ])
       byId(id).hidden = !(state?.leds & bit);
-    this.#showNumLock({ there: Boolean(state?.leds & NUM_LOCK_LED) });
+    for (const [code, [bit]] of Object.entries(LOCKS)) this.#showLock(code, { there: Boolean(state?.leds & bit) });
     this.#showAsking(asking);
     this.#capture.enabled = control === 'mine' || this.#taking;
     // What is typed next is for the computer, unless the person has turned to something else meanwhile.
@@ -260,10 +265,12 @@ export class Controls {
   }
 
   // Offered once: a computer without the lock, as a Mac, does not light it either.
-  #showNumLock(news) {
-    if ('there' in news && news.there !== this.#numLock.there) this.#numLock.wasPressed = false;
-    const { here, there, wasPressed } = Object.assign(this.#numLock, news);
-    byId('agree-num-lock').hidden = this.#control !== 'mine' || here === null || here === there || wasPressed;
+  #showLock(code, news) {
+    const lock = this.#locks[code];
+    if ('there' in news && news.there !== lock.there) lock.wasPressed = false;
+    const { here, there, wasPressed } = Object.assign(lock, news);
+    const isAlike = here === null || here === there;
+    byId(LOCKS[code][1]).hidden = this.#control !== 'mine' || isAlike || wasPressed === true;
   }
 
   #showAsking(asking) {
