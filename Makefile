@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 mutants bench bench-side-by-side dev_tools lock docs sanity
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls mutants bench bench-side-by-side dev_tools lock docs sanity
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -95,6 +95,9 @@ test-upgrade: $(VENV)/lock dev_tools ## provision a virtual Pi by an older commi
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
+
+test-stalls: $(VENV)/lock dev_tools ## type 1,000 keys over a line that stalls, at the virtual Pi that `make appliance` made
+	@$(SUDO) $(BIN)/pytest tests/e2e/test_stalling_line.py --device=kvm-virtual-pi --stalled-keys=1000
 
 mutants: $(VENV)/lock dev_tools | $(BUILD) ## change the product in one place after the other: does a unit test notice? (PARTS="auth page-hid" names some)
 	@$(BIN)/python -m tools.mutants $(PARTS)

@@ -76,7 +76,16 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     ),
     "settings": ([f"{APP}/settings/model.py", f"{APP}/edid.py"], ["test_settings.py"]),
     "apply": ([f"{APP}/settings/apply.py"], ["test_settings.py"]),
-    "hid": ([f"{APP}/hid/*.py"], ["test_hid.py", "test_layouts.py", "test_usb_gadget.py"]),
+    "hid": (
+        [f"{APP}/hid/*.py"],
+        [
+            "test_hid.py",
+            "test_playout.py",
+            "test_keycodes.py",
+            "test_layouts.py",
+            "test_usb_gadget.py",
+        ],
+    ),
     "video": ([f"{APP}/video/*.py"], ["test_relay.py", "test_ice.py"]),
     "plugins": (
         ["plugins/*/*.py"],

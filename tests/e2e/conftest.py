@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", help="name of a virtual Pi's container; the tests break its services"
     )
     group.addoption(
+        "--stalled-keys", type=int, default=100, help="how many are typed over a line that stalls"
+    )
+    group.addoption(
         "--refresh-screenshot", action="store_true", help="write the pictures of the README anew"
     )
 

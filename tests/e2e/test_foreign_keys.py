@@ -124,3 +124,72 @@ def test_a_line_of_a_web_page_is_pasted_slowly(owner: RemoteScreen, computer: Si
     page.locator("#paste-start:enabled").wait_for()
     page.locator("#paste-start").click()
     assert_typed(owner, """grep 'a' "B" - """)
+
+
+def test_firmware_that_looks_now_and_then_misses_nothing(
+    owner: RemoteScreen, computer: SimulatedComputer
+):
+    computer.tell("usb bios", "leds caps")
+    owner.page.locator("#led-caps").wait_for(state="visible")
+    page = owner.page
+    page.locator("#open-paste").click()
+    page.locator("#paste-layout").select_option("en-us")
+    page.locator("#paste-pace").select_option("slow")
+    page.locator("#paste-text").fill("C:\\Program Files\\aaBB")
+    page.locator("#paste-start:enabled").wait_for()
+    page.locator("#paste-start").click()
+    assert_typed(owner, "C:\\Program Files\\aaBB")
+    page.locator(".paste form button").click()
+    # A press of a button of the on-screen keyboard has no duration of its own.
+    page.locator("#open-keyboard").click()
+    for code in ("CapsLock", "KeyQ", "KeyQ", "ShiftLeft", "KeyQ"):
+        page.locator(f".keyboard-key[data-code={code}]").click()
+    assert_typed(owner, "C:\\Program Files\\aaBBqqQ")
+
+
+def test_keys_without_a_place_and_a_phones_keyboard_type(
+    new_person: Callable[..., RemoteScreen], computer: SimulatedComputer
+):
+    computer.tell("layout de")
+    screen = new_person(has_touch=True, is_mobile=True, viewport={"width": 800, "height": 600})
+    page = screen.page
+    page.locator("#control-ask").tap()
+    screen.wait_for_control("mine")
+    page.locator("#paste-layout").evaluate("(each) => { each.value = 'de'; }")
+    # Stream decks and remote desktops.
+    for key in ("z", "@", "\u00fc", "Z"):
+        stroke(screen, "", key)
+    stroke(screen, "", "Tab")
+    wait_for_desk(screen, lambda desk: desk.text_crc == text_crc("z@\u00fcZ\t"), "all is typed")
+    page.locator("#open-soft-keyboard").tap()
+    screen.wait_until(
+        lambda: page.evaluate("document.activeElement.dataset.ready") == "true",
+        "the phone's keyboard is there",
+    )
+    page.keyboard.insert_text("qzh")
+    for _ in range(2):
+        page.keyboard.press("Backspace")
+    page.keyboard.insert_text("hz Yak\n")
+    assert_typed(screen, "z@\u00fcZ\tqhz Yak\n")
+
+
+def test_full_screen_without_keyboard_lock_has_a_leader_key(
+    new_screen: Callable[..., RemoteScreen], computer: SimulatedComputer
+):
+    screen = new_screen(role="operator")
+    screen.page.add_init_script("delete Navigator.prototype.keyboard")
+    screen.open().wait_until_live()
+    screen.page.locator("#control-ask").click()
+    screen.wait_for_control("mine")
+    screen.page.locator("#fullscreen").click()
+    hint = screen.page.locator("#leader-hint")
+    hint.wait_for(state="visible")
+    assert "1: Esc" in hint.inner_text()
+    for code in ("ControlRight", "Digit1"):
+        screen.page.keyboard.press(code)
+    screen.wait_until(
+        lambda: 0x29 in [report[2] for _, n, report in computer.reports() if n == 0],
+        "Escape arrives",
+    )
+    assert screen.page.evaluate("document.fullscreenElement !== null")
+    assert 0x1E not in [report[2] for _, n, report in computer.reports()[-10:] if n == 0]

@@ -379,6 +379,22 @@ def test_a_combination_and_the_on_screen_keyboard(owner, computer):
     owner.page.locator(".keyboard-key[data-code=KeyQ]").click()
     wait_for_desk(owner, lambda desk: desk.tail == "Qq", "Q and q are typed")
 
+    # The numeric pad, whose lock is shown as the computer has it.
+    num_lock = owner.page.locator(".keyboard-key[data-code=NumLock]")
+    num_lock.click()
+    wait_for_desk(owner, lambda desk: desk.leds == 1, "Num Lock is lit")
+    owner.page.locator(".keyboard-key[data-code=NumLock][aria-pressed=true]").wait_for()
+    owner.page.locator(".keyboard-key[data-code=Numpad7]").click()
+    wait_for_desk(owner, lambda desk: desk.tail == "Qq7", "a number is typed")
+
+    # Clicked twice a modifier is held, and with it the picture is clicked.
+    control = owner.page.locator(".keyboard-key[data-code=ControlLeft]")
+    control.click()
+    control.click()
+    wait_for_desk(owner, lambda desk: desk.modifiers == 1, "Ctrl is down")
+    control.click()
+    wait_for_desk(owner, lambda desk: desk.modifiers == 0, "Ctrl is up")
+
 
 def test_the_page_says_when_the_computer_is_gone(owner, computer):
     computer.tell("usb disconnected")

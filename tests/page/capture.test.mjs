@@ -64,6 +64,27 @@ test('a key that the computer would not know is left to the browser', (t) => {
   ]);
 });
 
+test('a key without a place is pressed where it belongs, and typed where that depends on the layout', (t) => {
+  const { capture, happen, said } = makePage(t);
+  capture.layout = () => 'de';
+  const flags = { ctrlKey: false, altKey: false, metaKey: false, shiftKey: false };
+  for (const type of ['keydown', 'keyup'])
+    happen(type, { code: '', key: 'Control', ...flags, ctrlKey: type === 'keydown' });
+  assert.equal(happen('keydown', { code: '', key: '@', ...flags }).defaultPrevented, true);
+  happen('keydown', { code: '', key: 'c', ...flags, ctrlKey: true });
+  happen('keydown', { code: '', key: '@', ...flags, ctrlKey: true, altKey: true });
+  happen('keydown', { code: 'Unidentified', key: '\u20ac', ...flags, metaKey: true });
+  happen('keydown', { code: '', key: 'Dead', ...flags });
+  assert.deepEqual(said, [
+    { type: 'key', code: 'ControlLeft', down: true },
+    { type: 'key', code: 'ControlLeft', down: false },
+    { type: 'characters', layout: 'de', text: '@', held: [] },
+    { type: 'characters', layout: 'de', text: 'c', held: ['ControlLeft'] },
+    { type: 'characters', layout: 'de', text: '@', held: [] },
+    { type: 'characters', layout: 'de', text: '\u20ac', held: ['MetaLeft'] },
+  ]);
+});
+
 for (const [platform, presses] of [
   ['MacIntel', 2],
   ['Win32', 1],

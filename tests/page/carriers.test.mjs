@@ -140,6 +140,36 @@ group('the socket of keyboard and mouse', () => {
     assert.equal(real.sent.length, 3);
   });
 
+  test('says that a key is still held, after what a press of typing takes, until it is let go', () => {
+    const { socket, real } = started();
+    const held = () => real.sent.filter((text) => text.startsWith('{"type":"held","at":')).length;
+    socket.keyHeld = true;
+    mock.timers.tick(119);
+    assert.equal(held(), 0);
+    socket.keyHeld = true; // another
+    mock.timers.tick(1);
+    assert.equal(held(), 1);
+    mock.timers.tick(59);
+    assert.equal(held(), 1);
+    for (const milliseconds of [1, 60]) mock.timers.tick(milliseconds);
+    assert.equal(held(), 3);
+    socket.keyHeld = false;
+    mock.timers.tick(5000);
+    assert.equal(held(), 3);
+    socket.keyHeld = true;
+    socket.keyHeld = false;
+    mock.timers.tick(5000);
+    assert.equal(held(), 3);
+  });
+
+  test('says when something happened, where that may be', () => {
+    const { socket, real } = started();
+    mock.method(performance, 'now', () => 5000.4);
+    for (const at of [4200.6, 5000.4, 4000, 5001, undefined, Number.NaN]) socket.say('key', {}, at);
+    const moments = real.sent.map((text) => JSON.parse(text).at);
+    assert.deepEqual(moments, [4201, 5000, 5000, 5000, undefined, 5000]);
+  });
+
   test('loses what is said while it is not open', () => {
     const socket = new InputSocket('wss://kvm.example/');
     socket.say('key', { code: 'KeyA', down: true });

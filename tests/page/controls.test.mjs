@@ -91,7 +91,7 @@ function open({ missing = [], ...more } = {}) {
   const people = [1, 2].map((number) => ({ number, name: `person ${number}`, mayControl: true, asks: false }));
   const owner = (number, leds = 0) =>
     device.tell({ type: 'state', owner: number, people, leds, usb: 'connected', idle: false });
-  device.tell({ type: 'welcome', person: 1, codes: ['KeyA', 'Space', 'Enter', 'NumLock'], layouts: [] });
+  device.tell({ type: 'welcome', person: 1, codes: ['KeyA', 'Space', 'Enter', 'NumLock', 'CapsLock'], layouts: [] });
   const type = (code, locks = []) => {
     for (const name of ['keydown', 'keyup']) {
       const event = Object.assign(new Event(name, { cancelable: true }), {
@@ -176,29 +176,34 @@ for (const [what, browser, hidden] of [
   });
 }
 
-test('Num Lock that differs is shown with the next key, and one click presses it there', () => {
-  const { device, element, owner, stage, type } = open();
-  const agree = element('agree-num-lock');
-  owner(1);
-  stage.focus();
-  assert.equal(agree.hidden, true);
-  type('KeyA', ['NumLock']);
-  assert.equal(agree.hidden, false);
-  agree.click();
-  assert.deepEqual(device.said, ['combination']);
-  assert.deepEqual([agree.hidden, document.activeElement], [true, stage]);
-  owner(1, 1);
-  type('KeyA', ['NumLock']);
-  assert.equal(agree.hidden, true);
-  type('KeyA');
-  assert.equal(agree.hidden, false);
-  // The person presses it there and here: what it is here the next key tells.
-  type('NumLock', ['NumLock']);
-  assert.equal(agree.hidden, true);
-  type('KeyA');
-  owner(1, 0);
-  assert.equal(agree.hidden, true);
-});
+for (const [lock, button, led] of [
+  ['NumLock', 'agree-num-lock', 1],
+  ['CapsLock', 'agree-caps-lock', 2],
+]) {
+  test(`${lock} that differs is shown with the next key, and one click presses it there`, () => {
+    const { device, element, owner, stage, type } = open();
+    const agree = element(button);
+    owner(1);
+    stage.focus();
+    assert.equal(agree.hidden, true);
+    type('KeyA', [lock]);
+    assert.equal(agree.hidden, false);
+    agree.click();
+    assert.deepEqual(device.said, ['combination']);
+    assert.deepEqual([agree.hidden, document.activeElement], [true, stage]);
+    owner(1, led);
+    type('KeyA', [lock]);
+    assert.equal(agree.hidden, true);
+    type('KeyA');
+    assert.equal(agree.hidden, false);
+    // The person presses it there and here: what it is here the next key tells.
+    type(lock, [lock]);
+    assert.equal(agree.hidden, true);
+    type('KeyA');
+    owner(1, 0);
+    assert.equal(agree.hidden, true);
+  });
+}
 
 test('it is offered once where the computer does not light it, and to nobody who only watches', () => {
   const { element, owner, stage, type } = open();

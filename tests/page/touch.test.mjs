@@ -106,3 +106,43 @@ test('the button is held on the computer while the finger moves', (t) => {
   happen('pointerup', 200);
   assert.deepEqual(said, [100, true, false, 100, true, 200, false]);
 });
+
+test('two fingers that part pinch, and do so until one is up', () => {
+  const touch = new TouchGestures();
+  touch.down(1, { x: 100, y: 100 }, 0);
+  touch.down(2, { x: 200, y: 100 }, 10);
+  assert.deepEqual(touch.move(2, { x: 230, y: 100 }), [{ scroll: { deltaX: -15, deltaY: 0 } }]);
+  assert.deepEqual(touch.move(1, { x: 89, y: 100 }), [{ scroll: { deltaX: 5.5, deltaY: 0 } }]);
+  const [{ pinch }] = touch.move(1, { x: 88, y: 100 });
+  assert.deepEqual(pinch, { factor: 142 / 141, from: { x: 159.5, y: 100 }, to: { x: 159, y: 100 } });
+  // Back again it pinches still.
+  assert.equal(touch.move(2, { x: 188, y: 100 })[0].pinch.factor, 100 / 142);
+  touch.up(2, 100);
+  assert.deepEqual(touch.move(1, { x: 101, y: 100 }), []);
+  touch.up(1, 110);
+  touch.down(1, { x: 100, y: 100 }, 1000);
+  touch.down(2, { x: 200, y: 100 }, 1010);
+  assert.deepEqual(touch.move(2, { x: 200, y: 110 }), [{ scroll: { deltaX: 0, deltaY: -5 } }]);
+});
+
+test('fingers that go the same way or cross it scroll, however far', () => {
+  for (const end of [
+    { x: 300, y: 400 },
+    { x: 400, y: 100 },
+  ]) {
+    const touch = new TouchGestures();
+    touch.down(1, { x: 100, y: 100 }, 0);
+    touch.down(2, { x: 200, y: 100 }, 10);
+    assert.ok(touch.move(1, { x: 100, y: 400 })[0].scroll);
+    assert.ok(touch.move(2, end)[0].scroll);
+  }
+});
+
+test('fingers that were at one place do not pinch without end', () => {
+  const touch = new TouchGestures();
+  touch.down(1, { x: 100, y: 100 }, 0);
+  touch.down(2, { x: 100, y: 100 }, 10);
+  touch.move(1, { x: 120, y: 100 });
+  touch.move(1, { x: 80, y: 100 });
+  assert.equal(touch.move(2, { x: 120, y: 100 })[0].pinch.factor, 2);
+});

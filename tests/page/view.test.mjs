@@ -6,6 +6,7 @@ import { FakeElement, FakeStorage } from './fake-page.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
 const { View } = await import(new URL('view.js', BASE));
+const { pictureIn } = await import(new URL('picture-map.js', BASE));
 const { TransportMenu } = await import(new URL('transport-menu.js', BASE));
 
 let resized = null;
@@ -67,6 +68,53 @@ group('the view', () => {
       '--picture-top': '120px',
       '--picture-rotation': '0deg',
     });
+  });
+
+  // Where the pixel of the picture that is below a point is.
+  const below = (view, { x, y }) => {
+    const picture = pictureIn(view.box, view.width, view.height, view.view);
+    return [(x - picture.left) / picture.scale, (y - picture.top) / picture.scale].map((each) =>
+      Number(each.toFixed(6)),
+    );
+  };
+
+  for (const rotations of [0, 1]) {
+    test(`what fingers hold stays below them while they pinch, ${rotations} times rotated`, () => {
+      const { scroller, view } = makeView();
+      Object.assign(scroller, { scrollLeft: 0, scrollTop: 0 });
+      for (let count = 0; count < rotations; count += 1) view.rotateRight();
+      const from = { x: 300, y: 250 };
+      const held = below(view, from);
+      view.pinch({ factor: 2, from, to: { x: 310, y: 240 } });
+      assert.deepEqual(below(view, { x: 310, y: 240 }), held);
+      assert.deepEqual(scroller.classes, { 'view-scrolls': true, 'view-placed': true });
+      const { scale } = view.view;
+      view.pinch({ factor: 100, from, to: from });
+      assert.equal(view.view.scale, 4 * scale);
+      view.pinch({ factor: 0.01, from, to: from });
+      assert.equal(view.view.scale, null);
+      assert.equal(scroller.classes['view-scrolls'], false);
+    });
+  }
+
+  test('pinched from pixel for pixel it begins there, and goes back to it', () => {
+    const { scroller, view } = makeView();
+    Object.assign(scroller, { scrollLeft: 0, scrollTop: 0 });
+    globalThis.devicePixelRatio = 1;
+    view.isActual = true;
+    view.pinch({ factor: 1.5, from: { x: 100, y: 100 }, to: { x: 100, y: 100 } });
+    assert.equal(view.view.scale, 1.5);
+    view.isActual = true;
+    assert.equal(view.view.scale, 1);
+    assert.equal(JSON.parse(localStorage.getItem('picture-view')).actual, true);
+  });
+
+  test('nothing is pinched before there is a picture', () => {
+    const { scroller, shown, view } = makeView();
+    shown.width = 0;
+    view.pinch({ factor: 2, from: { x: 1, y: 1 }, to: { x: 1, y: 1 } });
+    assert.equal(scroller.scrollLeft, 30);
+    assert.equal(view.view.scale, null);
   });
 
   test('rotated fits, with its middle where that of the place is', () => {

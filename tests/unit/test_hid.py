@@ -532,6 +532,9 @@ def test_who_may_only_watch_never_gets_them():
         {"type": "alive"},
         {"type": "key", "code": "KeyA", "down": True},
         {"type": "key", "code": "AudioVolumeUp", "down": True},
+        {"type": "key", "code": "KeyA", "down": True, "at": 12345},
+        {"type": "held", "at": 0},
+        {"type": "characters", "layout": "de", "text": "@", "held": ["MetaLeft"], "at": 1},
         {"type": "combination", "codes": ["ControlLeft", "AltLeft", "Delete"]},
         {"type": "combination", "codes": [*MODIFIERS, "KeyA"]},
         {"type": "move", "x": 0, "y": 32767},
@@ -562,6 +565,14 @@ def test_good_messages_pass(message):
         json.dumps({"type": "key", "code": "A" * 33, "down": True}),
         '{"type": "key", "code": ["KeyA"], "down": true}',
         '{"type": "key", "code": "KeyA", "down": true, "more": 1}',
+        '{"type": "key", "code": "KeyA", "down": true, "at": -1}',
+        '{"type": "key", "code": "KeyA", "down": true, "at": null}',
+        '{"type": "held"}',
+        '{"type": "held", "at": 1.5}',
+        '{"type": "characters", "layout": "de", "text": "", "held": [], "at": 1}',
+        '{"type": "characters", "layout": "de", "text": "a", "held": ["KeyA"], "at": 1}',
+        '{"type": "characters", "layout": "de", "text": "a", "held": "MetaLeft", "at": 1}',
+        json.dumps({"type": "characters", "layout": "de", "text": "a" * 51, "held": [], "at": 1}),
         '{"type": "combination", "codes": []}',
         '{"type": "combination", "codes": "KeyA"}',
         json.dumps({"type": "combination", "codes": ["KeyA"] * 15}),
@@ -1013,6 +1024,74 @@ def test_caps_lock_is_off_while_text_is_typed(cable):
                 keys(0x39),
                 keys(0x04),
                 keys(0x39),
+            ]
+
+    run(scenario())
+
+
+def test_characters_are_typed_in_the_layout_with_what_is_held(cable):
+    async def scenario():
+        async with serving() as page:
+            ann = await in_control(page)
+            typed = []
+            fetching = asyncio.create_task(fetch_for_ever(cable, typed))
+            await ann.say("characters", layout="de", text="z\u20ac\u4e00", held=[], at=1)
+            assert (await ann.hear("untypable"))["characters"] == ["\u4e00"]
+            await ann.say("characters", layout="fr", text="a", held=["ControlLeft"], at=2)
+            expected = [keys(0x1C), keys(0x08, modifiers=0x40), keys(0x14, modifiers=1)]
+            await until(
+                lambda: [report for report in typed if report != NOTHING] == expected,
+                "y's place, E with AltGr, and Ctrl with Q's place",
+            )
+            await until(lambda: typed[-1] == NOTHING, "all is let go")
+            cable.send_leds(2)
+            await ann.hear("state", leds=2)
+            typed.clear()
+            await ann.say("characters", layout="de", text="aB1\u00e9", held=[], at=3)
+            expected = [keys(4, modifiers=2), keys(5), keys(0x1E), keys(0x2E), keys(8, modifiers=2)]
+            await until(
+                lambda: [report for report in typed if report != NOTHING] == expected,
+                "Caps Lock is made up for",
+            )
+            fetching.cancel()
+
+    run(scenario())
+
+
+def test_a_key_of_which_nothing_more_is_heard_is_let_go_and_comes_back(cable):
+    async def scenario():
+        async with serving() as page:
+            ann = await in_control(page)
+            await ann.say("key", code="KeyA", down=True, at=1000)
+            held = await cable.next_unlike(NOTHING)
+            assert held == keys(0x04)
+            assert await cable.next_unlike(held) == NOTHING
+            await ann.say("held", at=1400)
+            await ann.say("check", layout="de", text="x")
+            await ann.hear("checked")
+            assert cable.fetch() in (None, NOTHING)
+            await ann.say("held", at=1500)
+            assert await cable.next_unlike(NOTHING) == keys(0x04)
+            await ann.say("key", code="KeyA", down=False, at=1510)
+            assert await cable.next_unlike(held) == NOTHING
+
+    run(scenario())
+
+
+def test_a_combination_of_buttons_is_held_for_a_moment(cable):
+    async def scenario():
+        async with serving() as page:
+            ann = await in_control(page)
+            typed = []
+            fetching = asyncio.create_task(fetch_for_ever(cable, typed))
+            await ann.say("combination", codes=["ControlLeft", "Delete"])
+            await until(lambda: typed[-1:] == [NOTHING] and len(typed) > 2, "it is let go")
+            fetching.cancel()
+            assert typed[-4:] == [
+                keys(modifiers=1),
+                keys(0x4C, modifiers=1),
+                keys(modifiers=1),
+                NOTHING,
             ]
 
     run(scenario())

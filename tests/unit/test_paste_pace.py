@@ -3,12 +3,15 @@
 
 import asyncio
 import json
+import random
 
 import pytest
 from tinypilot.hid import layouts, messages, outputs
 from tinypilot.hid.device import UsbState
 from tinypilot.hid.keycodes import SHIFT, USAGES
 from tinypilot.hid.layouts import Stroke
+
+from tests.unit.test_layouts import Desktop
 
 LOOKS_EACH_SECONDS = 0.03
 TEXT = "C:\\Program Files\\Windows NT\\Accessories\nWords With Capitals\n"
@@ -105,3 +108,54 @@ def test_a_page_of_before_says_no_pace_and_types_fast():
 def test_a_pace_that_there_is_not_is_refused(pace):
     with pytest.raises(messages.ProtocolError, match=r"pace of paste"):
         messages.parse(json.dumps({"type": "paste", "layout": "de", "text": "a", "pace": pace}))
+
+
+# --- All layouts ---
+
+CAPS_LOCK_KEY = 58  # the kernel's number
+
+
+@pytest.mark.parametrize("name", layouts.load_all())
+def test_all_that_a_layout_types_arrives_slowly_with_caps_lock_on(name, monkeypatch):
+    """Each character before and after each kind of stroke: plain, with modifiers, after a dead key; and twice."""
+    layout = layouts.load_all()[name]
+    characters = [chr(code) for code in range(0x20, 0x2100) if layout.strokes(chr(code))]
+    chance = random.Random(name)
+    text = "".join(chance.sample(characters, len(characters)))
+    text += "".join(2 * each for each in chance.sample(characters, len(characters)))
+
+    async def make():
+        return SlowComputer(monkeypatch, 0.0151)
+
+    computer = asyncio.run(make())
+    computer.hid.leds = outputs.CAPS_LOCK_LED
+    asyncio.run(computer.hid.type(text, layout, "slow", lambda count: None))
+
+    desktop = Desktop(name)
+    caps_lock = Stroke(USAGES["CapsLock"])
+    for down in (True, False):
+        desktop.press(CAPS_LOCK_KEY, down)
+    assert computer.strokes[0] == computer.strokes[-1] == caps_lock
+    for down in (True, False):
+        desktop.press(CAPS_LOCK_KEY, down)
+    assert desktop.type(computer.strokes[1:-1]) == text
+
+
+@pytest.mark.parametrize("pace", outputs.PACES)
+def test_the_text_that_is_typed_does_not_depend_on_the_pace_where_each_report_is_taken(
+    pace, monkeypatch
+):
+    async def make():
+        return SlowComputer(monkeypatch, 0.0)
+
+    computer = asyncio.run(make())
+    taken: list[bytes] = []
+
+    def fetch() -> None:
+        while report := computer.hid.keyboard.next_report():
+            taken.append(report)
+            computer.hid.keyboard.pop()
+
+    monkeypatch.setattr(computer.hid._keyboard_device, "flush", fetch)
+    computer.type(TEXT, pace)
+    assert [Stroke(each[2], each[0]) for each in taken if each != NOTHING] == strokes_of(TEXT)

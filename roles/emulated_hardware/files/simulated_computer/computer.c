@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUTTONS = 8 };
+enum { BUTTONS = 8, BIOS_PERIOD_US = 30000 };
 
 // The screen of a computer that starts, as firmware has it.
 static const struct stage {
@@ -23,8 +23,12 @@ static const struct stage {
 enum { STAGES = sizeof stages / sizeof *stages, SYSTEM = STAGES - 1 };
 
 static const char *const usb_names[] = {
-    [USB_CONNECTED] = "connected",       [USB_SLOW] = "slow", [USB_STUCK] = "stuck",
-    [USB_DISCONNECTED] = "disconnected", [USB_GONE] = "gone",
+    [USB_CONNECTED] = "connected",
+    [USB_SLOW] = "slow",
+    [USB_STUCK] = "stuck",
+    [USB_BIOS] = "bios",
+    [USB_DISCONNECTED] = "disconnected",
+    [USB_GONE] = "gone",
 };
 enum { USB_STATES = sizeof usb_names / sizeof *usb_names };
 
@@ -36,6 +40,8 @@ struct computer {
     enum usb usb;
     int stage;
     uint64_t stage_ends_us;
+    uint8_t newest[KEYBOARD_REPORT]; // that a BIOS looks at
+    uint64_t looks_us;               // when it does next; UINT64_MAX if there is nothing new
 };
 
 // ----------------------------------------------------------------------------------- The desk
@@ -128,7 +134,11 @@ bool computer_take(struct computer *computer, enum device device, const uint8_t 
     log_report(desk, device, report, size);
     if (device != DEVICE_KEYBOARD)
         take_mouse(desk, device, descriptor, report);
-    else if (keyboard_take(computer->keyboard, report, size, now_us))
+    else if (computer->usb == USB_BIOS && size == sizeof computer->newest) {
+        memcpy(computer->newest, report, size);
+        if (computer->looks_us == UINT64_MAX)
+            computer->looks_us = (now_us / BIOS_PERIOD_US + 1) * BIOS_PERIOD_US;
+    } else if (keyboard_take(computer->keyboard, report, size, now_us))
         show_keyboard(computer);
     return true;
 }
@@ -184,6 +194,7 @@ struct computer *computer_create(uint32_t width, uint32_t height) {
     }
     computer->width = width;
     computer->height = height;
+    computer->looks_us = UINT64_MAX;
     computer->desk.version = DESK_VERSION;
     strcpy(computer->desk.layout, "us");
     // It is found running: a person who starts the virtual Pi wants to see the desk.
@@ -200,8 +211,15 @@ void computer_free(struct computer *computer) {
 uint64_t computer_tick(struct computer *computer, uint64_t now_us) {
     while (computer->stage_ends_us <= now_us)
         enter(computer, computer->stage + 1, computer->stage_ends_us);
-    uint64_t repeat_us = keyboard_repeat(computer->keyboard, now_us);
-    return repeat_us < computer->stage_ends_us ? repeat_us : computer->stage_ends_us;
+    if (computer->looks_us <= now_us) {
+        computer->looks_us = UINT64_MAX;
+        if (keyboard_take(computer->keyboard, computer->newest, sizeof computer->newest, now_us))
+            show_keyboard(computer);
+    }
+    uint64_t due_us = keyboard_repeat(computer->keyboard, now_us);
+    if (computer->stage_ends_us < due_us)
+        due_us = computer->stage_ends_us;
+    return computer->looks_us < due_us ? computer->looks_us : due_us;
 }
 
 const struct desk *computer_desk(const struct computer *computer) {
@@ -305,7 +323,7 @@ bool computer_command(struct computer *computer, const char *line, uint64_t now_
     snprintf(complaint, complaint_size,
              "%.40s is no command: these are power on, power off, reboot, clear, mode "
              "WIDTHxHEIGHT, layout NAME, repeat on, repeat off, leds [num] [caps] [scroll], and "
-             "usb connected, slow, stuck, disconnected or gone",
+             "usb connected, slow, stuck, bios, disconnected or gone",
              line);
     return false;
 }

@@ -16,6 +16,7 @@ enum usb {
     USB_CONNECTED,
     USB_SLOW,         // takes a report each 100 ms
     USB_STUCK,        // takes none
+    USB_BIOS,         // takes all, and looks each 30 ms at the newest of the keyboard alone
     USB_DISCONNECTED, // or asleep: writing fails
     USB_GONE,         // the gadget's files are not there
 };

@@ -16,7 +16,7 @@ enum {
     ROLLOVER = 0x01, // more keys are down than fit
     SCROLL_LOCK = 0x47,
     REPEAT_DELAY_US = 500000,
-    REPEAT_PERIOD_US = 40000,
+    REPEAT_PERIOD_US = 33333,
 };
 
 // USB HID usage tables 1.5, chapter 10.

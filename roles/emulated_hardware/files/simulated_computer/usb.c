@@ -27,7 +27,7 @@ static void drop(int *fd) {
 }
 
 static bool listening(enum usb state) {
-    return state == USB_CONNECTED || state == USB_SLOW || state == USB_STUCK;
+    return state == USB_CONNECTED || state == USB_SLOW || state == USB_STUCK || state == USB_BIOS;
 }
 
 // A name that nobody listens to stands for a gadget without a host.

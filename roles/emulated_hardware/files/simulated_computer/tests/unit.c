@@ -139,6 +139,34 @@ static void test_keys_repeat_themselves_only_where_that_is_on(void) {
     stop();
 }
 
+static void test_a_key_repeats_itself_after_half_a_second_thirty_times_a_second(void) {
+    start("us");
+    report(0, A, 0);
+    computer_tick(computer, now_us + 499999);
+    CHECK(shows(TEXT("a")));
+    computer_tick(computer, now_us + 500000 + 1000000);
+    CHECK(computer_desk(computer)->typed == 1 + 31);
+    stop();
+}
+
+static void test_a_bios_looks_now_and_then_and_at_the_newest_alone(void) {
+    start("us");
+    command("usb bios");
+    press(0, Q);
+    report(0, A, 0);
+    CHECK(shows(TEXT("")));
+    uint64_t due = computer_tick(computer, now_us);
+    CHECK(due > now_us && due <= now_us + 30000);
+    CHECK(computer_tick(computer, due) > due + 30000);
+    CHECK(shows(TEXT("a")));
+    now_us = due;
+    press(0, Z); // between two looks
+    report(0, A, 0);
+    computer_tick(computer, now_us + 30000);
+    CHECK(shows(TEXT("a")));
+    stop();
+}
+
 static void test_too_many_keys_change_nothing(void) {
     static const uint8_t overflow[KEYBOARD_REPORT] = {0, 0, 1, 1, 1, 1, 1, 1};
 
@@ -290,6 +318,8 @@ int main(void) {
     test_shortcuts_type_nothing();
     test_a_held_key_repeats_itself_until_it_is_up();
     test_keys_repeat_themselves_only_where_that_is_on();
+    test_a_key_repeats_itself_after_half_a_second_thirty_times_a_second();
+    test_a_bios_looks_now_and_then_and_at_the_newest_alone();
     test_too_many_keys_change_nothing();
     test_locks();
     test_text_scrolls();

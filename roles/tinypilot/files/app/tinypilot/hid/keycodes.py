@@ -17,7 +17,7 @@ _ROWS = (
     (0x68, "F13 F14 F15 F16 F17 F18 F19 F20 F21 F22 F23 F24"),
     (0x85, "NumpadComma"),
     (0x87, "IntlRo KanaMode IntlYen Convert NonConvert"),
-    (0x90, "Lang1 Lang2 Lang3 Lang4"),
+    (0x90, "Lang1 Lang2 Lang3 Lang4 Lang5"),
     (FIRST_MODIFIER, "ControlLeft ShiftLeft AltLeft MetaLeft"),
     (FIRST_MODIFIER + 4, "ControlRight ShiftRight AltRight MetaRight"),
 )

@@ -3,7 +3,7 @@
 
 import json
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +64,17 @@ class Layout:
         if len(marks) != 1 or (marks[0] in _WESTERN_MARKS and character > _LAST_WESTERN):
             return ()
         return self._pair(marks[0], base)
+
+    def strokes_at(self, character: str, caps_lock: bool) -> tuple[Stroke, ...]:
+        """The same where Caps Lock is on or not: it makes of letters what Shift does."""
+        strokes = self.strokes(character)
+        if not caps_lock or not strokes:
+            return strokes
+        *before, last = strokes
+        shifted = replace(last, modifiers=last.modifiers ^ SHIFT)
+        letter = next((each for each, stroke in self.direct.items() if stroke == last), "")
+        is_letter = self.direct.get(letter.swapcase()) == shifted and letter.swapcase() != letter
+        return (*before, shifted if is_letter else last)
 
     def _pair(self, mark: str, base: str) -> tuple[Stroke, ...]:
         if mark not in self.dead or base not in self.direct:

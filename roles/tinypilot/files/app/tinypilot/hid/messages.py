@@ -8,13 +8,17 @@ import re
 from collections.abc import Callable
 
 from tinypilot.hid import layouts
+from tinypilot.hid.keycodes import FIRST_MODIFIER, USAGES
 from tinypilot.hid.outputs import PACES
 from tinypilot.hid.reports import BUTTONS, KEYS_AT_ONCE, POINTER_MAX
 
 TEXT_MAX = 20_000  # characters of a paste
 MESSAGE_MAX = 128 * 1024  # bytes
 STEP_MAX = 4096  # of a relative mouse, in one message
+CHARACTERS_MAX = 50  # of keys that are characters: more is a paste
 COMBINATION_MAX = 8 + KEYS_AT_ONCE  # all modifiers, too
+
+MODIFIERS = [code for code, usage in USAGES.items() if usage >= FIRST_MODIFIER]
 
 
 class ProtocolError(ValueError):
@@ -40,6 +44,10 @@ def _are_keys(value: object) -> bool:
     )
 
 
+def _are_modifiers(value: object) -> bool:
+    return isinstance(value, list) and all(each in MODIFIERS for each in value)
+
+
 def _is_layout(value: object) -> bool:
     return isinstance(value, str) and value in layouts.load_all()
 
@@ -52,14 +60,28 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= TEXT_MAX
 
 
+def _are_characters(value: object) -> bool:
+    return _is_text(value) and len(str(value)) <= CHARACTERS_MAX
+
+
 _is_place = _whole(0, POINTER_MAX)
 _is_step = _whole(-STEP_MAX, STEP_MAX)
 _is_number = _whole(1, 2**53)
+_is_moment = _whole(0, 2**53)  # milliseconds of the page's clock
 
 FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     # Sent while a key or button is down: who falls silent lets go.
     "alive": {},
-    "key": {"code": _is_key, "down": _is_flag},
+    # Sent while a key is down, and more often: it is still held (playout.py).
+    "held": {"at": _is_moment},
+    "key": {"code": _is_key, "down": _is_flag, "at": _is_moment},
+    # Of keys that browsers know by what they type alone, and of a phone's keyboard.
+    "characters": {
+        "layout": _is_layout,
+        "text": _are_characters,
+        "held": _are_modifiers,
+        "at": _is_moment,
+    },
     "combination": {"codes": _are_keys},
     "release": {},
     "move": {"x": _is_place, "y": _is_place},
@@ -73,7 +95,8 @@ FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     "give-up": {},
     "answer": {"person": _is_number, "yes": _is_flag},
 }
-# Of fields that may be missing.
+# Fields that may be missing, in what a page of before says.
+OPTIONAL = {"key": {"at"}}
 DEFAULTS: dict[str, dict] = {"paste": {"pace": "fast"}}
 
 
@@ -89,11 +112,11 @@ def parse(data: str) -> dict:
             f"A message must be an object whose type is one of {', '.join(FIELDS)}."
         )
     message = {**DEFAULTS.get(message["type"], {}), **message}
-    if message.keys() != {"type", *fields}:
+    if message.keys() | OPTIONAL.get(message["type"], set()) != {"type", *fields}:
         raise ProtocolError(
             f"{kind} must have {', '.join(fields) or 'no fields'}, and nothing else."
         )
     for name, is_good in fields.items():
-        if not is_good(message[name]):
+        if name in message and not is_good(message[name]):
             raise ProtocolError(f"{name} of {kind} has a value that is not allowed.")
     return message

@@ -69,14 +69,6 @@ class HidOutputs:
             queue.release_all()
         self.send()
 
-    def combine(self, codes: Sequence[str]) -> None:
-        """Presses the keys one after the other, and lets them go in the other order."""
-        for code in codes:
-            self.keyboard.change(code, True)
-        for code in reversed(codes):
-            self.keyboard.change(code, False)
-        self.send()
-
     async def type(
         self, text: str, layout: Layout, pace: str, on_progress: Callable[[int], None]
     ) -> bool:

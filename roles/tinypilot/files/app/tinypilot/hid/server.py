@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import operator
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tinypilot import audit
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
-from tinypilot.hid.keycodes import USAGES
-from tinypilot.hid.outputs import HidOutputs
+from tinypilot.hid.keycodes import USAGES, modifier_of
+from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
+from tinypilot.hid.playout import Playout, keys_of, strokes_of
 from tinypilot.version import page_version
 
 PING_SECONDS = 5
@@ -72,6 +76,8 @@ class Server:
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
         self._connections: dict[int, Connection] = {}
+        self._playout = Playout(self._change_key)
+        self._next_play: asyncio.Handle | None = None
         self._paste: asyncio.Task | None = None
         self._told: dict | None = None
 
@@ -89,6 +95,8 @@ class Server:
         yield
         for watch in watches:
             watch.cancel()
+        if self._next_play:
+            self._next_play.cancel()
         self._stop_paste()
         self._outputs.close()
 
@@ -169,8 +177,63 @@ class Server:
                 connection.tell({"type": "checked", "untypable": missing})
             case {"type": "alive"}:
                 pass
+            case {"type": "held", "at": at}:
+                if self._ownership.owner is person:
+                    self._playout.note(at)
+                    self._play_soon()
             case _ if self._ownership.use(person):
-                self._dispatch(connection, message)
+                self._line_up(connection, message)
+
+    # --- In its time (playout.py) ---
+
+    def _line_up(self, connection: Connection, message: dict) -> None:
+        if "at" in message:
+            self._playout.note(message["at"])
+        parts = [message]
+        match message:
+            case {"type": "key", "code": code} if code not in USAGES:
+                return
+            case {"type": "combination", "codes": codes}:
+                if not USAGES.keys() >= set(codes):
+                    return
+                parts = keys_of(codes, self._playout.next_at)
+            case {"type": "characters", "layout": name, "text": text, "held": held}:
+                parts = self._strokes(connection, layouts.load_all()[name], text, held)
+        for part in parts:
+            self._playout.put(part, functools.partial(self._dispatch, connection, part))
+        self._play_soon()
+
+    def _strokes(
+        self, connection: Connection, layout: layouts.Layout, text: str, held: list[str]
+    ) -> list[dict]:
+        text = layouts.normalized(text)
+        if missing := layout.untypable(text):
+            connection.tell({"type": "untypable", "characters": missing})
+        caps_lock = bool(self._outputs.leds & CAPS_LOCK_LED)
+        modifiers = functools.reduce(operator.or_, [modifier_of(USAGES[code]) for code in held], 0)
+        strokes = [
+            replace(stroke, modifiers=stroke.modifiers | modifiers)
+            for character in text
+            for stroke in layout.strokes_at(character, caps_lock)
+        ]
+        return strokes_of(strokes, self._playout.next_at)
+
+    def _play_soon(self) -> None:
+        """When all that has arrived together is read."""
+        if self._next_play:
+            self._next_play.cancel()
+        self._next_play = asyncio.get_running_loop().call_soon(self._play)
+
+    def _play(self) -> None:
+        due = self._playout.run()
+        if due is not None:
+            # The loop's clock is time.monotonic().
+            self._next_play = asyncio.get_running_loop().call_at(due, self._play)
+
+    def _change_key(self, code: str, down: bool) -> None:
+        if not self._paste:
+            self._outputs.keyboard.change(code, down)
+            self._outputs.send()
 
     def _dispatch(self, connection: Connection, message: dict) -> None:
         outputs = self._outputs
@@ -193,11 +256,12 @@ class Server:
                 mouse.scroll(wheel, pan)
             case {"type": _} if self._paste:
                 return  # keys would get into the text
-            case {"type": "key", "code": code, "down": down} if code in USAGES:
+            case {"type": "key", "code": code, "down": down}:
                 outputs.keyboard.change(code, down)
-            case {"type": "combination", "codes": codes} if USAGES.keys() >= set(codes):
-                outputs.combine(codes)
-                return
+            case {"type": "stroke", "usage": usage, "modifiers": modifiers}:
+                outputs.keyboard.hold(usage, modifiers)
+            case {"type": "stroke-end"}:
+                outputs.keyboard.release_all()
             case {"type": "paste", "layout": name, "text": text, "pace": pace}:
                 layout = layouts.load_all()[name]
                 self._start_paste(connection, layout, layouts.normalized(text), pace)
@@ -259,6 +323,8 @@ class Server:
 
     def _let_go(self) -> None:
         """Nothing stays down, and nothing more is typed, when somebody else takes over or nobody does."""
+        self._playout.finish()
+        self._playout.clear()
         self._stop_paste()
         self._outputs.release_all()
 
@@ -293,6 +359,7 @@ class Server:
             if not owner or not self._outputs.anything_down:
                 continue
             if time.monotonic() - self._connections[owner.number].heard_at > SILENCE_SECONDS:
+                self._playout.let_go()
                 self._outputs.release_all()
 
     async def _watch_people(self) -> None:

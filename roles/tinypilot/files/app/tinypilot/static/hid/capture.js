@@ -4,16 +4,18 @@
 
 import { positionOf } from '../video/picture-map.js';
 import { HeldKeys } from './held-keys.js';
+import { Leader } from './leader.js';
 import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
+import { identify, isUncoded } from './uncoded-keys.js';
 import { WheelSteps } from './wheel-steps.js';
 
 // MouseEvent.button: left, middle, right, back, forward. USB: left, right, middle, back, forward.
 const USB_BUTTONS = [0, 2, 1, 3, 4];
 const RELATIVE_STEP_MAX = 4096;
 
-// Whether the person's keyboard has it on; null while that changes.
-function numLockOf(event) {
-  return event.code === 'NumLock' ? null : (event.getModifierState?.('NumLock') ?? null);
+// Whether the person's keyboard has a lock on; null while that changes, or is not known.
+function stateOf(lock, event) {
+  return event.code === lock ? null : (event.getModifierState?.(lock) ?? null);
 }
 
 export class Capture extends EventTarget {
@@ -23,11 +25,15 @@ export class Capture extends EventTarget {
   #isMac = navigator.platform.startsWith('Mac');
   #keys = new HeldKeys({ mac: this.#isMac, language: navigator.language });
   #buttons = new Set();
+  #held = new Set(); // modifiers of the on-screen keyboard
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
+  #leader = new Leader();
   #enabled = false;
   codes = new Set(); // of the keys that the computer knows; all others stay the browser's
+
+  layout = () => ''; // of the attached computer, for keys that are known by what they type alone
 
   // See HeldKeys.
   set altGrCharacters(characters) {
@@ -58,13 +64,38 @@ export class Capture extends EventTarget {
     return document.pointerLockElement === this.#stage;
   }
 
+  // Whether the browser keeps keys for itself that a leader key stands for.
+  set needsLeader(needsLeader) {
+    this.#leader.enabled = needsLeader;
+    this.#leader.cancel();
+    this.#report();
+  }
+
+  get isLeaderNext() {
+    return this.#leader.isNext;
+  }
+
   releaseAll() {
+    this.#leader.cancel();
     const keys = this.#keys.clear();
-    const buttons = this.#buttons.size > 0;
+    const buttons = this.#buttons.size + this.#held.size > 0;
+    this.#held.clear();
     this.#buttons.clear();
     this.#clicking = false;
     this.#touch.cancel();
-    if (keys || buttons) this.#socket.say('release');
+    if (keys || buttons) {
+      this.#socket.say('release');
+      this.dispatchEvent(new Event('release'));
+    }
+    this.#note();
+  }
+
+  // A modifier of the on-screen keyboard.
+  hold(code, down) {
+    if (!this.#enabled) return;
+    if (down) this.#held.add(code);
+    else this.#held.delete(code);
+    this.#socket.say('key', { code, down });
     this.#note();
   }
 
@@ -105,31 +136,65 @@ export class Capture extends EventTarget {
     on(stage, 'auxclick', (event) => event.preventDefault());
   }
 
-  #keyDown(event) {
-    if (!this.isCapturing || !this.codes.has(event.code)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    this.#send(this.#keys.press(event));
-    // A Mac has none.
-    if (!this.#isMac) this.dispatchEvent(new CustomEvent('numlock', { detail: numLockOf(event) }));
+  // With the place of the key where the browser has none, or the character that it types.
+  #identified(event) {
+    if (!isUncoded(event)) return event;
+    const { code, character } = identify(event) ?? {};
+    const { key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey } = event;
+    const getModifierState = (name) => event.getModifierState?.(name) ?? false;
+    return { code, character, key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey, getModifierState };
   }
 
-  #keyUp(event) {
+  #keyDown(trueEvent) {
+    const event = this.#identified(trueEvent);
+    if (this.isCapturing && event.character) {
+      trueEvent.preventDefault();
+      trueEvent.stopPropagation();
+      this.#typeCharacter(event);
+      return;
+    }
     if (!this.isCapturing || !this.codes.has(event.code)) return;
-    event.preventDefault();
-    event.stopPropagation();
+    trueEvent.preventDefault();
+    trueEvent.stopPropagation();
+    const wasNext = this.#leader.isNext;
+    const combination = this.#leader.press(event);
+    if (wasNext) this.#report();
+    if (combination) this.#socket.say('combination', { codes: combination });
+    else this.#send(this.#keys.press(event), event);
+    // A Mac has no Num Lock.
+    const NumLock = this.#isMac ? null : stateOf('NumLock', event);
+    const CapsLock = stateOf('CapsLock', event);
+    this.dispatchEvent(new CustomEvent('locks', { detail: { NumLock, CapsLock } }));
+  }
+
+  #keyUp(trueEvent) {
+    const event = this.#identified(trueEvent);
+    if (!this.isCapturing || !this.codes.has(event.code)) return;
+    trueEvent.preventDefault();
+    trueEvent.stopPropagation();
+    this.#leader.release(event);
+    if (this.#leader.isNext) this.#report();
     const { changes, leave } = this.#keys.release(event);
-    this.#send(changes);
+    this.#send(changes, event);
     if (leave) this.leave();
   }
 
-  #send(changes) {
-    for (const change of changes) this.#socket.say('key', change);
+  // Shift and AltGr are those that the layout needs for it.
+  #typeCharacter({ character, ctrlKey, altKey, metaKey, getModifierState, timeStamp }) {
+    const isAltGr = getModifierState('AltGraph') || (ctrlKey && altKey);
+    const flags = { ControlLeft: ctrlKey && !isAltGr, AltLeft: altKey && !isAltGr && !this.#isMac, MetaLeft: metaKey };
+    const held = Object.keys(flags).filter((code) => flags[code]);
+    this.#socket.say('characters', { layout: this.layout(), text: character, held }, timeStamp);
+  }
+
+  #send(changes, { timeStamp }) {
+    for (const change of changes) this.#socket.say('key', change, timeStamp);
     this.#note();
   }
 
   #note() {
-    this.#socket.held = this.#keys.any || this.#buttons.size > 0;
+    this.#socket.held = this.#keys.any || this.#buttons.size + this.#held.size > 0;
+    this.#socket.keyHeld = this.#keys.anyPlain;
   }
 
   // Chords of mouse buttons: all but the first come as pointermove, so buttons are compared. What was pressed
@@ -158,7 +223,7 @@ export class Capture extends EventTarget {
 
   #mouse(event) {
     if (!this.#enabled) return;
-    this.#send(this.#keys.reconcile(event));
+    this.#send(this.#keys.reconcile(event), event);
     const relative = this.isRelative;
     if (!relative) this.#moveTo(this.#point(event));
     else if (event.type === 'pointermove') {
@@ -169,12 +234,12 @@ export class Capture extends EventTarget {
     }
     if (event.type === 'pointerdown') {
       this.#clicking = true;
-      this.#send(this.#keys.addHidden(event));
+      this.#send(this.#keys.addHidden(event), event);
     }
     if (!this.#clicking) return;
     for (let bit = 0; bit < 5; bit++) this.#button(bit, (event.buttons & (1 << bit)) !== 0, relative);
     this.#clicking = event.buttons !== 0;
-    if (!this.#clicking) this.#send(this.#keys.releaseHidden());
+    if (!this.#clicking) this.#send(this.#keys.releaseHidden(), event);
   }
 
   // PointerEvent.buttons counts as USB does: left, right, middle, back, forward.
@@ -193,6 +258,8 @@ export class Capture extends EventTarget {
   }
 
   #finger(actions) {
+    // Who only watches may look closer, too.
+    for (const { pinch } of actions) if (pinch) this.#screen.pinch(pinch);
     if (!this.#enabled) return;
     for (const { move, click, press, release, scroll } of actions) {
       if (move) this.#moveTo(move);
@@ -208,7 +275,7 @@ export class Capture extends EventTarget {
   #wheelTurned(event) {
     if (!this.#enabled) return;
     event.preventDefault();
-    this.#send(this.#keys.reconcile(event));
+    this.#send(this.#keys.reconcile(event), event);
     // A Mac's wheel does not depend on zoom, and its screen's pixels are of no account.
     this.#scrollBy(event, { pixelRatio: this.#isMac ? 1 : devicePixelRatio });
   }

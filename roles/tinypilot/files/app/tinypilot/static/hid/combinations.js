@@ -3,7 +3,7 @@
 
 import { recall, remember } from '../common/preferences.js';
 import { HeldKeys } from './held-keys.js';
-import { keyLabel } from './on-screen-keyboard.js';
+import { keyLabel } from './key-labels.js';
 
 export const BUILT_IN = [
   ['ControlLeft', 'AltLeft', 'Delete'],

@@ -7,10 +7,11 @@ import { Capture } from './capture.js';
 import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.js';
 import { describeControls, nameOf } from './controls-state.js';
 import { InputSocket } from './input-socket.js';
-import { buildKeyboard } from './on-screen-keyboard.js';
-import { PasteDialog } from './paste-dialog.js';
+import { describeLeader } from './leader.js';
+import { PasteDialog, showCharacter } from './paste-dialog.js';
 
-const NUM_LOCK_LED = 1;
+// What a person is offered to make agree: the bit of its LED, the button.
+const LOCKS = { NumLock: [1, 'agree-num-lock'], CapsLock: [2, 'agree-caps-lock'] };
 const byId = (id) => document.getElementById(id);
 // By who has the controls now.
 const ASK = { mine: t('Give up the controls'), free: t('Take the controls'), theirs: t('Ask for the controls') };
@@ -24,7 +25,8 @@ export class Controls {
   #control = 'offline';
   #taking = false; // nobody had the controls, and this page has asked
   #stage;
-  #numLock = { here: null, there: false, wasPressed: false };
+  #keyboard = null; // the on-screen one, once it is loaded
+  #locks = { NumLock: { here: null, there: false }, CapsLock: { here: null, there: false } };
 
   // noteVersion: is told which page the device has
   constructor({ url, stage, screen, noteVersion = () => {} }) {
@@ -41,7 +43,9 @@ export class Controls {
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
     this.#capture.addEventListener('change', () => this.#showCapture());
-    this.#capture.addEventListener('numlock', ({ detail }) => this.#showNumLock({ here: detail }));
+    this.#capture.addEventListener('locks', ({ detail }) => {
+      for (const code in LOCKS) this.#showLock(code, { here: detail[code] });
+    });
     this.#capture.addEventListener('leave', async () => {
       // The bar is not there while the picture fills the screen.
       if (document.fullscreenElement) await document.exitFullscreen();
@@ -66,7 +70,8 @@ export class Controls {
       },
       this.#socket,
     );
-    buildKeyboard(byId('keyboard'), (codes) => this.#combine(codes));
+    this.#capture.layout = () => byId('paste-layout').value;
+    this.#socket.addEventListener('untypable', ({ detail }) => this.#showUntypable(detail.characters));
     this.#wire(stage, paste);
     this.#showOwn();
     this.#show(null);
@@ -90,18 +95,31 @@ export class Controls {
       if (this.#control === 'free') this.#take();
       else this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
     });
-    byId('agree-num-lock').addEventListener('click', () => {
-      this.#combine(['NumLock']);
-      this.#showNumLock({ wasPressed: true });
-      stage.focus();
-    });
+    for (const [code, [, button]] of Object.entries(LOCKS)) {
+      byId(button).addEventListener('click', () => {
+        this.#combine([code]);
+        this.#showLock(code, { wasPressed: true });
+        stage.focus();
+      });
+    }
     // A click on the picture of a computer that nobody controls means: I do.
     stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
     byId('open-paste').addEventListener('click', () => paste.open());
-    byId('open-keyboard').addEventListener('click', ({ currentTarget }) => {
+    byId('open-keyboard').addEventListener('click', async ({ currentTarget }) => {
+      this.#keyboard ??= this.#loadKeyboard();
+      await this.#keyboard;
       const shown = byId('keyboard').hidden;
       byId('keyboard').hidden = !shown;
       currentTarget.setAttribute('aria-expanded', String(shown));
+    });
+    byId('open-soft-keyboard').addEventListener('click', async () => {
+      // At once: a phone shows its keyboard for what a finger has done, not for what comes later.
+      byId('soft-keyboard').focus();
+      const { openSoftKeyboard } = await import('./soft-keyboard.js');
+      openSoftKeyboard(byId('soft-keyboard'), {
+        say: (...message) => this.#socket.say(...message),
+        layout: this.#capture.layout,
+      });
     });
     byId('lock-pointer').addEventListener('click', () => {
       stage.focus();
@@ -111,8 +129,23 @@ export class Controls {
     byId('lock-pointer').hidden = !stage.requestPointerLock;
     byId('fullscreen').hidden = !(document.fullscreenEnabled && stage.parentElement.requestFullscreen);
     byId('fullscreen').addEventListener('click', () => this.#fill(stage));
+    document.addEventListener('fullscreenchange', () => this.#showLeader(false));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
+  }
+
+  async #loadKeyboard() {
+    const { OnScreenKeyboard } = await import('./on-screen-keyboard.js');
+    const keyboard = new OnScreenKeyboard(byId('keyboard'), {
+      press: (codes) => this.#combine(codes),
+      hold: (code, down) => this.#capture.hold(code, down),
+    });
+    const showLocks = () => {
+      keyboard.leds = this.#state?.leds ?? 0;
+    };
+    showLocks();
+    this.#socket.addEventListener('state', showLocks);
+    this.#capture.addEventListener('release', () => keyboard.letGo());
   }
 
   // Keys are sent at once: the device reads them after the question, and then they are the owner's.
@@ -125,8 +158,18 @@ export class Controls {
   // Fullscreen is where browsers let a page have keys such as Alt+Tab and Escape.
   async #fill(stage) {
     await stage.parentElement.requestFullscreen({ navigationUI: 'hide' });
-    await navigator.keyboard?.lock?.();
+    const isLocked = await navigator.keyboard?.lock?.().then(
+      () => true,
+      () => false,
+    );
+    this.#showLeader(!isLocked);
     stage.focus();
+  }
+
+  #showLeader(needed) {
+    this.#capture.needsLeader = needed;
+    byId('leader-hint').hidden = !needed;
+    if (needed) write(byId('leader-keys'), describeLeader());
   }
 
   #wireRecorder() {
@@ -206,23 +249,30 @@ export class Controls {
     write(ask, ASK[control] ?? '');
     for (const part of document.querySelectorAll('[data-needs-control]')) part.disabled = control !== 'mine';
     for (const [bit, id] of [
-      [NUM_LOCK_LED, 'led-num'],
+      [1, 'led-num'],
       [2, 'led-caps'],
       [4, 'led-scroll'],
     ])
       byId(id).hidden = !(state?.leds & bit);
-    this.#showNumLock({ there: Boolean(state?.leds & NUM_LOCK_LED) });
+    for (const [code, [bit]] of Object.entries(LOCKS)) this.#showLock(code, { there: Boolean(state?.leds & bit) });
     this.#showAsking(asking);
     this.#capture.enabled = control === 'mine' || this.#taking;
     // What is typed next is for the computer, unless the person has turned to something else meanwhile.
     if (isGiven && [ask, document.body].includes(document.activeElement)) this.#stage.focus();
   }
 
+  #showUntypable(characters) {
+    const shown = characters.map(showCharacter).join(' ');
+    write(byId('control-problem'), t("This layout can't type: {characters}", { characters: shown }));
+  }
+
   // Offered once: a computer without the lock, as a Mac, does not light it either.
-  #showNumLock(news) {
-    if ('there' in news && news.there !== this.#numLock.there) this.#numLock.wasPressed = false;
-    const { here, there, wasPressed } = Object.assign(this.#numLock, news);
-    byId('agree-num-lock').hidden = this.#control !== 'mine' || here === null || here === there || wasPressed;
+  #showLock(code, news) {
+    const lock = this.#locks[code];
+    if ('there' in news && news.there !== lock.there) lock.wasPressed = false;
+    const { here, there, wasPressed } = Object.assign(lock, news);
+    const isAlike = here === null || here === there;
+    byId(LOCKS[code][1]).hidden = this.#control !== 'mine' || isAlike || wasPressed === true;
   }
 
   #showAsking(asking) {
@@ -250,6 +300,7 @@ export class Controls {
 
   #showCapture() {
     this.#root.dataset.captured = String(this.#capture.isCapturing);
+    this.#root.dataset.leader = String(this.#capture.isLeaderNext);
   }
 }
 

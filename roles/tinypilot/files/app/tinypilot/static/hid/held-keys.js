@@ -86,8 +86,7 @@ export class HeldKeys {
 
   // What the browser has hidden is down for as long as a key or a mouse button is.
   releaseHidden() {
-    const isKeyDown = [...this.#down.values()].some(({ kinds }) => kinds.length === 0);
-    return isKeyDown ? [] : this.#forgetAll(({ isAdded }) => isAdded);
+    return this.anyPlain ? [] : this.#forgetAll(({ isAdded }) => isAdded);
   }
 
   clear() {
@@ -99,6 +98,11 @@ export class HeldKeys {
 
   get any() {
     return this.#down.size > 0;
+  }
+
+  // Other than modifiers.
+  get anyPlain() {
+    return [...this.#down.values()].some(({ kinds }) => kinds.length === 0);
   }
 
   // The modifiers that are down by the event; null if it does not tell.

@@ -5,6 +5,11 @@
 import { Backoff } from '../common/backoff.js';
 
 const ALIVE_MS = 500;
+// See hid/playout.py. Who types lets go sooner.
+const HELD_AFTER_MS = 120;
+const HELD_EACH_MS = 60;
+// What is older is no moment of an event.
+const EVENT_AGE_MAX_MS = 1000;
 
 export class InputSocket extends EventTarget {
   #url;
@@ -13,6 +18,7 @@ export class InputSocket extends EventTarget {
   #timer = null;
   #running = false;
   #held = false;
+  #heldTimer = null;
 
   constructor(url) {
     super();
@@ -42,8 +48,24 @@ export class InputSocket extends EventTarget {
     this.#held = held;
   }
 
-  say(type, fields = {}) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type, ...fields }));
+  // Whether a key is down that the computer would repeat: it does for as long as it hears of it.
+  set keyHeld(held) {
+    if (held === (this.#heldTimer !== null)) return;
+    clearTimeout(this.#heldTimer);
+    const tell = () => {
+      this.say('held', {}, performance.now());
+      this.#heldTimer = setTimeout(tell, HELD_EACH_MS);
+    };
+    this.#heldTimer = held ? setTimeout(tell, HELD_AFTER_MS) : null;
+  }
+
+  // at: when it happened, by the clock of events
+  say(type, fields = {}, at = undefined) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    const message = { type, ...fields };
+    const now = performance.now();
+    if (at !== undefined) message.at = Math.round(now - EVENT_AGE_MAX_MS < at && at <= now ? at : now);
+    this.#socket.send(JSON.stringify(message));
   }
 
   #connect() {

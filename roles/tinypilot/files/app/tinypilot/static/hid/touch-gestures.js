@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What fingers mean: a tap clicks, a tap and a touch that moves or stays drags, a long press is the right button, one
-// finger moves the pointer, two scroll. Answers are lists of {move}, {click}, {press}, {release}, {scroll}. Free of
-// the browser.
+// finger moves the pointer, two scroll, or pinch when they go opposite ways. Answers are lists of {move}, {click},
+// {press}, {release}, {scroll}, {pinch}. Free of the browser.
 
 const SLOP_PX = 12;
 export const LONG_PRESS_MS = 500;
@@ -11,6 +11,7 @@ const AGAIN_PX = 40;
 const LEFT = 0;
 const RIGHT = 2;
 
+const middle = (one, other) => ({ x: (one.x + other.x) / 2, y: (one.y + other.y) / 2 });
 const distance = (one, other) => Math.hypot(one.x - other.x, one.y - other.y);
 
 export class TouchGestures {
@@ -20,10 +21,14 @@ export class TouchGestures {
   #mayDrag = false; // the first finger came right after a tap
   #drags = false;
   #scrolled = false;
+  #starts = new Map(); // of two fingers, when the second came
+  #pinches = false;
 
   down(id, point, now) {
     this.#fingers.set(id, point);
     this.#scrolled = this.#fingers.size > 1;
+    this.#pinches = false;
+    this.#starts = new Map(this.#fingers);
     const drop = this.#scrolled ? this.#drop() : [];
     this.#start = this.#scrolled ? null : { ...point, at: now };
     this.#mayDrag = this.#tap !== null && now - this.#tap.at <= AGAIN_MS && distance(point, this.#tap) <= AGAIN_PX;
@@ -34,7 +39,14 @@ export class TouchGestures {
   move(id, point) {
     const before = this.#fingers.get(id);
     if (!before) return [];
+    const were = [...this.#fingers.values()];
     this.#fingers.set(id, point);
+    if (this.#fingers.size === 2) {
+      const are = [...this.#fingers.values()];
+      this.#pinches ||= this.#areOpposite();
+      const factor = distance(...are) / Math.max(1, distance(...were));
+      if (this.#pinches) return [{ pinch: { factor, from: middle(...were), to: middle(...are) } }];
+    }
     if (this.#fingers.size > 1) {
       // Each finger counts half: together they move by what the hand does.
       return [{ scroll: { deltaX: (before.x - point.x) / 2, deltaY: (before.y - point.y) / 2 } }];
@@ -57,7 +69,6 @@ export class TouchGestures {
     const point = this.#fingers.get(id);
     const tapped = this.#start !== null && point !== undefined;
     this.#fingers.delete(id);
-    if (this.#fingers.size === 0) this.#scrolled = false;
     this.#start = null;
     if (!tapped) return this.#drop();
     this.#tap = { ...point, at: now };
@@ -67,7 +78,17 @@ export class TouchGestures {
   cancel() {
     this.#fingers.clear();
     this.#start = this.#tap = null;
-    this.#scrolled = this.#drags = false;
+    this.#drags = false;
+  }
+
+  // How two fingers have moved so far.
+  #areOpposite() {
+    const [one, other] = [...this.#fingers].map(([id, { x, y }]) => {
+      const start = this.#starts.get(id);
+      return { x: x - start.x, y: y - start.y };
+    });
+    const isFar = [one, other].every(({ x, y }) => Math.hypot(x, y) >= SLOP_PX);
+    return isFar && one.x * other.x + one.y * other.y < 0;
   }
 
   #grab() {

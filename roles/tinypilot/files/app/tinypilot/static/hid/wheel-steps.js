@@ -76,7 +76,6 @@ class Axis {
       this.#rest -= this.#owed;
       this.#notch = null;
     }
-    this.#owed = null;
     return null;
   }
 

@@ -6,12 +6,15 @@ import { recall, remember } from '../common/preferences.js';
 import { pictureIn } from './picture-map.js';
 
 const REMEMBERED = 'picture-view';
+const ZOOM_MAX = 8;
+const UNSCROLLED = { scale: null, scrolled: { left: 0, top: 0 } };
 
 export class View {
   #scroller;
   #connection;
   #rotation = 0;
   #actual = false;
+  #zoom = 1; // of fingers, until they pinch it back: not remembered
 
   // scroller: the element around the pictures; connection: whose `shown` has the picture's size
   constructor(scroller, connection) {
@@ -41,7 +44,32 @@ export class View {
 
   get view() {
     const { scrollLeft: left, scrollTop: top } = this.#scroller;
-    return { rotation: this.#rotation, scale: this.#actual ? 1 / devicePixelRatio : null, scrolled: { left, top } };
+    return { rotation: this.#rotation, scale: this.#scale, scrolled: { left, top } };
+  }
+
+  // Null: as large as fits.
+  get #scale() {
+    if (this.#zoom === 1) return this.#actual ? 1 / devicePixelRatio : null;
+    return this.#fitted * this.#zoom;
+  }
+
+  get #fitted() {
+    return pictureIn(this.box, this.width, this.height, { ...UNSCROLLED, rotation: this.#rotation }).scale;
+  }
+
+  // Fingers: what was below `from` is below `to` now, and so much larger.
+  pinch({ factor, from, to }) {
+    if (!(this.width > 0)) return;
+    const before = pictureIn(this.box, this.width, this.height, this.view);
+    const zoom = Math.min(ZOOM_MAX, (before.scale * factor) / this.#fitted);
+    this.#zoom = zoom > 1 ? zoom : 1;
+    if (zoom <= 1) this.#actual = false;
+    this.layout();
+    const unscrolled = { ...this.view, scrolled: UNSCROLLED.scrolled };
+    const after = pictureIn(this.box, this.width, this.height, unscrolled);
+    const larger = after.scale / before.scale;
+    this.#scroller.scrollLeft = after.left + (from.x - before.left) * larger - to.x;
+    this.#scroller.scrollTop = after.top + (from.y - before.top) * larger - to.y;
   }
 
   get rotation() {
@@ -54,6 +82,7 @@ export class View {
 
   set isActual(actual) {
     this.#actual = actual;
+    this.#zoom = 1;
     this.#change();
   }
 
@@ -71,13 +100,14 @@ export class View {
   // coordinates: its middle where that of the turned picture is, its size that of the picture upright.
   layout() {
     const { width, height } = this;
-    const isPlaced = (this.#actual || this.#rotation !== 0) && width > 0;
-    this.#scroller.classList.toggle('view-scrolls', this.#actual);
+    const scrolls = this.#actual || this.#zoom > 1;
+    const isPlaced = (scrolls || this.#rotation !== 0) && width > 0;
+    this.#scroller.classList.toggle('view-scrolls', scrolls);
     this.#scroller.classList.toggle('view-placed', isPlaced);
     if (!isPlaced) return;
     const { clientWidth, clientHeight, style } = this.#scroller;
     const box = { left: 0, top: 0, width: clientWidth, height: clientHeight };
-    const shown = pictureIn(box, width, height, { ...this.view, scrolled: { left: 0, top: 0 } });
+    const shown = pictureIn(box, width, height, { ...this.view, scrolled: UNSCROLLED.scrolled });
     style.setProperty('--picture-width', `${width * shown.scale}px`);
     style.setProperty('--picture-height', `${height * shown.scale}px`);
     style.setProperty('--picture-left', `${shown.left + (shown.width - width * shown.scale) / 2}px`);

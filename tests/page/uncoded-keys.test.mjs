@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Keys without a place, and a phone's own keyboard.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { FakeElement } from './fake-page.mjs';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
+const { identify, isUncoded } = await import(new URL('uncoded-keys.js', BASE));
+const { changeOf, openSoftKeyboard } = await import(new URL('soft-keyboard.js', BASE));
+
+test('a key is without a place where the browser says so', () => {
+  assert.deepEqual([{}, { code: '' }, { code: 'Unidentified' }, { code: 'KeyA' }].map(isUncoded), [
+    true,
+    true,
+    true,
+    false,
+  ]);
+});
+
+for (const [event, found] of [
+  [{ key: 'Enter' }, { code: 'Enter' }],
+  [{ key: 'Enter', location: 3 }, { code: 'NumpadEnter' }],
+  [{ key: '7', location: 3 }, { code: 'Numpad7' }],
+  [{ key: '7' }, { character: '7' }],
+  [{ key: '+', location: 3 }, { code: 'NumpadAdd' }],
+  [{ key: 'Home', location: 3 }, { code: 'Numpad7' }],
+  [{ key: 'F13' }, { code: 'F13' }],
+  [{ key: 'F24', keyCode: 135 }, { code: 'F24' }],
+  [{ key: 'F25' }, null],
+  [{ key: 'Shift' }, { code: 'ShiftLeft' }],
+  [{ key: 'Shift', location: 2 }, { code: 'ShiftRight' }],
+  [{ key: 'OS' }, { code: 'MetaLeft' }],
+  [{ key: 'AltGraph' }, { code: 'AltRight' }],
+  [{ key: ' ' }, { code: 'Space' }],
+  [{ key: 'ß' }, { character: 'ß' }],
+  [{ key: '\u{1f600}' }, { character: '\u{1f600}' }],
+  [{ key: 'HangulMode' }, { code: 'Lang1' }],
+  [{ key: 'ZenkakuHankaku' }, { code: 'Backquote' }],
+  [{ key: 'Dead' }, null],
+  [{ key: 'Process', keyCode: 229 }, null],
+  [{ key: 'Unidentified', keyCode: 229 }, null],
+  [{ key: 'Unidentified', keyCode: 65 }, { code: 'KeyA' }],
+  [{ key: 'Unidentified', keyCode: 90 }, { code: 'KeyZ' }],
+  [{ key: 'Unidentified', keyCode: 48 }, { code: 'Digit0' }],
+  [{ keyCode: 57 }, { code: 'Digit9' }],
+  [{ keyCode: 96 }, { code: 'Numpad0' }],
+  [{ keyCode: 105 }, { code: 'Numpad9' }],
+  [{ keyCode: 112 }, { code: 'F1' }],
+  [{ keyCode: 135 }, { code: 'F24' }],
+  [{ keyCode: 136 }, null],
+  [{ keyCode: 8 }, { code: 'Backspace' }],
+  [{}, null],
+]) {
+  test(`${JSON.stringify(event)} is ${JSON.stringify(found)}`, () => assert.deepEqual(identify(event), found));
+}
+
+test('what changed at the end of a text is erased and typed', () => {
+  for (const [before, after, erase, text] of [
+    ['', 'a', 0, 'a'],
+    ['ab', 'a', 1, ''],
+    ['qzh', 'qhz', 2, 'hz'],
+    ['a\u{1f600}', 'ab', 1, 'b'],
+    ['same', 'same', 0, ''],
+  ])
+    assert.deepEqual(changeOf(before, after), { erase, text });
+});
+
+// A field that keeps a text, as a phone's keyboard changes it.
+function softKeyboard() {
+  const said = [];
+  const field = new FakeElement({
+    setSelectionRange: () => {},
+    focus() {
+      this.dispatchEvent(new Event('focus'));
+    },
+  });
+  const say = (type, fields) => said.push(type === 'characters' ? fields.text : fields.codes.join());
+  const open = () => openSoftKeyboard(field, { say, layout: () => 'de' });
+  open();
+  const change = (text, isComposing = false) => {
+    field.value = text;
+    field.dispatchEvent(Object.assign(new Event('input'), { isComposing }));
+    return said.splice(0);
+  };
+  return { change, field, open };
+}
+
+test("a phone's keyboard types, completes and corrects", () => {
+  const { change, field, open } = softKeyboard();
+  const begin = field.value;
+  assert.deepEqual(change(`${begin}q`, true), ['q']);
+  assert.deepEqual(change(`${begin}qzh`, true), ['zh']);
+  assert.deepEqual(change(`${begin}qhz `), ['Backspace', 'Backspace', 'hz ']);
+  open();
+  assert.deepEqual(change(`${begin}a`), ['a'], 'opened again it types once');
+});
+
+test('it erases what was there before, too, and never runs out of it', () => {
+  const { change, field } = softKeyboard();
+  for (let count = 0; count < 100; count += 1) assert.deepEqual(change(field.value.slice(0, -1)), ['Backspace']);
+});
+
+test('a line break begins anew, but not within a word that is being composed', () => {
+  const { change, field } = softKeyboard();
+  const begin = field.value;
+  assert.deepEqual(change(`${begin}ls\n`, true), ['ls\n']);
+  assert.notEqual(field.value, begin);
+  assert.deepEqual(change(`${begin}ls\nx\n`), ['x\n']);
+  assert.equal(field.value, begin);
+});
+
+test('what is dictated is said in parts', () => {
+  const { change, field } = softKeyboard();
+  const parts = change(field.value + 'word '.repeat(30));
+  assert.deepEqual(
+    parts.map(({ length }) => length),
+    [50, 50, 50],
+  );
+});
