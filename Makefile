@@ -17,7 +17,9 @@ BIN    := $(VENV)/bin
 BUILD  := build
 # The Docker engine and apt belong to root.
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=TERM,CI,ANSIBLE_CONFIG,KVM_JANUS_REPOSITORY,KVM_USTREAMER_REPOSITORY)
-PLAY    = $(SUDO) env KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
+# Python compiles what it loads once, also where it may not write beside the sources.
+CACHE   = PYTHONPYCACHEPREFIX=$(CURDIR)/$(BUILD)/pycache PYTHONDONTWRITEBYTECODE=
+PLAY    = $(SUDO) env $(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10. By the environment: no shell reads it.
 HOST   ?=
 export HOST
@@ -33,7 +35,7 @@ ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(ARGS)
 else
 	@$(PYTHON) tools/device_inventory.py > $(BUILD)/device.yml
-	@KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml \
+	@$(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml \
 	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code $(ARGS)
 endif
 	@$(BIN)/python tools/show_appliance.py $(BUILD)
@@ -61,10 +63,10 @@ unit: $(VENV)/lock dev_tools ## tests without Docker: variables, web app, page l
 # Beside each other, by `check` and `unit`, when what they need is there.
 .PHONY: run-lint run-pytest run-page-tests run-c-tests
 run-lint:
-	@tools/lint.sh
+	@$(CACHE) tools/lint.sh
 
 run-pytest:
-	@$(BIN)/pytest -q --numprocesses=auto --dist=loadgroup tests/unit
+	@$(CACHE) $(BIN)/pytest -q --numprocesses=auto --dist=loadgroup tests/unit
 
 run-page-tests:
 	@node --test tests/page/*.test.mjs

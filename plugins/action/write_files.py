@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+# Not imported: outside of a collection the plugins are no package.
+looking = runpy.run_path(str(Path(__file__).parents[1] / "plugin_utils/looking.py"))
 MANAGED = "Written by Ansible: a change here is lost with the next play."
 
 
@@ -20,7 +23,7 @@ class ActionModule(ActionBase):
         ]
         if "accounts" in arguments:
             arguments["accounts"] = self._rendered(arguments["accounts"], task_vars)
-        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        result.update(looking["run_module"](self, arguments, task_vars))
         # Contents may be secret, and long.
         result.pop("invocation", None)
         return result

@@ -162,7 +162,7 @@ class Writer:
         dry = self.module.check_mode
         code, out, err = self.module.run_command(
             ["systemd-sysusers", *(["--dry-run", "-"] if dry else [entry["dest"]])],
-            data=entry["content"] if dry else None,
+            data=without_members(entry["content"]) if dry else None,
         )
         if code:
             self.module.fail_json(
@@ -184,6 +184,23 @@ class Writer:
 
 def is_wanted(entry):
     return boolean(entry.get("wanted", True))
+
+
+def without_members(accounts):
+    """The accounts without the memberships that are there: a dry run does not look whether they are."""
+    return "".join(
+        line for line in accounts.splitlines(keepends=True) if not is_membership(line.split())
+    )
+
+
+def is_membership(words):
+    """Whether these are words such as `m user group`, and the user is a member of the group."""
+    if words[:1] != ["m"]:
+        return False
+    try:
+        return words[1] in grp.getgrnam(words[2]).gr_mem
+    except KeyError:
+        return False
 
 
 def text_of(path):

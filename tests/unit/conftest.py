@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The programs of the tinypilot role, without nginx, with a clock that tests can set."""
 
+import copy
+import functools
 import json
 import socket
 import sys
@@ -118,10 +120,20 @@ def config(tmp_path):
     )
 
 
+@functools.cache
+def parsed(path):
+    return yaml.safe_load((ROLES / path).read_text())
+
+
+def role_file(path):
+    """A file of a role, parsed once for all tests; each may change what it gets."""
+    return copy.deepcopy(parsed(path))
+
+
 def declared_by_ustreamer(folder):
     """What the role lays down, with its own bounds."""
-    variables = yaml.safe_load((ROLES / "ustreamer/vars/main/main.yml").read_text())
-    defaults = yaml.safe_load((ROLES / "ustreamer/defaults/main.yml").read_text())
+    variables = role_file("ustreamer/vars/main/main.yml")
+    defaults = role_file("ustreamer/defaults/main.yml")
     video, edid = variables["__ustreamer_settings"], variables["__ustreamer_edid_settings"]
     return {
         "ustreamer": {
@@ -141,8 +153,8 @@ def declared_by_ustreamer(folder):
 
 
 def declared_by_tinypilot():
-    variables = yaml.safe_load((ROLES / "tinypilot/vars/main.yml").read_text())
-    defaults = yaml.safe_load((ROLES / "tinypilot/defaults/main.yml").read_text())
+    variables = role_file("tinypilot/vars/main.yml")
+    defaults = role_file("tinypilot/defaults/main.yml")
     declared = variables["__tinypilot_settings"]
     urls = declared["settings"]["tinypilot_ice_servers"]["schema"]["items"]
     urls["pattern"] = Template(urls["pattern"]).render(variables)
@@ -156,7 +168,7 @@ def declared_by_tinypilot():
 
 
 def declared_by_gateway():
-    variables = yaml.safe_load((ROLES / "gateway/vars/main.yml").read_text())
+    variables = role_file("gateway/vars/main.yml")
     return {"certificate": {**variables["__gateway_certificate_settings"], "fixed": []}}
 
 

@@ -166,11 +166,11 @@ def test_the_action_reads_the_folder_and_leaves_its_content_out_of_the_answer(
     action._find_needle = lambda folder, name: {("files", "app"): str(source)}[folder, name]
     read = []
 
-    def execute_module(module_args, task_vars):
-        read.extend(module_args["tree"])
-        return {"changed": True, "invocation": {"module_args": dict(module_args)}}
+    def run_module(action, arguments, task_vars):
+        read.extend(arguments["tree"])
+        return {"changed": True, "invocation": {"module_args": dict(arguments)}}
 
-    action._execute_module = execute_module
+    monkeypatch.setitem(action_sync_directory.looking, "run_module", run_module)
     assert action.run() == {
         "of": "Ansible",
         "changed": True,

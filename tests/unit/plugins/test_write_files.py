@@ -228,6 +228,16 @@ def test_accounts_that_would_be_made_are_a_change_in_check_mode(accounts, tmp_pa
     assert "janus" not in (tmp_path / "passwd").read_text()
 
 
+def test_memberships_that_are_there_are_no_change_in_check_mode(monkeypatch):
+    """systemd-sysusers would write them, if it were only asked."""
+    members = {"kvm-sink": ["janus"], "video": []}
+    monkeypatch.setattr(
+        write_files.grp, "getgrnam", lambda name: SimpleNamespace(gr_mem=members[name])
+    )
+    missing = "u janus -\nm janus video\nm janus not-there\nm\tother kvm-sink\n"
+    assert write_files.without_members(f"# m\n\nm janus kvm-sink\n{missing}") == f"# m\n\n{missing}"
+
+
 def test_accounts_that_are_refused_are_an_error(accounts, failure):
     with pytest.raises(failure, match=r"systemd-sysusers refuses .*janus\.conf: Invalid name"):
         accounts("echo Invalid name >&2; exit 1")
@@ -304,8 +314,12 @@ def test_templates_are_rendered_with_the_variables_of_the_task(tmp_path, monkeyp
     action._find_needle = lambda folder, name: {"templates": str(tmp_path / name)}[folder]
     action._templar = Templar(DataLoader())
     handed_over = []
-    action._execute_module = lambda module_args, task_vars: (
-        handed_over.append(module_args) or {"changed": True, "invocation": "long, and secret"}
+    monkeypatch.setitem(
+        action_write_files.looking,
+        "run_module",
+        lambda action, arguments, task_vars: (
+            handed_over.append(arguments) or {"changed": True, "invocation": "long, and secret"}
+        ),
     )
     assert action.run(None, {"name": "rack"}) == {"of": "Ansible", "changed": True}
     text = f"# {action_write_files.MANAGED}\nName=rack\t\\n\n"
@@ -326,5 +340,7 @@ def test_a_role_without_accounts_and_files_hands_over_none(monkeypatch):
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {})
     action = object.__new__(action_write_files.ActionModule)
     action._task = SimpleNamespace(args={"folders": []})
-    action._execute_module = lambda module_args, task_vars: {"got": module_args}
+    monkeypatch.setitem(
+        action_write_files.looking, "run_module", lambda _, arguments, __: {"got": arguments}
+    )
     assert action.run() == {"got": {"folders": [], "files": []}}
