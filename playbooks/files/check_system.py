@@ -20,6 +20,9 @@ from pathlib import Path
 
 # apt takes lists that were made some hours ago, and no list of the future.
 MOST_SECONDS_APART = 3600
+# A device that was just started asks a time server.
+CLOCK_PATIENCE_SECONDS = 30
+TIMESYNC = Path("/run/systemd/timesync")
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 # As long as an upgrade of everything takes, which a Pi may begin by itself when it is started.
 PATIENCE_SECONDS = 600
@@ -42,9 +45,15 @@ def clocks(here, there):
     )
 
 
-def check_clock(here, there):
-    if abs(here - there) > MOST_SECONDS_APART:
-        raise Obstacle(f"apt refuses lists of packages with a wrong clock: {clocks(here, there)}")
+def wait_for_clock(there, timesync=TIMESYNC):
+    began = time.monotonic()
+    while abs(time.time() - (there + time.monotonic() - began)) > MOST_SECONDS_APART:
+        is_being_set = timesync.is_dir() and not (timesync / "synchronized").exists()
+        if not is_being_set or time.monotonic() > began + CLOCK_PATIENCE_SECONDS:
+            raise Obstacle(
+                f"apt refuses lists of packages with a wrong clock: {clocks(time.time(), there)}"
+            )
+        time.sleep(1)
 
 
 def holder(path):
@@ -129,7 +138,7 @@ def refresh_lists(there, lists=LISTS):
 def main():
     there = float(sys.argv[1])
     try:
-        check_clock(time.time(), there)
+        wait_for_clock(there)
         wait_for_locks()
         check_dpkg()
         refresh_lists(there)

@@ -39,6 +39,12 @@ def viewer_over_ipv6(device: Device, with_ipv4: bool = False) -> Iterator[Namesp
             if not with_ipv4:
                 end.run(f"ip -4 address flush dev {link}")
             end.run(f"ip address add {address}/64 dev {link} nodad")
+        if not with_ipv4:
+            # Self-assigned, as on many networks, and leads nowhere. On Linux Chromium needs one: its multicast DNS
+            # comes up with IPv4 alone, and without that it offers no address of its own.
+            viewer.run("ip address add 169.254.7.7/16 dev eth0")
+        # By its default route a browser finds out which of its addresses it may tell.
+        viewer.run(f"ip -6 route add default via {DEVICE_ADDRESS}")
         yield viewer
     finally:
         # The cable goes with its end.

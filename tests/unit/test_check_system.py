@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,17 +25,61 @@ def said(action, *arguments, **options):
 # --- The clock ---
 
 
+class Clock:
+    """now: what it says. It is set to NOW after so many seconds, if ever; sleeping is what lets them pass."""
+
+    def __init__(self, folder):
+        self.timesync = folder / "timesync"
+        self.now, self.set_after, self.waited = NOW, None, 0
+
+    def sleep(self, seconds):
+        self.waited += seconds
+        self.now = NOW + self.waited if self.waited == self.set_after else self.now + seconds
+
+
+@pytest.fixture
+def clock(tmp_path, monkeypatch):
+    clock = Clock(tmp_path)
+    stand_in = SimpleNamespace(
+        time=lambda: clock.now,
+        monotonic=lambda: float(clock.waited),
+        sleep=clock.sleep,
+        gmtime=time.gmtime,
+        strftime=time.strftime,
+    )
+    monkeypatch.setattr(check_system, "time", stand_in)
+    return clock
+
+
 @pytest.mark.parametrize("late", [-24 * HOUR, -2 * HOUR, 2 * HOUR, 24 * HOUR])
-def test_a_clock_that_apt_would_refuse_is_named_with_the_other_one(late):
-    sentence = said(check_system.check_clock, NOW - late, NOW)
-    for clock in (NOW, NOW - late):
-        assert time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(clock)) in sentence
+def test_a_clock_that_apt_would_refuse_is_named_with_the_other_one(clock, late):
+    clock.now = NOW - late
+    sentence = said(check_system.wait_for_clock, NOW, clock.timesync)
+    for seconds in (NOW, NOW - late):
+        assert time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds)) in sentence
     assert "timedatectl" in sentence
+    assert clock.waited == 0
 
 
 @pytest.mark.parametrize("late", [-1800, 0, 1800])
-def test_clocks_may_be_apart_by_less(late):
-    check_system.check_clock(NOW - late, NOW)
+def test_clocks_may_be_apart_by_less(clock, late):
+    clock.now = NOW - late
+    check_system.wait_for_clock(NOW, clock.timesync)
+    assert clock.waited == 0
+
+
+def test_a_clock_that_is_being_set_is_waited_for(clock):
+    clock.timesync.mkdir()
+    clock.now, clock.set_after = NOW - 24 * HOUR, 5
+    check_system.wait_for_clock(NOW, clock.timesync)
+    assert clock.waited == 5
+
+
+def test_the_wait_for_the_clock_ends(clock):
+    clock.timesync.mkdir()
+    clock.now = NOW - 24 * HOUR
+    assert "wrong clock" in said(check_system.wait_for_clock, NOW, clock.timesync)
+    assert 30 <= clock.waited < 35
 
 
 # --- A lock that somebody has ---

@@ -96,7 +96,7 @@ def guard() -> ResponseReturnValue | None:
     view = current_app.view_functions.get(request.endpoint or "")
     changes = request.method not in SAFE_METHODS
     if changes and token is None and not _is_from_own_page():
-        raise _noted(ApiError(403, "Refused: the request comes from another site."))
+        raise _noted(_foreign_request())
     if getattr(view, "is_public", False):
         return None
     if g.session is None:
@@ -148,6 +148,25 @@ def _has_csrf_token() -> bool:
 def _is_from_own_page() -> bool:
     """Browsers name the page's origin with each change. A program must do so, too."""
     return request.headers.get("Origin") == f"https://{request.headers.get('Host')}"
+
+
+def _foreign_request() -> ApiError:
+    """Why it is refused. Behind a proxy that changes the request the device's own page is foreign to it: only the
+    browser knows better, and nobody is let in for that."""
+    origin, host = request.headers.get("Origin", ""), request.headers.get("Host", "")
+    if origin == f"http://{host}":
+        return ApiError(
+            403, "Refused: the page was opened by http. A proxy must offer it by https."
+        )
+    if request.headers.get("Sec-Fetch-Site") == "same-origin":
+        return ApiError(
+            403,
+            "Refused: the page is at {origin}, and the request came for {host}. A proxy must pass the Host header on "
+            "unchanged, with its port.",
+            origin=origin,
+            host=host,
+        )
+    return ApiError(403, "Refused: the request comes from another site.")
 
 
 def _noted(refusal: ApiError) -> ApiError:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""A proxy or a tunnel between browser and device: what passes, and what is refused with the words that help."""
+
+import pytest
+
+from .conftest import HOST, PASSWORD
+
+LOGIN = {"name": "ada", "password": PASSWORD, "code": ""}
+
+
+@pytest.mark.parametrize("host", ["localhost:8443", "kvm.example.org", "[2001:db8::7]:8443"])
+def test_a_tunnel_or_a_proxy_that_keeps_host_is_no_obstacle(browser, ada, host):
+    headers = {"Host": host, "Origin": f"https://{host}"}
+    assert browser().ask("POST", "/api/login", LOGIN, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", [f"https://{HOST}:8443", "https://proxy.example", "https://proxy.example:8443"]
+)
+def test_a_proxy_that_changes_host_is_told_so(browser, ada, origin):
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
+    answer = browser().ask("POST", "/api/login", LOGIN, headers=headers)
+    assert answer.status_code == 403
+    assert answer.get_json()["error"] == (
+        f"Refused: the page is at {origin}, and the request came for {HOST}. A proxy must pass the Host header on "
+        "unchanged, with its port."
+    )
+
+
+def test_a_proxy_without_https_is_told_so(browser, ada):
+    answer = browser().ask("POST", "/api/login", LOGIN, headers={"Origin": f"http://{HOST}"})
+    assert answer.status_code == 403
+    assert "must offer it by https" in answer.get_json()["error"]
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", None])
+@pytest.mark.parametrize("origin", ["https://other.example", "null", None])
+def test_a_foreign_page_is_no_proxy(browser, ada, site, origin):
+    headers = {"Origin": origin, "Sec-Fetch-Site": site}
+    answer = browser().ask("POST", "/api/login", LOGIN, headers=headers)
+    assert answer.status_code == 403
+    assert answer.get_json()["error"] == "Refused: the request comes from another site."
+
+
+@pytest.mark.parametrize("path", ["/login", "/setup"])
+def test_a_page_without_its_style_says_where_it_must_be(browser, ada, path):
+    """Its files are asked for at the root of the host name. (See test_proxies.py of the browser tests.)"""
+    assert "must be at the root of a host name" in browser().ask("GET", path).get_data(as_text=True)
