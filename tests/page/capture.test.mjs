@@ -5,6 +5,7 @@ import { describe as group, test } from 'node:test';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
 const { Capture } = await import(new URL('capture.js', BASE));
+const { identify } = await import(new URL('uncoded-keys.js', BASE));
 const { LONG_PRESS_MS } = await import(new URL('touch-gestures.js', BASE));
 const { positionOf } = await import(new URL('../video/picture-map.js', BASE));
 
@@ -66,7 +67,7 @@ test('a key that the computer would not know is left to the browser', (t) => {
 
 test('a key without a place is pressed where it belongs, and typed where that depends on the layout', (t) => {
   const { capture, happen, said } = makePage(t);
-  capture.layout = () => 'de';
+  Object.assign(capture, { identify, layout: () => 'de' });
   const flags = { ctrlKey: false, altKey: false, metaKey: false, shiftKey: false };
   for (const type of ['keydown', 'keyup'])
     happen(type, { code: '', key: 'Control', ...flags, ctrlKey: type === 'keydown' });

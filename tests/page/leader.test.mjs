@@ -7,7 +7,7 @@ const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', im
 const { Leader, describeLeader } = await import(new URL('leader.js', BASE));
 
 function leader() {
-  const keys = Object.assign(new Leader(), { enabled: true });
+  const keys = new Leader();
   const tap = (code) => {
     const chosen = keys.press({ code });
     keys.release({ code });
@@ -53,14 +53,6 @@ test('twice it waits for the number still, and it can be taken back', () => {
   tap('ControlRight');
   assert.equal(keys.isNext, true);
   keys.cancel();
-  assert.equal(tap('Digit1'), null);
-});
-
-test('where the browser keeps nothing it is a key like others', () => {
-  const { keys, tap } = leader();
-  keys.enabled = false;
-  tap('ControlRight');
-  assert.equal(keys.isNext, false);
   assert.equal(tap('Digit1'), null);
 });
 

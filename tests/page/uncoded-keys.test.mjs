@@ -5,17 +5,8 @@ import test from 'node:test';
 import { FakeElement } from './fake-page.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/hid/', import.meta.url);
-const { identify, isUncoded } = await import(new URL('uncoded-keys.js', BASE));
+const { identify } = await import(new URL('uncoded-keys.js', BASE));
 const { changeOf, openSoftKeyboard } = await import(new URL('soft-keyboard.js', BASE));
-
-test('a key is without a place where the browser says so', () => {
-  assert.deepEqual([{}, { code: '' }, { code: 'Unidentified' }, { code: 'KeyA' }].map(isUncoded), [
-    true,
-    true,
-    true,
-    false,
-  ]);
-});
 
 for (const [event, found] of [
   [{ key: 'Enter' }, { code: 'Enter' }],

@@ -4,9 +4,7 @@
 
 import { positionOf } from '../video/picture-map.js';
 import { HeldKeys } from './held-keys.js';
-import { Leader } from './leader.js';
 import { LONG_PRESS_MS, TouchGestures } from './touch-gestures.js';
-import { identify, isUncoded } from './uncoded-keys.js';
 import { WheelSteps } from './wheel-steps.js';
 
 // MouseEvent.button: left, middle, right, back, forward. USB: left, right, middle, back, forward.
@@ -29,11 +27,12 @@ export class Capture extends EventTarget {
   #clicking = false; // a button was pressed here, and not all are up since
   #wheel = new WheelSteps();
   #touch = new TouchGestures();
-  #leader = new Leader();
+  #leader = null; // where the browser keeps keys for itself
   #enabled = false;
   codes = new Set(); // of the keys that the computer knows; all others stay the browser's
 
   layout = () => ''; // of the attached computer, for keys that are known by what they type alone
+  identify = () => null; // see uncoded-keys.js, which is loaded with the controls
 
   // See HeldKeys.
   set altGrCharacters(characters) {
@@ -64,19 +63,18 @@ export class Capture extends EventTarget {
     return document.pointerLockElement === this.#stage;
   }
 
-  // Whether the browser keeps keys for itself that a leader key stands for.
-  set needsLeader(needsLeader) {
-    this.#leader.enabled = needsLeader;
-    this.#leader.cancel();
+  // Of leader.js, while it is needed.
+  set leader(leader) {
+    this.#leader = leader;
     this.#report();
   }
 
   get isLeaderNext() {
-    return this.#leader.isNext;
+    return this.#leader?.isNext ?? false;
   }
 
   releaseAll() {
-    this.#leader.cancel();
+    this.#leader?.cancel();
     const keys = this.#keys.clear();
     const buttons = this.#buttons.size + this.#held.size > 0;
     this.#held.clear();
@@ -138,8 +136,8 @@ export class Capture extends EventTarget {
 
   // With the place of the key where the browser has none, or the character that it types.
   #identified(event) {
-    if (!isUncoded(event)) return event;
-    const { code, character } = identify(event) ?? {};
+    if (event.code && event.code !== 'Unidentified') return event;
+    const { code, character } = this.identify(event) ?? {};
     const { key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey } = event;
     const getModifierState = (name) => event.getModifierState?.(name) ?? false;
     return { code, character, key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey, getModifierState };
@@ -156,8 +154,8 @@ export class Capture extends EventTarget {
     if (!this.isCapturing || !this.codes.has(event.code)) return;
     trueEvent.preventDefault();
     trueEvent.stopPropagation();
-    const wasNext = this.#leader.isNext;
-    const combination = this.#leader.press(event);
+    const wasNext = this.isLeaderNext;
+    const combination = this.#leader?.press(event);
     if (wasNext) this.#report();
     if (combination) this.#socket.say('combination', { codes: combination });
     else this.#send(this.#keys.press(event), event);
@@ -172,8 +170,8 @@ export class Capture extends EventTarget {
     if (!this.isCapturing || !this.codes.has(event.code)) return;
     trueEvent.preventDefault();
     trueEvent.stopPropagation();
-    this.#leader.release(event);
-    if (this.#leader.isNext) this.#report();
+    this.#leader?.release(event);
+    if (this.isLeaderNext) this.#report();
     const { changes, leave } = this.#keys.release(event);
     this.#send(changes, event);
     if (leave) this.leave();

@@ -7,8 +7,6 @@ import { Capture } from './capture.js';
 import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.js';
 import { describeControls, nameOf } from './controls-state.js';
 import { InputSocket } from './input-socket.js';
-import { describeLeader } from './leader.js';
-import { PasteDialog, showCharacter } from './paste-dialog.js';
 
 // What a person is offered to make agree: the bit of its LED, the button.
 const LOCKS = { NumLock: [1, 'agree-num-lock'], CapsLock: [2, 'agree-caps-lock'] };
@@ -25,6 +23,8 @@ export class Controls {
   #control = 'offline';
   #taking = false; // nobody had the controls, and this page has asked
   #stage;
+  #layouts = []; // of the device
+  #tools = null; // once they are loaded
   #keyboard = null; // the on-screen one, once it is loaded
   #locks = { NumLock: { here: null, there: false }, CapsLock: { here: null, there: false } };
 
@@ -37,7 +37,10 @@ export class Controls {
       this.#me = detail.person;
       this.#capture.codes = new Set(detail.codes);
       this.#capture.altGrCharacters = detail.altGrCharacters ?? {};
-      paste.layouts = detail.layouts;
+      this.#layouts = detail.layouts;
+      this.#tools?.then(({ paste }) => {
+        paste.layouts = detail.layouts;
+      });
       noteVersion(detail.version);
     });
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
@@ -52,27 +55,9 @@ export class Controls {
       byId('control-ask').focus();
     });
 
-    const paste = new PasteDialog(
-      {
-        dialog: byId('paste'),
-        text: byId('paste-text'),
-        layout: byId('paste-layout'),
-        pace: byId('paste-pace'),
-        missing: byId('paste-missing'),
-        mend: byId('paste-mend'),
-        instead: byId('paste-instead'),
-        replace: byId('paste-replace'),
-        leaveOut: byId('paste-leave-out'),
-        start: byId('paste-start'),
-        cancel: byId('paste-cancel'),
-        progress: byId('paste-progress'),
-        result: byId('paste-result'),
-      },
-      this.#socket,
-    );
     this.#capture.layout = () => byId('paste-layout').value;
     this.#socket.addEventListener('untypable', ({ detail }) => this.#showUntypable(detail.characters));
-    this.#wire(stage, paste);
+    this.#wire(stage);
     this.#showOwn();
     this.#show(null);
   }
@@ -90,7 +75,7 @@ export class Controls {
     this.#socket.retryNow();
   }
 
-  #wire(stage, paste) {
+  #wire(stage) {
     byId('control-ask').addEventListener('click', () => {
       if (this.#control === 'free') this.#take();
       else this.#socket.say(this.#control === 'mine' ? 'give-up' : 'ask');
@@ -104,7 +89,7 @@ export class Controls {
     }
     // A click on the picture of a computer that nobody controls means: I do.
     stage.addEventListener('pointerdown', () => this.#control === 'free' && this.#take());
-    byId('open-paste').addEventListener('click', () => paste.open());
+    byId('open-paste').addEventListener('click', async () => (await this.#loadTools()).paste.open());
     byId('open-keyboard').addEventListener('click', async ({ currentTarget }) => {
       this.#keyboard ??= this.#loadKeyboard();
       await this.#keyboard;
@@ -132,6 +117,36 @@ export class Controls {
     document.addEventListener('fullscreenchange', () => document.fullscreenElement || this.#showLeader(false));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
+  }
+
+  // What only those need who have the controls.
+  #loadTools() {
+    this.#tools ??= Promise.all([import('./paste-dialog.js'), import('./uncoded-keys.js')]).then(
+      ([{ PasteDialog, showCharacter }, { identify }]) => {
+        this.#capture.identify = identify;
+        const paste = new PasteDialog(
+          {
+            dialog: byId('paste'),
+            text: byId('paste-text'),
+            layout: byId('paste-layout'),
+            pace: byId('paste-pace'),
+            missing: byId('paste-missing'),
+            mend: byId('paste-mend'),
+            instead: byId('paste-instead'),
+            replace: byId('paste-replace'),
+            leaveOut: byId('paste-leave-out'),
+            start: byId('paste-start'),
+            cancel: byId('paste-cancel'),
+            progress: byId('paste-progress'),
+            result: byId('paste-result'),
+          },
+          this.#socket,
+        );
+        paste.layouts = this.#layouts;
+        return { paste, showCharacter };
+      },
+    );
+    return this.#tools;
   }
 
   async #loadKeyboard() {
@@ -166,8 +181,9 @@ export class Controls {
     stage.focus();
   }
 
-  #showLeader(needed) {
-    this.#capture.needsLeader = needed;
+  async #showLeader(needed) {
+    const { Leader, describeLeader } = needed ? await import('./leader.js') : {};
+    this.#capture.leader = needed ? new Leader() : null;
     byId('leader-hint').hidden = !needed;
     if (needed) write(byId('leader-keys'), describeLeader());
   }
@@ -240,6 +256,7 @@ export class Controls {
     const isGiven = this.#control === 'theirs' && control === 'mine';
     this.#control = control;
     this.#taking &&= control === 'free';
+    if (control === 'mine') this.#loadTools();
     this.#root.dataset.control = control;
     this.#root.dataset.usb = state?.usb ?? 'unknown';
     write(byId('control-text'), text);
@@ -261,7 +278,8 @@ export class Controls {
     if (isGiven && [ask, document.body].includes(document.activeElement)) this.#stage.focus();
   }
 
-  #showUntypable(characters) {
+  async #showUntypable(characters) {
+    const { showCharacter } = await this.#loadTools();
     const shown = characters.map(showCharacter).join(' ');
     write(byId('control-problem'), t("This layout can't type: {characters}", { characters: shown }));
   }

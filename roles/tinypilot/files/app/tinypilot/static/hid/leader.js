@@ -12,7 +12,6 @@ export const describeLeader = () =>
   COMBINATIONS.map((codes, index) => `${index + 1}: ${describe(codes)}`).join(' \u00b7 ');
 
 export class Leader {
-  enabled = false;
   #isAlone = false;
   #isNext = false;
 
@@ -26,7 +25,7 @@ export class Leader {
     if (repeat) return null;
     const number = this.#isNext ? Number(/^(?:Digit|Numpad)([1-9])$/.exec(code)?.[1]) : 0;
     this.#isNext = false;
-    this.#isAlone = this.enabled && code === LEADER;
+    this.#isAlone = code === LEADER;
     return COMBINATIONS[number - 1] ?? null;
   }
 

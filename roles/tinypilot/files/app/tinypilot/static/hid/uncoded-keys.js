@@ -23,10 +23,6 @@ const NUMBERED = {
   111: 'NumpadDivide', 144: 'NumLock', 145: 'ScrollLock',
 };
 
-export function isUncoded({ code }) {
-  return !code || code === 'Unidentified';
-}
-
 // The key's place: {code}; the character that it types, where that depends on the layout: {character}; or null.
 export function identify({ key = '', keyCode = 0, location = 0 }) {
   const code = placeOf(key, location);
