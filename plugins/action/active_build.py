@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
 # Not imported: outside of a collection the plugins are no package.
-looking = runpy.run_path(str(Path(__file__).parents[1] / "plugin_utils/looking.py"))
+LOOKING = Path(__file__).parents[1] / "plugin_utils/looking.py"
+looking: dict = {"__file__": str(LOOKING)}
+exec(LOOKING.read_text(), looking)
 
 
 class ActionModule(ActionBase):
