@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The modules that need no device.
+#include "bridge.h"
 #include "check.h"
 #include "code.h"
 #include "convert.h"
@@ -121,7 +122,7 @@ static void put_timing(uint8_t *timing, unsigned width, unsigned height) {
 }
 
 static struct mode following(const struct edid *edid) {
-    struct mode mode = {1280, 720, 30};
+    struct mode mode = {.width = 1280, .height = 720, .fps = 30};
 
     edid_follow(edid, &mode);
     CHECK(mode.fps == 30);
@@ -232,7 +233,8 @@ static void test_a_desk_that_is_being_written_is_not_read(void) {
 // --------------------------------------------------------------------------------- Settings
 
 static void test_modes(void) {
-    static const char *const good[] = {"640x480@1", "1280x720@30", "3840x2160@120"};
+    static const char *const good[] = {"640x480@1",   "1280x720@30",  "4096x2160@120",
+                                       "1366x768@60", "1440x900@60", "720x576i@50"};
     static const char *const bad[] = {"",
                                       "1280x720",
                                       "1280x720@",
@@ -241,7 +243,10 @@ static void test_modes(void) {
                                       "1280x721@30",
                                       "638x480@30",
                                       "640x478@30",
-                                      "3842x2160@30",
+                                      "4098x2160@30",
+                                      "720x576i",
+                                      "720x576ii@50",
+                                      "720x576@50i",
                                       "1280x720@121",
                                       "1280x720@30 ",
                                       "+1280x720@30",
@@ -254,7 +259,9 @@ static void test_modes(void) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(!mode_parse(bad[i], &mode));
     CHECK(mode_parse("1920x1080@60", &mode));
-    CHECK(mode.width == 1920 && mode.height == 1080 && mode.fps == 60);
+    CHECK(mode.width == 1920 && mode.height == 1080 && mode.fps == 60 && !mode.interlaced);
+    CHECK(mode_parse("720x576i@50", &mode));
+    CHECK(mode.width == 720 && mode.height == 576 && mode.fps == 50 && mode.interlaced);
 }
 
 static void test_words(void) {
@@ -267,16 +274,22 @@ static void test_words(void) {
                          "encoder=hanging dmabuf=off format=MJPEG\n",
                          complaint, sizeof complaint));
     CHECK(settings.mode.width == 800 && settings.mode.height == 600 && settings.mode.fps == 60);
-    CHECK(!settings.signal && !settings.present && settings.content == CONTENT_DESKTOP &&
+    CHECK(settings.signal == SIGNAL_LOST && !settings.present && settings.content == CONTENT_DESKTOP &&
           !settings.encoding && !settings.dmabuf && settings.pixelformat == V4L2_PIX_FMT_MJPEG);
     CHECK(settings_apply(&settings, "signal=present", complaint, sizeof complaint));
-    CHECK(settings.signal && !settings.present);
+    CHECK(settings.signal == SIGNAL_PRESENT && !settings.present);
+    CHECK(settings_apply(&settings, "signal=asleep limits=tc358743 format=RGB24", complaint,
+                         sizeof complaint));
+    CHECK(settings.signal == SIGNAL_ASLEEP && settings.limits == LIMITS_TC358743 &&
+          settings.pixelformat == V4L2_PIX_FMT_RGB24);
+    CHECK(!settings_apply(&settings, "signal=weak", complaint, sizeof complaint));
+    CHECK(strstr(complaint, "signal is present, lost, asleep or unlocked"));
 }
 
 static void test_wrong_words_change_nothing(void) {
     static const char *const wrong[] = {"signal=weak",  "content=film", "mode=1x1@1",
                                         "signal",       "=lost",        "colour=red",
-                                        "format=RGB24", "signal=lost=", "sign=lost"};
+                                        "format=BGR24", "signal=lost=", "sign=lost"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct settings settings = settings_default();
@@ -284,8 +297,44 @@ static void test_wrong_words_change_nothing(void) {
         snprintf(words, sizeof words, "content=desktop %s", wrong[i]);
         CHECK(!settings_apply(&settings, words, complaint, sizeof complaint));
         CHECK(strstr(complaint, wrong[i]));
-        CHECK(settings.content == CONTENT_MOTION && settings.signal);
+        CHECK(settings.content == CONTENT_MOTION && settings.signal == SIGNAL_PRESENT);
     }
+}
+
+// ---------------------------------------------------------------------------------- Bridge
+
+// Which of these a TC358743 measures, and which fit through its two lanes.
+static void test_what_a_bridge_takes(void) {
+    static const struct {
+        const char *mode;
+        bool taken, carried_uyvy, carried_rgb;
+    } cases[] = {
+        {"640x480@60", true, true, true},     {"1366x768@60", true, true, true},
+        {"1440x900@60", true, true, true},    {"1920x1080@30", true, true, true},
+        {"1920x1080@50", true, true, false},  {"1920x1080@60", true, false, false},
+        {"1920x1200@60", true, false, false}, {"1280x1024@120", false, false, false},
+        {"720x576i@50", false, true, true},   {"3840x2160@30", false, false, false},
+        {"4096x2160@24", false, false, false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct v4l2_dv_timings timings;
+        struct mode mode;
+        CHECK(mode_parse(cases[i].mode, &mode));
+        bridge_timings(&mode, &timings);
+        CHECK(bridge_takes(LIMITS_TC358743, &timings) == cases[i].taken);
+        CHECK(bridge_takes(LIMITS_NONE, &timings));
+        CHECK(bridge_carries(LIMITS_TC358743, &mode, V4L2_PIX_FMT_UYVY) == cases[i].carried_uyvy);
+        CHECK(bridge_carries(LIMITS_TC358743, &mode, V4L2_PIX_FMT_RGB24) == cases[i].carried_rgb);
+        CHECK(bridge_carries(LIMITS_NONE, &mode, V4L2_PIX_FMT_RGB24));
+    }
+}
+
+static void test_what_a_bridge_offers(void) {
+    CHECK(bridge_offers(LIMITS_TC358743, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_RGB24));
+    CHECK(!bridge_offers(LIMITS_TC358743, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_YUYV));
+    CHECK(!bridge_offers(LIMITS_TC358743, V4L2_PIX_FMT_MJPEG, V4L2_PIX_FMT_RGB24));
+    CHECK(!bridge_offers(LIMITS_NONE, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_RGB24));
 }
 
 // ------------------------------------------------------------------------------- Conversion
@@ -394,6 +443,21 @@ static void test_rate(int bitrate, int fps, double at_qp_20, int expected_bitrat
     CHECK(mean > expected_bitrate * 0.97 && mean < expected_bitrate * 1.03);
 }
 
+// There and back, within what rounding and the shared chroma of two pixels cost.
+static void test_rgb24_and_back(void) {
+    static const uint8_t colours[][3] = {{0, 0, 0}, {255, 255, 255}, {255, 0, 0}, {16, 140, 200}};
+    uint8_t uyvy[WIDTH * 2], rgb[WIDTH * 3], back[WIDTH * 3];
+
+    for (size_t i = 0; i < sizeof colours / sizeof *colours; i++) {
+        for (size_t j = 0; j < sizeof rgb; j++)
+            rgb[j] = colours[i][j % 3];
+        convert_row_to_uyvy(rgb, uyvy, WIDTH);
+        convert_to_rgb24(uyvy, back, WIDTH);
+        for (size_t j = 0; j < sizeof rgb; j++)
+            CHECK(abs(rgb[j] - back[j]) <= 3);
+    }
+}
+
 int main(void) {
     test_crc_is_ccitt_false();
     test_code_layout();
@@ -412,9 +476,12 @@ int main(void) {
     test_modes();
     test_words();
     test_wrong_words_change_nothing();
+    test_what_a_bridge_takes();
+    test_what_a_bridge_offers();
     test_packed_to_nv12(V4L2_PIX_FMT_UYVY, 1);
     test_packed_to_nv12(V4L2_PIX_FMT_YUYV, 0);
     test_rgb24_to_nv12();
+    test_rgb24_and_back();
     test_jpeg(V4L2_PIX_FMT_UYVY, 1);
     test_jpeg(V4L2_PIX_FMT_YUYV, 0);
     test_rate(5000000, 30, 160000, 5000000);
