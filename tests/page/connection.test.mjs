@@ -12,6 +12,7 @@ const OPTIONS = {
   sessionOptions: {},
   gatewayUrl: '/api/gateway',
   sourceUrl: '/api/source',
+  signalUrl: '/api/signal',
   iceServersUrl: '/api/ice-servers',
   mjpegUrl: 'wss://kvm/api/jpegs',
   newSession: (options) => new FakeSession(options),
@@ -281,6 +282,30 @@ group('the computer is asked about', () => {
       if (told === 'waiting' && said.at(-1).state === 'no-signal') return;
     }
     assert.fail('it was said a look later');
+  });
+
+  test('and what comes over the cable is told with the missing signal, and asked no longer than that', async (t) => {
+    const { screen, said } = await linked(t, { fresh: false });
+    const off = { result: { source: { online: false, captured_fps: 0 } } };
+    const on = { result: { source: { online: true, captured_fps: 30 } } };
+    const signal = { state: 'too_large', title: 'Mode not supported', words: 'The computer sends more.' };
+    let source = off;
+    answer = async (url) => ({
+      ok: true,
+      status: 200,
+      json: async () => (url === '/api/source' ? source : url === '/api/signal' ? signal : { ice_servers: [] }),
+    });
+    await clock.pass(4000);
+    // From the first moment on, so that nobody reads of a cable that is in.
+    assert.deepEqual(new Set(said.filter(({ state }) => state === 'no-signal').map(({ title }) => title)), new Set([signal.title]));
+    source = on;
+    screen.fresh = true;
+    await clock.pass(2000);
+    const asked = asksOf('/api/signal');
+    assert.ok(asked > 0);
+    await clock.pass(4000);
+    assert.equal(asksOf('/api/signal'), asked);
+    assert.equal(said.at(-1).state, 'live');
   });
 
   test('only while the device can be reached', async (t) => {

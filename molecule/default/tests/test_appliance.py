@@ -18,6 +18,7 @@ SINK = "/dev/shm/kvm::h264"
 SERVICES = {
     "ustreamer.service": "ustreamer",
     "ustreamer-encoder-watch.service": "ustreamer",
+    "kvm-hdmi.service": "ustreamer",
     "janus.service": "janus",
     "tinypilot.service": "tinypilot",
     "tinypilot-relay.service": "tinypilot",
@@ -47,6 +48,7 @@ SOCKETS = [
     "tinypilot-relay.socket",
     "tinypilot-hid.socket",
     "tinypilot-apply.socket",
+    "kvm-hdmi.socket",
     "nginx.socket",
 ]
 UNITS = [*SERVICES, *SOCKETS]

@@ -14,6 +14,7 @@ DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
 PATHS = (
     "auth_file",
+    "hdmi_socket",
     "janus_socket",
     "janus_token_file",
     "settings_declarations",
@@ -41,6 +42,7 @@ class Config:
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
+    hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")

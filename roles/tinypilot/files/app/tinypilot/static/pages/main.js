@@ -33,6 +33,7 @@ const screen = new WebRtcVideo({ video: byId('remote-screen'), lastPicture: byId
 const connection = new Connection(screen, {
   gatewayUrl: '/api/gateway',
   sourceUrl: '/api/source',
+  signalUrl: '/api/signal',
   mjpegUrl: `wss://${location.host}/api/jpegs`,
   mjpegCanvas: byId('jpegs'),
   iceServersUrl: '/api/ice-servers',
