@@ -53,8 +53,7 @@ void bridge_capabilities(enum limits limits, struct v4l2_dv_timings_cap *capabil
     capabilities->bt.min_pixelclock = real ? PIXEL_CLOCK_MIN_HZ : 1;
     capabilities->bt.max_pixelclock = real ? PIXEL_CLOCK_MAX_HZ : UINT64_MAX;
     capabilities->bt.capabilities = V4L2_DV_BT_CAP_PROGRESSIVE | V4L2_DV_BT_CAP_REDUCED_BLANKING |
-                                    V4L2_DV_BT_CAP_CUSTOM |
-                                    (real ? 0 : V4L2_DV_BT_CAP_INTERLACED);
+                                    V4L2_DV_BT_CAP_CUSTOM | (real ? 0 : V4L2_DV_BT_CAP_INTERLACED);
 }
 
 bool bridge_takes(enum limits limits, const struct v4l2_dv_timings *timings) {
@@ -72,9 +71,9 @@ bool bridge_takes(enum limits limits, const struct v4l2_dv_timings *timings) {
 bool bridge_carries(enum limits limits, const struct mode *mode, uint32_t pixelformat) {
     uint64_t bits = 8 * (uint64_t)convert_bytes_per_pixel(pixelformat);
 
-    return limits == LIMITS_NONE || (uint64_t)mode->width * mode->height * frames_per_second(mode) *
-                                            bits <=
-                                        (uint64_t)LANES * LANE_BITS_PER_SECOND;
+    return limits == LIMITS_NONE ||
+           (uint64_t)mode->width * mode->height * frames_per_second(mode) * bits <=
+               (uint64_t)LANES * LANE_BITS_PER_SECOND;
 }
 
 static bool is_bridges(uint32_t pixelformat) {

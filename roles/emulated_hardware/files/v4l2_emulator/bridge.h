@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an HDMI input can take of what a computer sends, as Linux' driver of the TC358743 has it: the timings that it
-// measures, and what fits through two CSI lanes.
+// What an HDMI input can take of what a computer sends, as Linux' driver of the TC358743 has it:
+// the timings that it measures, and what fits through two CSI lanes.
 #pragma once
 
 #include "settings.h"

@@ -90,8 +90,8 @@ static bool is_measured(const struct settings *settings) {
     return query_timings(settings, &timings) == 0;
 }
 
-// Like a HDMI receiver, the device has the size that the computer sends; of a computer whose timings are out of range
-// it has that of the timings before.
+// Like a HDMI receiver, the device has the size that the computer sends; of a computer whose
+// timings are out of range it has that of the timings before.
 static int set_format(struct capture *capture, struct v4l2_format *format) {
     struct queue *queue = &capture->device.queues[QUEUE_CAPTURE];
     const struct settings *settings = &capture->settings;
@@ -255,9 +255,13 @@ static void paint(struct capture *capture, struct studio *studio, struct buffer 
     uint64_t begin = clock_us(CLOCK_MONOTONIC);
     uint64_t due = clock_us(CLOCK_REALTIME) + 500000 / studio->fps; // half a frame from now
     if (content == CONTENT_COMPUTER) {
-        if (!studio->desk_view)
-            studio->desk_view = desk_view_create(&studio->format);
         desk_read(config()->desk_path, &studio->desk); // else as it was
+        if (studio->desk_view && !desk_view_fits(studio->desk_view, &studio->desk)) {
+            desk_view_free(studio->desk_view);
+            studio->desk_view = NULL;
+        }
+        if (!studio->desk_view)
+            studio->desk_view = desk_view_create(&studio->format, &studio->desk);
         if (studio->desk_view)
             desk_view_paint(studio->desk_view, pixels, &studio->desk);
     } else {
@@ -277,8 +281,10 @@ static void expose(struct capture *capture, struct studio *studio, uint32_t inde
     uint8_t code[CODE_BYTES];
     uint64_t monotonic = clock_us(CLOCK_MONOTONIC);
 
+    bool is_desk = capture->settings.content == CONTENT_COMPUTER && studio->desk_view;
+    size_t offset = is_desk ? desk_view_offset(studio->desk_view) : 0;
     code_make(code, frames, clock_us(CLOCK_REALTIME));
-    code_draw(&code_cells, code, studio->scratch ? studio->scratch : buffer->data,
+    code_draw(&code_cells, code, (studio->scratch ? studio->scratch : buffer->data) + offset,
               (size_t)studio->format.width * 2, studio->format.luma_offset);
     buffer->used = studio->queue->size;
     if (studio->queue->pixelformat == V4L2_PIX_FMT_RGB24) {

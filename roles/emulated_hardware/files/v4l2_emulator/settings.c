@@ -108,7 +108,10 @@ static bool choice_apply(struct settings *settings, size_t choice, const char *w
         }
         size_t used = strlen(names);
         bool last = i + 1 == CHOICES_MAX || !choices[choice].names[i + 1];
-        snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : last ? " or " : ", ",
+        snprintf(names + used, sizeof names - used, "%s%s",
+                 i == 0 ? ""
+                 : last ? " or "
+                        : ", ",
                  choices[choice].names[i]);
     }
     snprintf(complaint, size, "%s is not allowed: %s is %s", word, choices[choice].key, names);

@@ -536,7 +536,8 @@ static int power(const struct source *source) {
     return control.value;
 }
 
-// What tells a cable that is out from a computer that sleeps, and from a picture that can't be locked to.
+// What tells a cable that is out from a computer that sleeps, and from a picture that can't be
+// locked to.
 static void test_kinds_of_no_signal(void) {
     struct v4l2_dv_timings timings;
     struct source source;
@@ -601,7 +602,8 @@ static void test_capabilities(void) {
     source_stop(&source);
 }
 
-// Timings are taken that need more lanes than there are: the stream is what fails. And a good mode brings it back.
+// Timings are taken that need more lanes than there are: the stream is what fails. And a good mode
+// brings it back.
 static void test_too_many_lanes(void) {
     struct v4l2_dv_timings timings;
     struct source source;

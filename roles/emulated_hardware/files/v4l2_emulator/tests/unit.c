@@ -180,7 +180,7 @@ static void test_desk_code(void) {
 
 static void test_desk_is_drawn(uint32_t width, uint32_t height, int luma_offset) {
     struct picture_format format = {width, height, 30, luma_offset};
-    struct desk_view *view = desk_view_create(&format);
+    struct desk_view *view = desk_view_create(&format, &desk);
     size_t size = (size_t)width * height * 2;
     uint8_t *pixels = malloc(size), *other = malloc(size);
     uint8_t code[DESK_CODE_BYTES], seen[DESK_CODE_BYTES] = {0};
@@ -213,6 +213,38 @@ static void test_desk_is_drawn(uint32_t width, uint32_t height, int luma_offset)
     desk_view_free(view);
 }
 
+// A dock's bars are around it, and all else is as it is without them.
+static void test_a_desk_with_bars(void) {
+    enum { WIDE = 1280, HIGH = 720, BARS = 64, INNER = WIDE - 2 * BARS };
+    struct desk_view *plain, *boxed;
+    static uint8_t whole[WIDE * HIGH * 2], inner[INNER * HIGH * 2];
+    uint8_t black = (uint8_t)convert_rgb(16, 16, 16).y;
+
+    desk.text_length = 0;
+    plain = desk_view_create(&(struct picture_format){INNER, HIGH, 30, 1}, &desk);
+    desk.bars_x = BARS;
+    boxed = desk_view_create(&(struct picture_format){WIDE, HIGH, 30, 1}, &desk);
+    CHECK(plain && boxed && desk_view_fits(boxed, &desk));
+    desk_view_paint(plain, inner, &desk);
+    desk_view_paint(boxed, whole, &desk);
+    for (size_t y = 0; y < HIGH; y++) {
+        const uint8_t *row = whole + y * WIDE * 2;
+        CHECK(memcmp(row + BARS * 2, inner + y * INNER * 2, INNER * 2) == 0);
+        for (size_t x = 0; x < BARS; x++) {
+            CHECK(row[x * 2 + 1] == black && row[x * 2] == 128);
+            CHECK(row[(WIDE - 1 - x) * 2 + 1] == black);
+        }
+    }
+    CHECK(desk_view_offset(boxed) == BARS * 2);
+    desk.bars_x = 0;
+    CHECK(!desk_view_fits(boxed, &desk));
+    desk.bars_y = UINT32_MAX - 1; // whatever is in the file
+    CHECK(desk_view_fits(plain, &desk));
+    desk.bars_y = 0;
+    desk_view_free(plain);
+    desk_view_free(boxed);
+}
+
 static void test_a_desk_that_is_being_written_is_not_read(void) {
     static struct desk read;
     char path[64];
@@ -233,7 +265,7 @@ static void test_a_desk_that_is_being_written_is_not_read(void) {
 // --------------------------------------------------------------------------------- Settings
 
 static void test_modes(void) {
-    static const char *const good[] = {"640x480@1",   "1280x720@30",  "4096x2160@120",
+    static const char *const good[] = {"640x480@1",   "1280x720@30", "4096x2160@120",
                                        "1366x768@60", "1440x900@60", "720x576i@50"};
     static const char *const bad[] = {"",
                                       "1280x720",
@@ -274,8 +306,9 @@ static void test_words(void) {
                          "encoder=hanging dmabuf=off format=MJPEG\n",
                          complaint, sizeof complaint));
     CHECK(settings.mode.width == 800 && settings.mode.height == 600 && settings.mode.fps == 60);
-    CHECK(settings.signal == SIGNAL_LOST && !settings.present && settings.content == CONTENT_DESKTOP &&
-          !settings.encoding && !settings.dmabuf && settings.pixelformat == V4L2_PIX_FMT_MJPEG);
+    CHECK(settings.signal == SIGNAL_LOST && !settings.present &&
+          settings.content == CONTENT_DESKTOP && !settings.encoding && !settings.dmabuf &&
+          settings.pixelformat == V4L2_PIX_FMT_MJPEG);
     CHECK(settings_apply(&settings, "signal=present", complaint, sizeof complaint));
     CHECK(settings.signal == SIGNAL_PRESENT && !settings.present);
     CHECK(settings_apply(&settings, "signal=asleep limits=tc358743 format=RGB24", complaint,
@@ -309,11 +342,11 @@ static void test_what_a_bridge_takes(void) {
         const char *mode;
         bool taken, carried_uyvy, carried_rgb;
     } cases[] = {
-        {"640x480@60", true, true, true},     {"1366x768@60", true, true, true},
-        {"1440x900@60", true, true, true},    {"1920x1080@30", true, true, true},
-        {"1920x1080@50", true, true, false},  {"1920x1080@60", true, false, false},
-        {"1920x1200@60", true, false, false}, {"1280x1024@120", false, false, false},
-        {"720x576i@50", false, true, true},   {"3840x2160@30", false, false, false},
+        {"640x480@60", true, true, true},      {"1366x768@60", true, true, true},
+        {"1440x900@60", true, true, true},     {"1920x1080@30", true, true, true},
+        {"1920x1080@50", true, true, false},   {"1920x1080@60", true, false, false},
+        {"1920x1200@60", true, false, false},  {"1280x1024@120", false, false, false},
+        {"720x576i@50", false, true, true},    {"3840x2160@30", false, false, false},
         {"4096x2160@24", false, false, false},
     };
 
@@ -472,6 +505,7 @@ int main(void) {
     test_desk_is_drawn(640, 480, 1);
     test_desk_is_drawn(1280, 720, 0);
     test_desk_is_drawn(3840, 2160, 1);
+    test_a_desk_with_bars();
     test_a_desk_that_is_being_written_is_not_read();
     test_modes();
     test_words();
