@@ -125,8 +125,8 @@ def why_no_picture(wiring):
         ).stdout.decode()
     except (OSError, subprocess.SubprocessError):
         return NO_SIGNAL
-    _, words = told.splitlines()
-    return words
+    # A title, and the words.
+    return told.strip().rpartition("\n")[2] or NO_SIGNAL
 
 
 async def check_encoder(wiring, patience_seconds):

@@ -24,10 +24,12 @@ export class Controls {
   #control = 'offline';
   #taking = false; // nobody had the controls, and this page has asked
   #stage;
+  #screen;
   #numLock = { here: null, there: false, wasPressed: false };
 
   constructor({ url, stage, screen }) {
     this.#stage = stage;
+    this.#screen = screen;
     this.#socket = new InputSocket(url);
     this.#capture = new Capture({ stage, screen, socket: this.#socket });
     this.#socket.addEventListener('welcome', ({ detail }) => {
@@ -193,6 +195,7 @@ export class Controls {
     this.#state = state;
     const { control, text, problem, asking } = describeControls(this.#state, this.#me);
     const isGiven = this.#control === 'theirs' && control === 'mine';
+    if (control === 'mine' && this.#control !== 'mine') this.#screen.watchBars();
     this.#control = control;
     this.#taking &&= control === 'free';
     this.#root.dataset.control = control;

@@ -44,7 +44,7 @@ const view = new View(byId('view'), connection);
 const controls = new Controls({ url: `wss://${location.host}/api/hid`, stage: byId('stage'), screen: view });
 const transportMenu = new TransportMenu(connection);
 connection.addEventListener('change', ({ detail }) => {
-  statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
+  statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown, view.bars) : '');
   transportMenu.show(detail);
   view.layout();
 });
@@ -63,8 +63,10 @@ connection.start();
 controls.start();
 if (adapter) forgetReloads(); // every script is there
 
-function pictureFacts({ width, height, framesPerSecond }) {
+function pictureFacts({ width, height, framesPerSecond }, { x, y }) {
   if (width === 0) return '';
-  const size = `${width} \u00d7 ${height}`;
-  return framesPerSecond > 0 ? `${size} \u00b7 ${t('{rate} fps', { rate: whole.format(framesPerSecond) })}` : size;
+  const facts = [`${width} \u00d7 ${height}`];
+  if (framesPerSecond > 0) facts.push(t('{rate} fps', { rate: whole.format(framesPerSecond) }));
+  if (x + y > 0) facts.push(t('black bars left out'));
+  return facts.join(' \u00b7 ');
 }

@@ -6,20 +6,24 @@ import { recall, remember } from '../common/preferences.js';
 import { pictureIn } from './picture-map.js';
 
 const REMEMBERED = 'picture-view';
+const SHAPE = /^(auto|none|\d+:\d+)$/;
 
 export class View {
   #scroller;
   #connection;
   #rotation = 0;
   #actual = false;
+  #shape = 'auto';
+  #bars = null; // picture-bars.js, from when somebody points
 
   // scroller: the element around the pictures; connection: whose `shown` has the picture's size
   constructor(scroller, connection) {
     this.#scroller = scroller;
     this.#connection = connection;
-    const { rotation, actual } = recall(REMEMBERED, (value) => value instanceof Object) ?? {};
+    const { rotation, actual, shape } = recall(REMEMBERED, (value) => value instanceof Object) ?? {};
     if ([90, 180, 270].includes(rotation)) this.#rotation = rotation;
     this.#actual = actual === true;
+    if (SHAPE.test(shape)) this.#shape = shape;
     new ResizeObserver(() => this.layout()).observe(scroller);
     this.layout();
   }
@@ -41,7 +45,29 @@ export class View {
 
   get view() {
     const { scrollLeft: left, scrollTop: top } = this.#scroller;
-    return { rotation: this.#rotation, scale: this.#actual ? 1 / devicePixelRatio : null, scrolled: { left, top } };
+    const scale = this.#actual ? 1 / devicePixelRatio : null;
+    return { rotation: this.#rotation, scale, scrolled: { left, top }, bars: this.bars };
+  }
+
+  // See positionOf().
+  get bars() {
+    return this.#bars?.within(this.#shape, this.width, this.height) ?? { x: 0, y: 0 };
+  }
+
+  // What the bars in the picture are around: auto (they are looked for), none, or a shape such as 16:10.
+  get shape() {
+    return this.#shape;
+  }
+
+  set shape(shape) {
+    this.#shape = shape;
+    this.#change();
+  }
+
+  // Somebody has the mouse.
+  async watchBars() {
+    const { BarWatch } = await import('./picture-bars.js');
+    this.#bars ??= new BarWatch(this.#connection);
   }
 
   get rotation() {
@@ -63,7 +89,7 @@ export class View {
   }
 
   #change() {
-    remember(REMEMBERED, { rotation: this.#rotation, actual: this.#actual });
+    remember(REMEMBERED, { rotation: this.#rotation, actual: this.#actual, shape: this.#shape });
     this.layout();
   }
 
