@@ -9,8 +9,8 @@ WIRING is a JSON object: units (list), capture_device (null: not looked at), ust
 janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
 signal_expected (whether a switched-off computer would be news), hdmi_socket (tells what comes over the video cable).
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture that is
-captured), why_not (if not: what comes over the cable, and what to do), width, height, certificate (SHA-256 of what nginx shows). Needs root, for the sockets, and aiohttp, which the product
-has installed for its relay.
+captured), why_not (if not: what comes over the cable, and what to do), width, height, certificate (SHA-256 of what
+nginx shows). Needs root, for the sockets, and aiohttp, which the product has installed for its relay.
 """
 
 from __future__ import annotations

@@ -21,7 +21,11 @@ def test_page_follows_the_resolution(live: RemoteScreen, device: Device):
 
 # What the computer, or its cable, does, and what the page says of it.
 FAULTS = [
-    ({"signal": "lost"}, "No signal", "the cable is out at one end, or the computer is switched off"),
+    (
+        {"signal": "lost"},
+        "No signal",
+        "the cable is out at one end, or the computer is switched off",
+    ),
     ({"signal": "asleep"}, "No signal", "The computer is connected and on, and sends no picture"),
     ({"signal": "unlocked"}, "No stable signal", "this device can't lock to it"),
     ({"device": "gone"}, "No signal", "This device does not find its video input"),

@@ -297,7 +297,10 @@ group('the computer is asked about', () => {
     });
     await clock.pass(4000);
     // From the first moment on, so that nobody reads of a cable that is in.
-    assert.deepEqual(new Set(said.filter(({ state }) => state === 'no-signal').map(({ title }) => title)), new Set([signal.title]));
+    assert.deepEqual(
+      new Set(said.filter(({ state }) => state === 'no-signal').map(({ title }) => title)),
+      new Set([signal.title]),
+    );
     source = on;
     screen.fresh = true;
     await clock.pass(2000);

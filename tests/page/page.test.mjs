@@ -13,7 +13,9 @@ const { describeMode, readCertificate, readEdid, readFields, readIce } = await i
   new URL('../pages/settings-form.js', modules)
 );
 const { t } = await import(new URL('../common/i18n.js', modules));
-const { askSignal, askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
+const { askSignal, askSource, interpretSource, Source, SourceWatch } = await import(
+  new URL('source-state.js', modules)
+);
 
 const calm = {
   linked: true,

@@ -44,7 +44,9 @@ def words(found):
 
 # --- What the computer sends, what the device takes, and what to do ---
 
-SMALLER = "Choose a smaller resolution on the computer, or apply an EDID that offers only what fits."
+SMALLER = (
+    "Choose a smaller resolution on the computer, or apply an EDID that offers only what fits."
+)
 SLOWER = "Choose a lower refresh rate on the computer, or apply an EDID that offers only what fits."
 
 

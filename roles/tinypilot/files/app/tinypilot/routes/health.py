@@ -2,7 +2,6 @@
 """What programs ask. /api/source and /api/gateway are nginx' own (see nginx.conf)."""
 
 import time
-
 from dataclasses import asdict
 
 from flask import Blueprint, current_app
