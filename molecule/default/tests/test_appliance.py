@@ -270,6 +270,7 @@ def test_the_certificate_is_looked_after(host):
         ("/etc/kvm-settings/ustreamer.json", "root", "root", 0o644),
         ("/etc/kvm-settings/tinypilot.json", "root", "tinypilot", 0o640),
         ("/var/lib/kvm-settings", "root", "tinypilot", 0o2750),
+        ("/run/kvm-hdmi/hdmi.sock", "ustreamer", "kvm-hdmi", 0o660),
         ("/run/ustreamer", "ustreamer", "kvm-capture", 0o2750),
         ("/run/ustreamer/http.sock", "ustreamer", "kvm-capture", 0o660),
         ("/etc/janus", "root", "janus", 0o750),
