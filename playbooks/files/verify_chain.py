@@ -7,10 +7,10 @@
 
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
 janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
-signal_expected (whether a switched-off computer would be news).
-Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture),
-width, height, certificate (SHA-256 of what nginx shows). Needs root, for the sockets, and aiohttp, which the product
-has installed for its relay.
+signal_expected (whether a switched-off computer would be news), hdmi_socket (tells what comes over the video cable).
+Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture that is
+captured), why_not (if not: what comes over the cable, and what to do), width, height, certificate (SHA-256 of what
+nginx shows). Needs root, for the sockets, and aiohttp, which the product has installed for its relay.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import ssl
 import stat
 import subprocess
@@ -42,6 +43,9 @@ PATIENCE_SECONDS = 10
 # Of Janus and uStreamer, with one request.
 ANSWER_SECONDS = 5
 TOKEN_SECONDS = 60
+# What makes words of what comes over the cable, for the page as well.
+TELL_SIGNAL = ["/usr/local/sbin/tinypilot", "signal"]
+NO_SIGNAL = "The attached computer is off or asleep, or its video cable is not connected."
 # The frame's id stands at the same place in every layout of the sink.
 SINK_ID_OFFSET = 16
 
@@ -99,9 +103,30 @@ async def check_capture(wiring):
         )
     if wiring["signal_expected"] and not state["source"]["online"]:
         raise BrokenLink(
-            "uStreamer says that the attached computer sends no picture, and a moment ago it did: was it switched off?"
+            "uStreamer says that the attached computer sends no picture, and a moment ago it did: was it switched off? "
+            + why_no_picture(wiring)
         )
     return state["source"]
+
+
+def why_no_picture(wiring):
+    """What comes over the video cable, in a sentence or two."""
+    try:
+        with socket.socket(socket.AF_UNIX) as hdmi:
+            hdmi.settimeout(ANSWER_SECONDS)
+            hdmi.connect(wiring["hdmi_socket"])
+            facts = b"".join(iter(lambda: hdmi.recv(4096), b""))
+        told = subprocess.run(
+            TELL_SIGNAL,
+            input=facts,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            check=True,
+        ).stdout.decode()
+    except (OSError, subprocess.SubprocessError):
+        return NO_SIGNAL
+    # A title, and the words.
+    return told.strip().rpartition("\n")[2] or NO_SIGNAL
 
 
 async def check_encoder(wiring, patience_seconds):
@@ -265,12 +290,17 @@ def ask_nginx(wiring):
 
 async def follow(wiring):
     """What `main` prints."""
-    result = {"error": None, "signal": False, "width": 0, "height": 0, "certificate": None}
+    result = {
+        **{"error": None, "signal": False, "why_not": None},
+        **{"width": 0, "height": 0, "certificate": None},
+    }
     try:
         check_units(wiring)
         check_library()
         source = await check_capture(wiring)
         result.update(signal=source["online"], **source["resolution"])
+        if not result["signal"]:
+            result["why_not"] = why_no_picture(wiring)
         path = check_sink(wiring)
         async with watching(wiring):
             await check_encoder(wiring, PATIENCE_SECONDS)

@@ -136,6 +136,30 @@ def test_over_a_websocket_too(owner, label: str, transport: str):
     wait_for_desk(owner, lambda desk: desk.text_crc == text_crc(FOX), "all is typed")
 
 
+def test_the_pointer_is_right_between_bars_in_the_picture(owner, computer):
+    """A dock shows a screen of 2560 x 1600 in 1080p."""
+    bars = (96, 0)
+    computer.tell("mode 1920x1080", "letterbox 2560x1600")
+    owner.page.locator("#picture-facts", has_text="black bars left out").wait_for()
+    box = owner.page.locator("#stage").bounding_box()
+    scale = min(box["width"] / 1920, box["height"] / 1080)
+    left = box["x"] + (box["width"] - 1920 * scale) / 2
+    top = box["y"] + (box["height"] - 1080 * scale) / 2
+    # Of the screen as it is in the picture, which is 1728 wide there.
+    for x, y in [(3, 200), (864, 540), (1724, 1076)]:
+        owner.page.mouse.move(left + (bars[0] + x + 0.5) * scale, top + (y + 0.5) * scale)
+        owner.page.mouse.down()
+        desk = wait_for_desk(owner, lambda desk: desk.buttons == 1, "the button is down", bars)
+        assert abs(desk.pointer[0] - x) <= 3 and abs(desk.pointer[1] - y) <= 3
+        owner.page.mouse.up()
+        wait_for_desk(owner, lambda desk: desk.buttons == 0, "the button is up", bars)
+    # What is no bar any more is not left out.
+    computer.tell("letterbox off")
+    owner.page.locator("#picture-facts", has_not_text="black bars left out").wait_for()
+    point = {(1900, 500): (left + 1900.5 * scale, top + 500.5 * scale)}
+    assert_pointer_follows(owner, point)
+
+
 def test_the_pointer_follows_a_picture_that_is_scrolled_or_turned(owner):
     owner.page.set_viewport_size({"width": 900, "height": 600})
     use_picture_menu(owner, "1:1")

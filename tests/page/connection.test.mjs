@@ -14,6 +14,7 @@ const OPTIONS = {
   sessionOptions: {},
   gatewayUrl: '/api/gateway',
   sourceUrl: '/api/source',
+  signalUrl: '/api/signal',
   iceServersUrl: '/api/ice-servers',
   h264Url: 'wss://kvm/api/h264',
   mjpegUrl: 'wss://kvm/api/jpegs',
@@ -285,6 +286,33 @@ group('the computer is asked about', () => {
       if (told === 'waiting' && said.at(-1).state === 'no-signal') return;
     }
     assert.fail('it was said a look later');
+  });
+
+  test('and what comes over the cable is told with the missing signal, and asked no longer than that', async (t) => {
+    const { screen, said } = await linked(t, { fresh: false });
+    const off = { result: { source: { online: false, captured_fps: 0 } } };
+    const on = { result: { source: { online: true, captured_fps: 30 } } };
+    const signal = { state: 'too_large', title: 'Mode not supported', words: 'The computer sends more.' };
+    let source = off;
+    answer = async (url) => ({
+      ok: true,
+      status: 200,
+      json: async () => (url === '/api/source' ? source : url === '/api/signal' ? signal : { ice_servers: [] }),
+    });
+    await clock.pass(4000);
+    // From the first moment on, so that nobody reads of a cable that is in.
+    assert.deepEqual(
+      new Set(said.filter(({ state }) => state === 'no-signal').map(({ title }) => title)),
+      new Set([signal.title]),
+    );
+    source = on;
+    screen.fresh = true;
+    await clock.pass(2000);
+    const asked = asksOf('/api/signal');
+    assert.ok(asked > 0);
+    await clock.pass(4000);
+    assert.equal(asksOf('/api/signal'), asked);
+    assert.equal(said.at(-1).state, 'live');
   });
 
   test('only while the device can be reached', async (t) => {

@@ -86,7 +86,7 @@ function open({ missing = [], ...more } = {}) {
     stage.parentElement[name] = undefined;
   }
   Object.assign(page, { activeElement: page.body, fullscreenEnabled: true, ...more });
-  new Controls({ url: '', stage, screen: { box: {} } }).start();
+  new Controls({ url: '', stage, screen: { box: {}, watchBars: () => page.watched++ } }).start();
   const device = Device.newest;
   const people = [1, 2].map((number) => ({ number, name: `person ${number}`, mayControl: true, asks: false }));
   const owner = (number, leds = 0) =>

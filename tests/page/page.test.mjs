@@ -13,7 +13,9 @@ const { describeMode, readCertificate, readEdid, readFields, readIce } = await i
   new URL('../pages/settings-form.js', modules)
 );
 const { t } = await import(new URL('../common/i18n.js', modules));
-const { askSource, interpretSource, Source, SourceWatch } = await import(new URL('source-state.js', modules));
+const { askSignal, askSource, interpretSource, Source, SourceWatch } = await import(
+  new URL('source-state.js', modules)
+);
 
 const calm = {
   linked: true,
@@ -77,6 +79,19 @@ group('the state that is shown', () => {
     });
   }
 
+  const unsupported = { state: 'too_large', title: 'Mode not supported', words: 'The computer sends more.' };
+  test('what comes over the video cable is said in the words of the device', () => {
+    const shown = describe({ ...calm, source: Source.OFFLINE, signal: unsupported });
+    assert.deepEqual(shown, { state: 'no-signal', title: 'Mode not supported', detail: 'The computer sends more.' });
+    assert.match(describe({ ...calm, source: Source.OFFLINE, signal: null }).detail, /off or asleep/);
+  });
+
+  test('a computer whose picture fits is no missing signal', () => {
+    const signal = { state: 'present', title: 'The computer sends a picture', words: 'It fits.' };
+    const { state, detail } = describe({ ...calm, source: Source.OFFLINE, signal });
+    assert.deepEqual([state, detail], ['waiting', 'It fits.']);
+  });
+
   test('an unknown problem is shown in the words of the device, or by its number', () => {
     const { detail } = describe({ ...calm, problem: { code: 505, text: 'unknown layout 11' } });
     assert.equal(detail, 'The device says: unknown layout 11');
@@ -108,6 +123,18 @@ group('the signal, from the capture service', () => {
       assert.equal(interpretSource(strange), Source.UNKNOWN);
     });
   }
+
+  test('is told in words, or not at all', async () => {
+    const words = { state: 'asleep', title: 'No signal', words: 'It sleeps.' };
+    const fetch = () => Promise.resolve(Response.json(words));
+    assert.deepEqual(await askSignal('/', { fetch }), words);
+    const fails = [
+      () => Promise.reject(new TypeError('no network')),
+      () => Promise.resolve(new Response('<html>')),
+      () => Promise.resolve(Response.json(words, { status: 502 })),
+    ];
+    for (const refused of fails) assert.equal(await askSignal('/', { fetch: refused }), null);
+  });
 
   test('is unknown when nobody answers, or not with JSON', async () => {
     const fails = [() => Promise.reject(new TypeError('no network')), () => Promise.resolve(new Response('<html>'))];

@@ -46,7 +46,8 @@ group('the view', () => {
     assert.deepEqual([view.rotation, view.isActual], [0, false]);
     assert.deepEqual(scroller.classes, { 'view-scrolls': false, 'view-placed': false });
     assert.deepEqual(scroller.properties, {});
-    assert.deepEqual(view.view, { rotation: 0, scale: null, scrolled: { left: 30, top: 40 } });
+    const none = { x: 0, y: 0 };
+    assert.deepEqual(view.view, { rotation: 0, scale: null, scrolled: { left: 30, top: 40 }, bars: none });
     assert.deepEqual([view.width, view.height], [1280, 720]);
     assert.equal(scroller.observed, true);
   });

@@ -18,13 +18,13 @@ COLUMNS, ROWS, CELL, TOP = 80, 8, 8, 48  # see desk_view.h
 MARK = 0x5A
 
 # A function of the page: the bytes in the cells of the frame that is shown.
-READ_CELLS = """() => {
+READ_CELLS = """([barsX, barsY] = [0, 0]) => {
   const elements = { webrtc: 'remote-screen', webcodecs: 'h264', mjpeg: 'jpegs' };
   const shown = elements[document.documentElement.dataset.transport];
   const [columns, rows, cell, top] = [80, 8, 8, 48];
   const canvas = new OffscreenCanvas(columns * cell, rows * cell);
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  context.drawImage(document.getElementById(shown), 0, -top);
+  context.drawImage(document.getElementById(shown), -barsX, -barsY - top);
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
   const bytes = new Array(columns * rows / 8).fill(0);
   for (let bit = 0; bit < columns * rows; bit++) {
@@ -102,6 +102,7 @@ class SimulatedComputer:
             "power on",
             "usb connected",
             "mode 1280x720",
+            "letterbox off",
             "layout us",
             "repeat on",
             "leds",
@@ -109,13 +110,19 @@ class SimulatedComputer:
         )
 
 
-def wait_for_desk(screen: RemoteScreen, look: Callable[[Desk], bool], what: str) -> Desk:
-    """Until the decoded picture shows a desk like this. What it showed instead is said."""
+def wait_for_desk(
+    screen: RemoteScreen,
+    look: Callable[[Desk], bool],
+    what: str,
+    bars: tuple[int, int] = (0, 0),
+) -> Desk:
+    """Until the decoded picture shows a desk like this. What it showed instead is said. bars: pixels at the left and at
+    the top of the picture before the desk begins."""
     shown: Desk | None = None
 
     def seen() -> Desk | None:
         nonlocal shown
-        shown = Desk.decode(bytes(screen.page.evaluate(READ_CELLS)))
+        shown = Desk.decode(bytes(screen.page.evaluate(READ_CELLS, list(bars))))
         return shown if shown and look(shown) else None
 
     try:

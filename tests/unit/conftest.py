@@ -145,7 +145,7 @@ def declared_by_ustreamer(folder):
         "edid": {
             **edid,
             "check": [sys.executable, str(ROLES / "ustreamer/files/edid.py"), "refusal"],
-            "most_pixels_per_second": variables["__ustreamer_most_pixels_per_second"]["tc358743"],
+            "most_pixels_per_second": 121_500_000,
             "environment_file": str(folder / "edid.env"),
             "defaults": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
         },

@@ -4,6 +4,10 @@
 import asyncio
 import contextlib
 import importlib.util
+import json
+import socket
+import sys
+import threading
 
 import pytest
 from aiohttp import web
@@ -73,6 +77,7 @@ def wiring(tmp_path):
         "janus_socket": str(tmp_path / "janus.sock"),
         "janus_token_file": str(token),
         "capture_device": None,
+        "hdmi_socket": str(tmp_path / "hdmi.sock"),
         "signal_expected": False,
     }
 
@@ -189,3 +194,54 @@ def test_a_unit_that_does_not_run_is_named_before_all_else(monkeypatch):
     )
     found = asyncio.run(chain.follow({"units": ["janus.service"]}))
     assert found["error"].startswith("janus.service is inactive")
+
+
+# --- Why there is no picture ---
+
+FACTS = {"state": "none", "power": False, "sends": None, "takes": None}
+
+
+@pytest.fixture
+def cable(wiring):
+    """A kvm-hdmi that answers once."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(wiring["hdmi_socket"])
+    listener.listen()
+
+    def answer():
+        client, _ = listener.accept()
+        with client:
+            client.sendall(json.dumps(FACTS).encode())
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield
+    thread.join()
+    listener.close()
+
+
+def app_says(monkeypatch, *more):
+    """The product's own program, from the source."""
+    program = [sys.executable, "-m", "tinypilot", "signal", *more]
+    monkeypatch.setattr(chain, "TELL_SIGNAL", program)
+    path = [ROOT / "roles/tinypilot/files/app", ROOT / "tests/unit/stand_ins"]
+    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, path)))
+
+
+@pytest.mark.usefixtures("cable")
+def test_the_chain_says_it_in_the_words_of_the_page(monkeypatch, wiring):
+    app_says(monkeypatch)
+    assert chain.why_no_picture(wiring) == (
+        "Nothing comes over the video cable, not even its 5 volts: the cable is out at one end, or the computer is "
+        "switched off."
+    )
+
+
+@pytest.mark.usefixtures("cable")
+def test_a_program_of_another_version_keeps_nobody_from_an_answer(monkeypatch, wiring):
+    app_says(monkeypatch, "--of-another-version")
+    assert chain.why_no_picture(wiring) == chain.NO_SIGNAL
+
+
+def test_nobody_to_ask_is_no_error(wiring):
+    assert chain.why_no_picture(wiring) == chain.NO_SIGNAL

@@ -18,6 +18,7 @@ SINK = "/dev/shm/kvm::h264"
 SERVICES = {
     "ustreamer.service": "ustreamer",
     "ustreamer-encoder-watch.service": "ustreamer",
+    "kvm-hdmi.service": "ustreamer",
     "janus.service": "janus",
     "tinypilot.service": "tinypilot",
     "tinypilot-relay.service": "tinypilot",
@@ -47,6 +48,7 @@ SOCKETS = [
     "tinypilot-relay.socket",
     "tinypilot-hid.socket",
     "tinypilot-apply.socket",
+    "kvm-hdmi.socket",
     "nginx.socket",
 ]
 UNITS = [*SERVICES, *SOCKETS]
@@ -268,6 +270,7 @@ def test_the_certificate_is_looked_after(host):
         ("/etc/kvm-settings/ustreamer.json", "root", "root", 0o644),
         ("/etc/kvm-settings/tinypilot.json", "root", "tinypilot", 0o640),
         ("/var/lib/kvm-settings", "root", "tinypilot", 0o2750),
+        ("/run/kvm-hdmi/hdmi.sock", "ustreamer", "kvm-hdmi", 0o660),
         ("/run/ustreamer", "ustreamer", "kvm-capture", 0o2750),
         ("/run/ustreamer/http.sock", "ustreamer", "kvm-capture", 0o660),
         ("/etc/janus", "root", "janus", 0o750),

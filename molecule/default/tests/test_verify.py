@@ -24,6 +24,7 @@ WIRING = {
     "units": UNITS,
     "capture_device": None,
     "ustreamer_socket": "/run/ustreamer/http.sock",
+    "hdmi_socket": "/run/kvm-hdmi/hdmi.sock",
     "sink_name": "kvm::h264",
     "sink_group": "kvm-sink",
     "janus_socket": "/run/janus/ws.sock",
@@ -187,6 +188,7 @@ def test_a_computer_that_is_off_is_no_failure(host, broken):
             break
     assert found["signal"] is False
     assert found["error"] is None
+    assert found["why_not"].startswith("Nothing comes over the video cable, not even its 5 volts")
     assert "a moment ago it did" in verify(host, signal_expected=True)["error"]
 
 

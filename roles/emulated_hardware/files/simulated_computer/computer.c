@@ -35,8 +35,9 @@ enum { USB_STATES = sizeof usb_names / sizeof *usb_names };
 struct computer {
     struct desk desk;
     struct keyboard *keyboard;
-    struct descriptor attached[DEVICES]; // without a gadget: reports of no bytes
-    uint32_t width, height;              // pixels, of the system
+    struct descriptor attached[DEVICES];  // without a gadget: reports of no bytes
+    uint32_t width, height;               // pixels, of the system
+    uint32_t screen_width, screen_height; // what a dock fits into that; 0: there is none
     enum usb usb;
     int stage;
     uint64_t stage_ends_us;
@@ -154,6 +155,19 @@ void computer_detach(struct computer *computer) {
 
 // --------------------------------------------------------------------------------------- Boot
 
+// As large as fits, in the middle.
+static void fit_screen(const struct computer *computer, struct desk *desk) {
+    uint64_t width = computer->screen_width, height = computer->screen_height;
+
+    desk->bars_x = desk->bars_y = 0;
+    if (width == 0 || computer->stage != SYSTEM)
+        return;
+    if (width * desk->height < height * desk->width)
+        desk->bars_x = (uint32_t)((desk->width - desk->height * width / height) / 2) & ~1U;
+    else
+        desk->bars_y = (uint32_t)((desk->height - desk->width * height / width) / 2) & ~1U;
+}
+
 static void enter(struct computer *computer, int stage, uint64_t now_us) {
     const struct stage *entered = &stages[stage];
     struct desk *desk = &computer->desk;
@@ -163,6 +177,7 @@ static void enter(struct computer *computer, int stage, uint64_t now_us) {
         entered->lasts_us == UINT64_MAX ? UINT64_MAX : now_us + entered->lasts_us;
     desk->width = entered->width ? entered->width : computer->width;
     desk->height = entered->height ? entered->height : computer->height;
+    fit_screen(computer, desk);
     snprintf(desk->stage, sizeof desk->stage, "%s", entered->name);
 }
 
@@ -274,18 +289,39 @@ static bool command_repeat(struct computer *computer, const char *state) {
     return true;
 }
 
-static bool command_mode(struct computer *computer, const char *mode) {
-    uint32_t width, height;
+static bool size_parse(const char *text, uint32_t *width, uint32_t *height) {
     int end = 0;
 
-    if (strspn(mode, "0123456789x") != strlen(mode) ||
-        sscanf(mode, "%4ux%4u%n", &width, &height, &end) != 2 || mode[end] != '\0' || width % 2 ||
-        height % 2 || width < 640 || width > 3840 || height < 480 || height > 2160)
+    return strspn(text, "0123456789x") == strlen(text) &&
+           sscanf(text, "%4ux%4u%n", width, height, &end) == 2 && text[end] == '\0' &&
+           *width % 2 == 0 && *height % 2 == 0 && *width >= 640 && *width <= 3840 &&
+           *height >= 480 && *height <= 2160;
+}
+
+static void enter_again(struct computer *computer) {
+    if (computer->stage == SYSTEM)
+        enter(computer, SYSTEM, 0);
+}
+
+static bool command_mode(struct computer *computer, const char *mode) {
+    uint32_t width, height;
+
+    if (!size_parse(mode, &width, &height))
         return false;
     computer->width = width;
     computer->height = height;
-    if (computer->stage == SYSTEM)
-        enter(computer, SYSTEM, 0);
+    enter_again(computer);
+    return true;
+}
+
+static bool command_letterbox(struct computer *computer, const char *screen) {
+    uint32_t width = 0, height = 0;
+
+    if (strcmp(screen, "off") != 0 && !size_parse(screen, &width, &height))
+        return false;
+    computer->screen_width = width;
+    computer->screen_height = height;
+    enter_again(computer);
     return true;
 }
 
@@ -318,11 +354,13 @@ bool computer_command(struct computer *computer, const char *line, uint64_t now_
         (strcmp(verb, "layout") == 0 && command_layout(computer, rest)) ||
         (strcmp(verb, "repeat") == 0 && command_repeat(computer, rest)) ||
         (strcmp(verb, "mode") == 0 && command_mode(computer, rest)) ||
+        (strcmp(verb, "letterbox") == 0 && command_letterbox(computer, rest)) ||
         (strcmp(verb, "usb") == 0 && command_usb(computer, rest)))
         return true;
     snprintf(complaint, complaint_size,
              "%.40s is no command: these are power on, power off, reboot, clear, mode "
-             "WIDTHxHEIGHT, layout NAME, repeat on, repeat off, leds [num] [caps] [scroll], and "
+             "WIDTHxHEIGHT, letterbox WIDTHxHEIGHT or off, layout NAME, repeat on, repeat off, "
+             "leds [num] [caps] [scroll], and "
              "usb connected, slow, stuck, bios, disconnected or gone",
              line);
     return false;

@@ -11,7 +11,7 @@ enum {
     DESK_LOG_LENGTH = 48, // bytes of a line, zero-terminated
     DESK_POINTER = 32767, // the right or lower edge of the screen, as the absolute mouse counts
     DESK_KEYS = 6,        // of a boot keyboard
-    DESK_VERSION = 1,
+    DESK_VERSION = 2,
 };
 
 struct desk {
@@ -19,9 +19,12 @@ struct desk {
     uint32_t version;
     uint32_t powered;
     uint32_t width, height; // pixels
-    uint32_t boots;         // since the program started
-    uint32_t reports;       // from all devices, since the program started
-    uint32_t typed;         // characters since the last boot or `clear`
+    // Black bars inside the picture, at the left and the right, at the top and the bottom: a dock
+    // shows a screen of another shape. Even.
+    uint32_t bars_x, bars_y; // pixels
+    uint32_t boots;          // since the program started
+    uint32_t reports;        // from all devices, since the program started
+    uint32_t typed;          // characters since the last boot or `clear`
     uint32_t text_length;
     uint16_t text[DESK_TEXT]; // the newest characters
     uint8_t keys[DESK_KEYS];  // HID usages of the keys that are down

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "capture.h"
 
+#include "bridge.h"
 #include "clock.h"
 #include "code.h"
 #include "control.h"
@@ -22,7 +23,8 @@ enum { JPEG_QUALITY = 80 };
 struct capture {
     struct device device; // first: device.c knows nothing of the rest
     struct settings settings;
-    bool subscribed; // to source changes
+    struct v4l2_dv_timings timings; // as the client has set them
+    bool subscribed;                // to source changes
     pthread_t thread;
     pthread_cond_t stop;
     bool running, stopping;
@@ -44,28 +46,52 @@ static int query_capabilities(struct v4l2_capability *capability) {
     return 0;
 }
 
+// Timings that are out of range are handed out all the same, as the kernel does.
 static int query_timings(const struct settings *settings, struct v4l2_dv_timings *timings) {
-    const struct mode *mode = &settings->mode;
-
-    if (!settings->signal)
+    switch (settings->signal) {
+    case SIGNAL_LOST:
+    case SIGNAL_ASLEEP:
         return device_error(ENOLINK);
-    memset(timings, 0, sizeof *timings);
-    timings->type = V4L2_DV_BT_656_1120;
-    timings->bt.width = mode->width;
-    timings->bt.height = mode->height;
-    // The blanking of CEA-861's 1080p. Clients compute the frame rate from the pixel clock.
-    timings->bt.hfrontporch = 88;
-    timings->bt.hsync = 44;
-    timings->bt.hbackporch = 148;
-    timings->bt.vfrontporch = 4;
-    timings->bt.vsync = 5;
-    timings->bt.vbackporch = 36;
-    timings->bt.pixelclock =
-        (uint64_t)(mode->width + 88 + 44 + 148) * (mode->height + 4 + 5 + 36) * mode->fps;
+    case SIGNAL_UNLOCKED:
+        return device_error(ENOLCK);
+    default:
+        bridge_timings(&settings->mode, timings);
+        return bridge_takes(settings->limits, timings) ? 0 : device_error(ERANGE);
+    }
+}
+
+static bool same_timings(const struct v4l2_dv_timings *a, const struct v4l2_dv_timings *b) {
+    return a->bt.width == b->bt.width && a->bt.height == b->bt.height &&
+           a->bt.interlaced == b->bt.interlaced && a->bt.pixelclock == b->bt.pixelclock;
+}
+
+static int set_timings(struct capture *capture, const struct v4l2_dv_timings *timings) {
+    if (same_timings(timings, &capture->timings))
+        return 0;
+    if (capture->device.queues[QUEUE_CAPTURE].count > 0)
+        return device_error(EBUSY);
+    if (!bridge_takes(capture->settings.limits, timings))
+        return device_error(ERANGE);
+    capture->timings = *timings;
     return 0;
 }
 
-// Like a HDMI receiver, the device has one format and the size that the computer sends.
+static int get_control(const struct settings *settings, struct v4l2_control *control) {
+    if (control->id != V4L2_CID_DV_RX_POWER_PRESENT)
+        return device_error(EINVAL); // no brightness, no audio
+    control->value = settings->signal != SIGNAL_LOST;
+    return 0;
+}
+
+// Whether there is a picture that the device can measure.
+static bool is_measured(const struct settings *settings) {
+    struct v4l2_dv_timings timings;
+
+    return query_timings(settings, &timings) == 0;
+}
+
+// Like a HDMI receiver, the device has the size that the computer sends; of a computer whose
+// timings are out of range it has that of the timings before.
 static int set_format(struct capture *capture, struct v4l2_format *format) {
     struct queue *queue = &capture->device.queues[QUEUE_CAPTURE];
     const struct settings *settings = &capture->settings;
@@ -76,9 +102,17 @@ static int set_format(struct capture *capture, struct v4l2_format *format) {
         return device_error(EBUSY);
     queue->width = settings->mode.width;
     queue->height = settings->mode.height;
-    queue->pixelformat = settings->pixelformat;
+    if (settings->signal == SIGNAL_PRESENT && !is_measured(settings)) {
+        queue->width = capture->timings.bt.width;
+        queue->height = capture->timings.bt.height;
+    }
+    uint32_t wanted = format->fmt.pix.pixelformat;
+    queue->pixelformat = bridge_offers(settings->limits, settings->pixelformat, wanted)
+                             ? wanted
+                             : settings->pixelformat;
     queue->stride = queue->width * convert_bytes_per_pixel(queue->pixelformat);
-    queue->size = queue->width * queue->height * 2; // a JPEG is smaller
+    uint32_t bytes = convert_bytes_per_pixel(queue->pixelformat);
+    queue->size = queue->width * queue->height * (bytes ? bytes : 2); // a JPEG is smaller
     format->fmt.pix = (struct v4l2_pix_format){
         .width = queue->width,
         .height = queue->height,
@@ -137,8 +171,11 @@ static int capture_control(struct device *device, unsigned long request, void *a
         return *(int *)argument == 0 ? 0 : device_error(EINVAL);
     case VIDIOC_QUERY_DV_TIMINGS:
         return query_timings(settings, argument);
-    case VIDIOC_S_DV_TIMINGS:
+    case VIDIOC_DV_TIMINGS_CAP:
+        bridge_capabilities(settings->limits, argument);
         return 0;
+    case VIDIOC_S_DV_TIMINGS:
+        return set_timings(capture, argument);
     case VIDIOC_SUBSCRIBE_EVENT:
         return subscribe(capture, argument);
     case VIDIOC_DQEVENT:
@@ -155,8 +192,9 @@ static int capture_control(struct device *device, unsigned long request, void *a
     case VIDIOC_G_JPEGCOMP:
     case VIDIOC_S_JPEGCOMP:
         return jpeg_parameters(settings, argument);
-    case VIDIOC_QUERYCTRL:
     case VIDIOC_G_CTRL:
+        return get_control(settings, argument);
+    case VIDIOC_QUERYCTRL:
     case VIDIOC_S_CTRL:
         return device_error(EINVAL); // no brightness, no audio
     default:
@@ -175,7 +213,7 @@ struct studio {
     struct desk_view *desk_view;
     struct desk desk;
     uint64_t number;  // of the picture, so that buffers know whether they hold its still parts
-    uint8_t *scratch; // where a picture is drawn that will be compressed
+    uint8_t *scratch; // where a picture is drawn that becomes a JPEG, or RGB
 };
 
 static uint64_t pictures; // created in this process, by one thread at a time
@@ -200,8 +238,10 @@ static bool can_capture(const struct capture *capture) {
     const struct queue *queue = &capture->device.queues[QUEUE_CAPTURE];
     const struct settings *settings = &capture->settings;
 
-    return settings->signal && settings->present && settings->mode.width == queue->width &&
-           settings->mode.height == queue->height && settings->pixelformat == queue->pixelformat;
+    return is_measured(settings) && settings->present && settings->mode.width == queue->width &&
+           settings->mode.height == queue->height &&
+           bridge_offers(settings->limits, settings->pixelformat, queue->pixelformat) &&
+           bridge_carries(settings->limits, &settings->mode, queue->pixelformat);
 }
 
 // Draws everything but the code. Takes the lock off meanwhile: the buffer is in no line.
@@ -215,9 +255,13 @@ static void paint(struct capture *capture, struct studio *studio, struct buffer 
     uint64_t begin = clock_us(CLOCK_MONOTONIC);
     uint64_t due = clock_us(CLOCK_REALTIME) + 500000 / studio->fps; // half a frame from now
     if (content == CONTENT_COMPUTER) {
-        if (!studio->desk_view)
-            studio->desk_view = desk_view_create(&studio->format);
         desk_read(config()->desk_path, &studio->desk); // else as it was
+        if (studio->desk_view && !desk_view_fits(studio->desk_view, &studio->desk)) {
+            desk_view_free(studio->desk_view);
+            studio->desk_view = NULL;
+        }
+        if (!studio->desk_view)
+            studio->desk_view = desk_view_create(&studio->format, &studio->desk);
         if (studio->desk_view)
             desk_view_paint(studio->desk_view, pixels, &studio->desk);
     } else {
@@ -237,11 +281,17 @@ static void expose(struct capture *capture, struct studio *studio, uint32_t inde
     uint8_t code[CODE_BYTES];
     uint64_t monotonic = clock_us(CLOCK_MONOTONIC);
 
+    bool is_desk = capture->settings.content == CONTENT_COMPUTER && studio->desk_view;
+    size_t offset = is_desk ? desk_view_offset(studio->desk_view) : 0;
     code_make(code, frames, clock_us(CLOCK_REALTIME));
-    code_draw(&code_cells, code, studio->scratch ? studio->scratch : buffer->data,
+    code_draw(&code_cells, code, (studio->scratch ? studio->scratch : buffer->data) + offset,
               (size_t)studio->format.width * 2, studio->format.luma_offset);
     buffer->used = studio->queue->size;
-    if (studio->scratch) {
+    if (studio->queue->pixelformat == V4L2_PIX_FMT_RGB24) {
+        pthread_mutex_unlock(&capture->device.lock);
+        convert_to_rgb24(studio->scratch, buffer->data, buffer->size / 3);
+        pthread_mutex_lock(&capture->device.lock);
+    } else if (studio->scratch) {
         pthread_mutex_unlock(&capture->device.lock);
         buffer->used = jpeg_compress(
             &(struct jpeg_source){
@@ -263,7 +313,9 @@ static void expose(struct capture *capture, struct studio *studio, uint32_t inde
 
 static bool studio_open(struct studio *studio, struct capture *capture) {
     struct queue *queue = &capture->device.queues[QUEUE_CAPTURE];
-    bool compressed = queue->pixelformat == V4L2_PIX_FMT_MJPEG;
+    // Drawn as UYVY, and then made something else.
+    bool indirect =
+        queue->pixelformat == V4L2_PIX_FMT_MJPEG || queue->pixelformat == V4L2_PIX_FMT_RGB24;
 
     *studio = (struct studio){
         .queue = queue,
@@ -277,9 +329,9 @@ static bool studio_open(struct studio *studio, struct capture *capture) {
                 .luma_offset = queue->pixelformat != V4L2_PIX_FMT_YUYV,
             },
     };
-    if (compressed)
+    if (indirect)
         studio->scratch = malloc((size_t)queue->width * queue->height * 2);
-    return studio->scratch || !compressed;
+    return studio->scratch || !indirect;
 }
 
 static void studio_close(struct studio *studio) {
@@ -355,6 +407,9 @@ static void capture_queued(struct device *device) {
 static int capture_stream(struct device *device, struct queue *queue, bool on) {
     struct capture *capture = capture_of(device);
 
+    if (on && is_measured(&capture->settings) &&
+        !bridge_carries(capture->settings.limits, &capture->settings.mode, queue->pixelformat))
+        return device_error(EINVAL); // more lanes than there are
     if (on && !capture->running) {
         int error = pthread_create(&capture->thread, NULL, capture_run, capture);
         if (error)
@@ -374,7 +429,8 @@ static int capture_stream(struct device *device, struct queue *queue, bool on) {
 
 static bool another_source(const struct settings *a, const struct settings *b) {
     return a->mode.width != b->mode.width || a->mode.height != b->mode.height ||
-           a->mode.fps != b->mode.fps || a->signal != b->signal || a->pixelformat != b->pixelformat;
+           a->mode.fps != b->mode.fps || a->mode.interlaced != b->mode.interlaced ||
+           a->signal != b->signal || a->limits != b->limits || a->pixelformat != b->pixelformat;
 }
 
 static void capture_look_around(struct device *device) {
@@ -419,6 +475,8 @@ int capture_open(int flags) {
         return -1;
     capture->device.type = &type;
     capture->settings = settings;
+    // Before anybody sets others.
+    bridge_timings(&(struct mode){.width = 640, .height = 480, .fps = 60}, &capture->timings);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&capture->stop, &monotonic);

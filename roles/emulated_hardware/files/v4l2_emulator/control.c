@@ -70,6 +70,7 @@ static void settings_read(void) {
     apply_variable("V4L2_EMULATOR_MODE", "mode");
     apply_variable("V4L2_EMULATOR_FORMAT", "format");
     apply_variable("V4L2_EMULATOR_CONTENT", "content");
+    apply_variable("V4L2_EMULATOR_LIMITS", "limits");
     initial.mode_given = false; // only the control file is stronger than the computer
     current = initial;
 }
@@ -123,7 +124,7 @@ static void follow_computer(struct settings *settings) {
     static struct desk desk; // the lock is held
 
     if (!desk_read(config()->desk_path, &desk) || !desk.powered) {
-        settings->signal = false;
+        settings->signal = SIGNAL_LOST;
         return;
     }
     if (settings->mode_given)

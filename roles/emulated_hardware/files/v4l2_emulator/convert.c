@@ -72,6 +72,33 @@ static uint8_t clamp(int16_t value) {
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
+static uint8_t byte(int value) {
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+void convert_to_rgb24(const uint8_t *uyvy, uint8_t *rgb, size_t pixels) {
+    for (size_t i = 0; i < pixels; i += 2, uyvy += 4, rgb += 6) {
+        int u = uyvy[0] - 128, v = uyvy[2] - 128;
+        for (int j = 0; j < 2; j++) {
+            int y = 298 * (uyvy[1 + 2 * j] - 16) + 128;
+            rgb[3 * j] = byte((y + 409 * v) >> 8);
+            rgb[3 * j + 1] = byte((y - 100 * u - 208 * v) >> 8);
+            rgb[3 * j + 2] = byte((y + 516 * u) >> 8);
+        }
+    }
+}
+
+void convert_row_to_uyvy(const uint8_t *rgb, uint8_t *uyvy, uint32_t width) {
+    for (uint32_t x = 0; x < width; x += 2, rgb += 6, uyvy += 4) {
+        struct yuv left = convert_rgb(rgb[0], rgb[1], rgb[2]);
+        struct yuv right = convert_rgb(rgb[3], rgb[4], rgb[5]);
+        uyvy[0] = (uint8_t)((left.u + right.u + 1) / 2);
+        uyvy[1] = (uint8_t)left.y;
+        uyvy[2] = (uint8_t)((left.v + right.v + 1) / 2);
+        uyvy[3] = (uint8_t)right.y;
+    }
+}
+
 // Limited range to full: `growth` is in 1/256. In 16 bits, because a vector holds twice as many.
 static int16_t stretch(int16_t value, int16_t growth) {
     return (int16_t)(value + (int16_t)((int16_t)(value * growth + 128) >> 8));

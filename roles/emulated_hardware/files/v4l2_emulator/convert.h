@@ -20,6 +20,12 @@ uint32_t convert_bytes_per_pixel(uint32_t pixelformat);
 void convert_to_nv12(const uint8_t *pixels, uint32_t pixelformat, size_t stride, uint32_t width,
                      uint32_t height, const struct nv12 *to);
 
+// UYVY into RGB24, whose inverse is convert_rgb; `pixels` is even.
+void convert_to_rgb24(const uint8_t *uyvy, uint8_t *rgb, size_t pixels);
+
+// RGB24 into UYVY, a row of an even width.
+void convert_row_to_uyvy(const uint8_t *rgb, uint8_t *uyvy, uint32_t width);
+
 // Two rows of YUYV or UYVY into planes of full range with chroma at half the width and height, as
 // JPEG wants them.
 void convert_rows_to_jpeg(const uint8_t *upper, const uint8_t *lower, uint32_t pixelformat,

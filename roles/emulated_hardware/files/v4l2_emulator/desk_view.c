@@ -15,10 +15,14 @@ static const struct colour bar = {20, 26, 36}, card = {24, 32, 44}, unlit = {52,
 static const struct colour bright = {236, 240, 244}, dim = {150, 164, 180};
 static const struct colour accent = {98, 190, 178}, dark = {10, 14, 20};
 
+// What a dock sends as black.
+enum { BAR_LEVEL = 16 };
+
 struct desk_view {
-    struct picture_format format;
-    size_t stride;  // bytes
-    int pad, pitch; // pixels: around text, from line to line
+    struct picture_format format; // of the screen, without bars
+    uint32_t bars_x, bars_y;      // pixels
+    size_t stride;                // bytes, of the whole picture
+    int pad, pitch;               // pixels: around text, from line to line
     struct font *font;
     uint8_t *still;
     struct rect title, text, log, lamps; // where letters go
@@ -224,10 +228,19 @@ static void paint_pointer(const struct desk_view *view, uint8_t *pixels, const s
         }
 }
 
-void desk_view_paint(struct desk_view *view, uint8_t *pixels, const struct desk *desk) {
-    uint8_t code[DESK_CODE_BYTES];
+static uint32_t picture_height(const struct desk_view *view) {
+    return view->format.height + 2 * view->bars_y;
+}
 
-    memcpy(pixels, view->still, view->stride * view->format.height);
+size_t desk_view_offset(const struct desk_view *view) {
+    return view->bars_y * view->stride + (size_t)view->bars_x * 2;
+}
+
+void desk_view_paint(struct desk_view *view, uint8_t *picture, const struct desk *desk) {
+    uint8_t code[DESK_CODE_BYTES];
+    uint8_t *pixels = picture + desk_view_offset(view);
+
+    memcpy(picture, view->still, view->stride * picture_height(view));
     paint_title(view, pixels, desk);
     paint_text(view, pixels, desk);
     paint_log(view, pixels, desk);
@@ -265,23 +278,46 @@ static bool draw_still_parts(struct desk_view *view) {
         draw_card(view, canvas, (struct rect){split, middle, width - split - gap, bottom - middle});
     view->lamps = (struct rect){gap, height - lamps_height - gap, width - 2 * gap, lamps_height};
 
-    view->still = malloc(view->stride * (size_t)height);
-    if (view->still)
+    size_t size = view->stride * picture_height(view);
+    view->still = malloc(size);
+    if (view->still) {
+        struct yuv black = convert_rgb(BAR_LEVEL, BAR_LEVEL, BAR_LEVEL);
+        for (size_t i = 0; i < size; i++)
+            view->still[i] =
+                (uint8_t)((int)(i % 2) == view->format.luma_offset ? black.y : black.u);
         canvas_pack(canvas, (struct rect){0, 0, width, height}, view->format.luma_offset,
-                    view->still, view->stride);
+                    view->still + desk_view_offset(view), view->stride);
+    }
     canvas_free(canvas);
     return view->still;
 }
 
-struct desk_view *desk_view_create(const struct picture_format *format) {
+// Whatever is in the file: a screen has room for the cells.
+static uint32_t bars_of(uint32_t bars, uint32_t pixels, uint32_t least) {
+    return bars % 2 == 0 && bars < pixels && 2 * bars + least <= pixels ? bars : 0;
+}
+
+bool desk_view_fits(const struct desk_view *view, const struct desk *desk) {
+    uint32_t width = view->format.width + 2 * view->bars_x;
+
+    return bars_of(desk->bars_x, width, CODE_WIDTH) == view->bars_x &&
+           bars_of(desk->bars_y, picture_height(view), DESK_TOP) == view->bars_y;
+}
+
+struct desk_view *desk_view_create(const struct picture_format *format, const struct desk *desk) {
     struct desk_view *view = calloc(1, sizeof *view);
 
     if (!view)
         return NULL;
-    // Letters that can be read on the smallest screen, and do not look lost on the largest.
-    float scale = fmaxf(0.8F, fminf((float)format->width / 1280, (float)format->height / 720));
-    view->format = *format;
     view->stride = (size_t)format->width * 2;
+    view->bars_x = bars_of(desk->bars_x, format->width, CODE_WIDTH);
+    view->bars_y = bars_of(desk->bars_y, format->height, DESK_TOP);
+    view->format = *format;
+    view->format.width -= 2 * view->bars_x;
+    view->format.height -= 2 * view->bars_y;
+    // Letters that can be read on the smallest screen, and do not look lost on the largest.
+    float scale =
+        fmaxf(0.8F, fminf((float)view->format.width / 1280, (float)view->format.height / 720));
     view->pad = even(16 * scale);
     view->font = font_create(12 * scale);
     view->pitch = view->font ? font_height(view->font) + even(4 * scale) : 0;

@@ -3,6 +3,8 @@
 //
 // The cells are below those of code.h and half as large: 80 a row, eight rows, each a bit, most
 // significant first.
+// With bars inside the picture they begin where the screen does, and the screen is meant by
+// "picture".
 //
 //      0   0x5A
 //      1   starts of the computer, its lowest 8 bits
@@ -35,7 +37,12 @@ enum {
 
 struct desk_view;
 
-struct desk_view *desk_view_create(const struct picture_format *format);
+// The bars are those that the desk has now.
+struct desk_view *desk_view_create(const struct picture_format *format, const struct desk *desk);
+// Whether it has the bars of the desk; if not, another view is needed.
+bool desk_view_fits(const struct desk_view *view, const struct desk *desk);
+// Where the screen begins in the picture, in bytes: there are the cells of code.h, too.
+size_t desk_view_offset(const struct desk_view *view);
 void desk_view_free(struct desk_view *view);
 
 // Draws the whole picture but the code of code.h.

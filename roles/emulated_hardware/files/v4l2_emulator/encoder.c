@@ -339,7 +339,7 @@ int encoder_open_jpeg(int flags) {
     };
     static const struct codec jpeg = {
         .card = "emulated JPEG encoder",
-        .inputs = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_UYVY},
+        .inputs = {V4L2_PIX_FMT_YUYV, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_RGB24},
         .pixelformat = V4L2_PIX_FMT_JPEG,
         .size_min = 4096 * 1024, // as a Pi's
         .set_control = set_jpeg_control,

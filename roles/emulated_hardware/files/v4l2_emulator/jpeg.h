@@ -7,7 +7,7 @@
 
 struct jpeg_source {
     const uint8_t *pixels;  // without padding
-    uint32_t pixelformat;   // YUYV or UYVY
+    uint32_t pixelformat;   // YUYV, UYVY or RGB24
     uint32_t width, height; // pixels, even
 };
 

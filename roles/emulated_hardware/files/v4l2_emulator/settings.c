@@ -8,7 +8,8 @@
 // The code in the picture needs 640 pixels; the rest is what H.264 level 5.1 and a Pi's HDMI
 // input can be asked for.
 #define MODE_ALLOWED                                                                               \
-    "WIDTHxHEIGHT@FPS with even sizes from 640x480 to 3840x2160 and 1 to 120 frames per second"
+    "WIDTHxHEIGHT@FPS, or WIDTHxHEIGHTi@FIELDS, with even sizes from 640x480 to 4096x2160 and 1 "  \
+    "to 120 frames or fields per second"
 
 static const struct {
     const char *key;
@@ -16,7 +17,6 @@ static const struct {
     const char *yes;
     const char *no;
 } switches[] = {
-    {"signal", offsetof(struct settings, signal), "present", "lost"},
     {"device", offsetof(struct settings, present), "present", "gone"},
     {"encoder", offsetof(struct settings, encoding), "working", "hanging"},
     {"dmabuf", offsetof(struct settings, dmabuf), "on", "off"},
@@ -27,23 +27,39 @@ static const struct {
 } formats[] = {
     {"UYVY", V4L2_PIX_FMT_UYVY},
     {"YUYV", V4L2_PIX_FMT_YUYV},
+    {"RGB24", V4L2_PIX_FMT_RGB24},
     {"MJPEG", V4L2_PIX_FMT_MJPEG},
 };
-static const char *const contents[] = {
-    [CONTENT_MOTION] = "motion",
-    [CONTENT_DESKTOP] = "desktop",
-    [CONTENT_COMPUTER] = "computer",
+enum { CHOICES_MAX = 4 };
+
+// Values of an enumeration by their names.
+static const struct {
+    const char *key;
+    size_t offset;
+    const char *names[CHOICES_MAX];
+} choices[] = {
+    {"content",
+     offsetof(struct settings, content),
+     {[CONTENT_MOTION] = "motion", [CONTENT_DESKTOP] = "desktop", [CONTENT_COMPUTER] = "computer"}},
+    {"signal",
+     offsetof(struct settings, signal),
+     {[SIGNAL_PRESENT] = "present",
+      [SIGNAL_LOST] = "lost",
+      [SIGNAL_ASLEEP] = "asleep",
+      [SIGNAL_UNLOCKED] = "unlocked"}},
+    {"limits",
+     offsetof(struct settings, limits),
+     {[LIMITS_NONE] = "none", [LIMITS_TC358743] = "tc358743"}},
 };
-static const size_t content_count = sizeof contents / sizeof *contents;
+static const size_t choice_count = sizeof choices / sizeof *choices;
 static const size_t format_count = sizeof formats / sizeof *formats;
 
 static const size_t switch_count = sizeof switches / sizeof *switches;
 
 struct settings settings_default(void) {
     return (struct settings){
-        .mode = {1280, 720, 30},
+        .mode = {.width = 1280, .height = 720, .fps = 30},
         .pixelformat = V4L2_PIX_FMT_UYVY,
-        .signal = true,
         .present = true,
         .encoding = true,
         .dmabuf = true,
@@ -51,17 +67,22 @@ struct settings settings_default(void) {
 }
 
 bool mode_parse(const char *text, struct mode *mode) {
-    struct mode parsed;
+    struct mode parsed = {0};
+    char scan[2] = "";
     int end = 0;
 
     // At most four digits each, so that nothing overflows; digits only, because %u takes signs.
-    if (strspn(text, "0123456789x@") != strlen(text) ||
-        sscanf(text, "%4ux%4u@%4u%n", &parsed.width, &parsed.height, &parsed.fps, &end) != 3 ||
-        text[end] != '\0')
+    if (strspn(text, "0123456789x@i") != strlen(text))
         return false;
-    if (parsed.width < 640 || parsed.width > 3840 || parsed.width % 2 != 0 || parsed.height < 480 ||
-        parsed.height > 2160 || parsed.height % 2 != 0 || parsed.fps < 1 || parsed.fps > 120)
+    if (sscanf(text, "%4ux%4u@%4u%n", &parsed.width, &parsed.height, &parsed.fps, &end) != 3 &&
+        sscanf(text, "%4ux%4u%1[i]@%4u%n", &parsed.width, &parsed.height, scan, &parsed.fps,
+               &end) != 4)
         return false;
+    if (text[end] != '\0' || parsed.width < 640 || parsed.width > 4096 || parsed.width % 2 != 0 ||
+        parsed.height < 480 || parsed.height > 2160 || parsed.height % 2 != 0 || parsed.fps < 1 ||
+        parsed.fps > 120)
+        return false;
+    parsed.interlaced = scan[0] != '\0';
     *mode = parsed;
     return true;
 }
@@ -75,12 +96,25 @@ static bool format_parse(const char *text, uint32_t *pixelformat) {
     return false;
 }
 
-static bool content_parse(const char *text, enum content *content) {
-    for (size_t i = 0; i < content_count; i++)
-        if (strcmp(text, contents[i]) == 0) {
-            *content = (enum content)i;
+static bool choice_apply(struct settings *settings, size_t choice, const char *word,
+                         const char *value, char *complaint, size_t size) {
+    char names[64] = "";
+
+    for (int i = 0; i < CHOICES_MAX && choices[choice].names[i]; i++) {
+        if (strcmp(value, choices[choice].names[i]) == 0) {
+            // An enumeration is as large as an int.
+            memcpy((char *)settings + choices[choice].offset, &i, sizeof i);
             return true;
         }
+        size_t used = strlen(names);
+        bool last = i + 1 == CHOICES_MAX || !choices[choice].names[i + 1];
+        snprintf(names + used, sizeof names - used, "%s%s",
+                 i == 0 ? ""
+                 : last ? " or "
+                        : ", ",
+                 choices[choice].names[i]);
+    }
+    snprintf(complaint, size, "%s is not allowed: %s is %s", word, choices[choice].key, names);
     return false;
 }
 
@@ -99,16 +133,12 @@ static bool apply_word(struct settings *settings, const char *word, char *compla
     if (length == 6 && strncmp(word, "format", length) == 0) {
         if (format_parse(equals + 1, &settings->pixelformat))
             return true;
-        snprintf(complaint, size, "%s is not allowed: format is UYVY, YUYV or MJPEG", word);
+        snprintf(complaint, size, "%s is not allowed: format is UYVY, YUYV, RGB24 or MJPEG", word);
         return false;
     }
-    if (length == 7 && strncmp(word, "content", length) == 0) {
-        if (content_parse(equals + 1, &settings->content))
-            return true;
-        snprintf(complaint, size, "%s is not allowed: content is motion, desktop or computer",
-                 word);
-        return false;
-    }
+    for (size_t i = 0; equals && i < choice_count; i++)
+        if (strlen(choices[i].key) == length && strncmp(word, choices[i].key, length) == 0)
+            return choice_apply(settings, i, word, equals + 1, complaint, size);
     for (size_t i = 0; equals && i < switch_count; i++) {
         bool *value = (bool *)((char *)settings + switches[i].offset);
         if (strlen(switches[i].key) != length || strncmp(word, switches[i].key, length) != 0)
@@ -125,8 +155,8 @@ static bool apply_word(struct settings *settings, const char *word, char *compla
         return true;
     }
     snprintf(complaint, size,
-             "%s is not allowed: a word is mode=, format=, signal=, device=, content=, encoder= "
-             "or dmabuf= with a value",
+             "%s is not allowed: a word is mode=, format=, signal=, limits=, device=, content=, "
+             "encoder= or dmabuf= with a value",
              word);
     return false;
 }

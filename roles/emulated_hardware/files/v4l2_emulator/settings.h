@@ -10,7 +10,20 @@
 struct mode {
     uint32_t width;  // pixels
     uint32_t height; // pixels
-    uint32_t fps;    // frames per second
+    uint32_t fps;    // frames per second; of an interlaced mode: fields
+    bool interlaced;
+};
+
+enum signal {
+    SIGNAL_PRESENT,
+    SIGNAL_LOST,     // the cable is out, or the computer off: no 5 V on the cable, and nothing else
+    SIGNAL_ASLEEP,   // the computer is on (5 V), and sends no picture
+    SIGNAL_UNLOCKED, // something is sent that the device can't lock to
+};
+
+enum limits {
+    LIMITS_NONE,     // each mode is taken
+    LIMITS_TC358743, // what that bridge takes, on two CSI lanes
 };
 
 enum content {
@@ -24,7 +37,8 @@ struct settings {
     bool mode_given; // by a word: stronger than the simulated computer's
     enum content content;
     uint32_t pixelformat; // the only one that the capture device has, as V4L2 numbers it
-    bool signal;          // a computer drives the HDMI cable
+    enum signal signal;   // what the computer does with the HDMI cable
+    enum limits limits;   // of the capture device
     bool present;         // the capture device is there
     bool encoding;        // the encoder answers
     bool dmabuf;          // buffers can be exported for zero copy

@@ -285,6 +285,29 @@ static void test_a_reboot_goes_through_the_firmware(void) {
     stop();
 }
 
+static void test_a_dock_fits_a_screen_into_the_picture(void) {
+    start("us");
+    const struct desk *desk = computer_desk(computer);
+    command("mode 1920x1080");
+    command("letterbox 2560x1600");
+    CHECK(desk->width == 1920 && desk->bars_x == 96 && desk->bars_y == 0);
+    command("letterbox 2560x1080");
+    CHECK(desk->bars_x == 0 && desk->bars_y == 134); // 135, made even
+    command("mode 1280x720");
+    CHECK(desk->bars_x == 0 && desk->bars_y == 90);
+    command("letterbox 1920x1080");
+    CHECK(desk->bars_x == 0 && desk->bars_y == 0);
+    command("letterbox 2560x1600");
+    command("reboot");
+    CHECK(desk->bars_x == 0); // firmware knows no dock
+    computer_tick(computer, now_us + 10000000);
+    computer_tick(computer, now_us + 20000000);
+    CHECK(desk->bars_x == 64);
+    command("letterbox off");
+    CHECK(desk->bars_x == 0);
+    stop();
+}
+
 static void test_a_computer_that_is_off_has_no_usb(void) {
     start("us");
     CHECK(computer_usb(computer) == USB_CONNECTED);
@@ -300,9 +323,10 @@ static void test_a_computer_that_is_off_has_no_usb(void) {
 }
 
 static void test_wrong_commands_are_explained(void) {
-    static const char *const wrong[] = {"dance",       "power",      "power maybe", "leds blue",
-                                        "mode 1x1",    "mode 800",   "layout",      "layout xx",
-                                        "usb perhaps", "reboot now", "mode 641x480"};
+    static const char *const wrong[] = {"dance",       "power",      "power maybe",  "leds blue",
+                                        "mode 1x1",    "mode 800",   "layout",       "layout xx",
+                                        "usb perhaps", "reboot now", "mode 641x480", "letterbox",
+                                        "letterbox on"};
     start("us");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char complaint[320] = "";
@@ -328,6 +352,7 @@ int main(void) {
     test_what_is_no_descriptor_is_not_attached();
     test_without_a_gadget_there_is_nothing_behind_the_port();
     test_a_reboot_goes_through_the_firmware();
+    test_a_dock_fits_a_screen_into_the_picture();
     test_a_computer_that_is_off_has_no_usb();
     test_wrong_commands_are_explained();
     puts("unit tests passed");

@@ -529,6 +529,110 @@ static void test_signal_lost(void) {
     source_stop(&source);
 }
 
+static int power(const struct source *source) {
+    struct v4l2_control control = {.id = V4L2_CID_DV_RX_POWER_PRESENT};
+
+    CHECK(ioctl(source->fd, VIDIOC_G_CTRL, &control) == 0);
+    return control.value;
+}
+
+// What tells a cable that is out from a computer that sleeps, and from a picture that can't be
+// locked to.
+static void test_kinds_of_no_signal(void) {
+    struct v4l2_dv_timings timings;
+    struct source source;
+
+    source_start(&source);
+    CHECK(power(&source) == 1);
+    control("signal=asleep");
+    await_event(&source);
+    CHECK(fails_with(ENOLINK, ioctl(source.fd, VIDIOC_QUERY_DV_TIMINGS, &timings)));
+    CHECK(power(&source) == 1);
+    control("signal=unlocked");
+    await_event(&source);
+    CHECK(fails_with(ENOLCK, ioctl(source.fd, VIDIOC_QUERY_DV_TIMINGS, &timings)));
+    CHECK(power(&source) == 1);
+    control("signal=lost");
+    await_event(&source);
+    CHECK(power(&source) == 0);
+    control("");
+    await_event(&source);
+    source_stop(&source);
+}
+
+// Waits until the device sees these words.
+static void limit(const struct source *source, const char *words) {
+    control(words);
+    await_event(source);
+}
+
+static void test_timings_out_of_range(void) {
+    struct v4l2_dv_timings timings;
+    struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
+    struct source source;
+
+    source_start(&source);
+    limit(&source, "limits=tc358743 mode=3840x2160@30");
+    memset(&timings, 0, sizeof timings);
+    CHECK(fails_with(ERANGE, ioctl(source.fd, VIDIOC_QUERY_DV_TIMINGS, &timings)));
+    CHECK(timings.bt.width == 3840 && timings.bt.height == 2160);
+    source_stop(&source);
+
+    CHECK((source.fd = source_open()) >= 0);
+    CHECK(fails_with(ERANGE, ioctl(source.fd, VIDIOC_S_DV_TIMINGS, &timings)));
+    CHECK(ioctl(source.fd, VIDIOC_S_FMT, &format) == 0);
+    CHECK(format.fmt.pix.width == 640 && format.fmt.pix.height == 480);
+    CHECK(close(source.fd) == 0);
+    control("");
+    usleep(100000);
+}
+
+static void test_capabilities(void) {
+    struct v4l2_dv_timings_cap can;
+    struct source source;
+
+    source_start(&source);
+    limit(&source, "limits=tc358743");
+    memset(&can, 0, sizeof can);
+    CHECK(ioctl(source.fd, VIDIOC_DV_TIMINGS_CAP, &can) == 0);
+    CHECK(can.bt.max_width == 1920 && can.bt.max_height == 1200);
+    CHECK(can.bt.max_pixelclock == 165000000);
+    CHECK(!(can.bt.capabilities & V4L2_DV_BT_CAP_INTERLACED));
+    limit(&source, "");
+    source_stop(&source);
+}
+
+// Timings are taken that need more lanes than there are: the stream is what fails. And a good mode
+// brings it back.
+static void test_too_many_lanes(void) {
+    struct v4l2_dv_timings timings;
+    struct source source;
+    int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+
+    source_start(&source);
+    limit(&source, "limits=tc358743 mode=1920x1080@60");
+    CHECK(ioctl(source.fd, VIDIOC_QUERY_DV_TIMINGS, &timings) == 0);
+    // Of a queue with buffers.
+    CHECK(fails_with(EBUSY, ioctl(source.fd, VIDIOC_S_DV_TIMINGS, &timings)));
+    source_stop(&source);
+
+    CHECK((source.fd = source_open()) >= 0);
+    CHECK(ioctl(source.fd, VIDIOC_S_DV_TIMINGS, &timings) == 0);
+    set_source_format(&source);
+    map_source_buffers(&source);
+    CHECK(fails_with(EINVAL, ioctl(source.fd, VIDIOC_STREAMON, &type)));
+    source_stop(&source);
+
+    control("limits=tc358743 mode=1920x1080@50");
+    usleep(100000);
+    source_start(&source);
+    CHECK(source.width == 1920 && source.height == 1080);
+    struct v4l2_buffer frame = source_frame(&source);
+    give_back(&source, &frame);
+    limit(&source, "");
+    source_stop(&source);
+}
+
 static void test_device_gone(void) {
     struct source source;
     struct v4l2_buffer buffer = source_buffer(0);
@@ -617,6 +721,10 @@ int main(void) {
     test_source_change();
     test_edid();
     test_signal_lost();
+    test_kinds_of_no_signal();
+    test_timings_out_of_range();
+    test_capabilities();
+    test_too_many_lanes();
     test_device_gone();
     test_encoder_hangs();
     test_no_dmabuf();

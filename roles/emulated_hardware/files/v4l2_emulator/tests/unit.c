@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The modules that need no device.
+#include "bridge.h"
 #include "check.h"
 #include "code.h"
 #include "convert.h"
@@ -121,7 +122,7 @@ static void put_timing(uint8_t *timing, unsigned width, unsigned height) {
 }
 
 static struct mode following(const struct edid *edid) {
-    struct mode mode = {1280, 720, 30};
+    struct mode mode = {.width = 1280, .height = 720, .fps = 30};
 
     edid_follow(edid, &mode);
     CHECK(mode.fps == 30);
@@ -179,7 +180,7 @@ static void test_desk_code(void) {
 
 static void test_desk_is_drawn(uint32_t width, uint32_t height, int luma_offset) {
     struct picture_format format = {width, height, 30, luma_offset};
-    struct desk_view *view = desk_view_create(&format);
+    struct desk_view *view = desk_view_create(&format, &desk);
     size_t size = (size_t)width * height * 2;
     uint8_t *pixels = malloc(size), *other = malloc(size);
     uint8_t code[DESK_CODE_BYTES], seen[DESK_CODE_BYTES] = {0};
@@ -212,6 +213,38 @@ static void test_desk_is_drawn(uint32_t width, uint32_t height, int luma_offset)
     desk_view_free(view);
 }
 
+// A dock's bars are around it, and all else is as it is without them.
+static void test_a_desk_with_bars(void) {
+    enum { WIDE = 1280, HIGH = 720, BARS = 64, INNER = WIDE - 2 * BARS };
+    struct desk_view *plain, *boxed;
+    static uint8_t whole[WIDE * HIGH * 2], inner[INNER * HIGH * 2];
+    uint8_t black = (uint8_t)convert_rgb(16, 16, 16).y;
+
+    desk.text_length = 0;
+    plain = desk_view_create(&(struct picture_format){INNER, HIGH, 30, 1}, &desk);
+    desk.bars_x = BARS;
+    boxed = desk_view_create(&(struct picture_format){WIDE, HIGH, 30, 1}, &desk);
+    CHECK(plain && boxed && desk_view_fits(boxed, &desk));
+    desk_view_paint(plain, inner, &desk);
+    desk_view_paint(boxed, whole, &desk);
+    for (size_t y = 0; y < HIGH; y++) {
+        const uint8_t *row = whole + y * WIDE * 2;
+        CHECK(memcmp(row + BARS * 2, inner + y * INNER * 2, INNER * 2) == 0);
+        for (size_t x = 0; x < BARS; x++) {
+            CHECK(row[x * 2 + 1] == black && row[x * 2] == 128);
+            CHECK(row[(WIDE - 1 - x) * 2 + 1] == black);
+        }
+    }
+    CHECK(desk_view_offset(boxed) == BARS * 2);
+    desk.bars_x = 0;
+    CHECK(!desk_view_fits(boxed, &desk));
+    desk.bars_y = UINT32_MAX - 1; // whatever is in the file
+    CHECK(desk_view_fits(plain, &desk));
+    desk.bars_y = 0;
+    desk_view_free(plain);
+    desk_view_free(boxed);
+}
+
 static void test_a_desk_that_is_being_written_is_not_read(void) {
     static struct desk read;
     char path[64];
@@ -232,7 +265,8 @@ static void test_a_desk_that_is_being_written_is_not_read(void) {
 // --------------------------------------------------------------------------------- Settings
 
 static void test_modes(void) {
-    static const char *const good[] = {"640x480@1", "1280x720@30", "3840x2160@120"};
+    static const char *const good[] = {"640x480@1",   "1280x720@30", "4096x2160@120",
+                                       "1366x768@60", "1440x900@60", "720x576i@50"};
     static const char *const bad[] = {"",
                                       "1280x720",
                                       "1280x720@",
@@ -241,7 +275,10 @@ static void test_modes(void) {
                                       "1280x721@30",
                                       "638x480@30",
                                       "640x478@30",
-                                      "3842x2160@30",
+                                      "4098x2160@30",
+                                      "720x576i",
+                                      "720x576ii@50",
+                                      "720x576@50i",
                                       "1280x720@121",
                                       "1280x720@30 ",
                                       "+1280x720@30",
@@ -254,7 +291,9 @@ static void test_modes(void) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CHECK(!mode_parse(bad[i], &mode));
     CHECK(mode_parse("1920x1080@60", &mode));
-    CHECK(mode.width == 1920 && mode.height == 1080 && mode.fps == 60);
+    CHECK(mode.width == 1920 && mode.height == 1080 && mode.fps == 60 && !mode.interlaced);
+    CHECK(mode_parse("720x576i@50", &mode));
+    CHECK(mode.width == 720 && mode.height == 576 && mode.fps == 50 && mode.interlaced);
 }
 
 static void test_words(void) {
@@ -267,16 +306,23 @@ static void test_words(void) {
                          "encoder=hanging dmabuf=off format=MJPEG\n",
                          complaint, sizeof complaint));
     CHECK(settings.mode.width == 800 && settings.mode.height == 600 && settings.mode.fps == 60);
-    CHECK(!settings.signal && !settings.present && settings.content == CONTENT_DESKTOP &&
-          !settings.encoding && !settings.dmabuf && settings.pixelformat == V4L2_PIX_FMT_MJPEG);
+    CHECK(settings.signal == SIGNAL_LOST && !settings.present &&
+          settings.content == CONTENT_DESKTOP && !settings.encoding && !settings.dmabuf &&
+          settings.pixelformat == V4L2_PIX_FMT_MJPEG);
     CHECK(settings_apply(&settings, "signal=present", complaint, sizeof complaint));
-    CHECK(settings.signal && !settings.present);
+    CHECK(settings.signal == SIGNAL_PRESENT && !settings.present);
+    CHECK(settings_apply(&settings, "signal=asleep limits=tc358743 format=RGB24", complaint,
+                         sizeof complaint));
+    CHECK(settings.signal == SIGNAL_ASLEEP && settings.limits == LIMITS_TC358743 &&
+          settings.pixelformat == V4L2_PIX_FMT_RGB24);
+    CHECK(!settings_apply(&settings, "signal=weak", complaint, sizeof complaint));
+    CHECK(strstr(complaint, "signal is present, lost, asleep or unlocked"));
 }
 
 static void test_wrong_words_change_nothing(void) {
     static const char *const wrong[] = {"signal=weak",  "content=film", "mode=1x1@1",
                                         "signal",       "=lost",        "colour=red",
-                                        "format=RGB24", "signal=lost=", "sign=lost"};
+                                        "format=BGR24", "signal=lost=", "sign=lost"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct settings settings = settings_default();
@@ -284,8 +330,44 @@ static void test_wrong_words_change_nothing(void) {
         snprintf(words, sizeof words, "content=desktop %s", wrong[i]);
         CHECK(!settings_apply(&settings, words, complaint, sizeof complaint));
         CHECK(strstr(complaint, wrong[i]));
-        CHECK(settings.content == CONTENT_MOTION && settings.signal);
+        CHECK(settings.content == CONTENT_MOTION && settings.signal == SIGNAL_PRESENT);
     }
+}
+
+// ---------------------------------------------------------------------------------- Bridge
+
+// Which of these a TC358743 measures, and which fit through its two lanes.
+static void test_what_a_bridge_takes(void) {
+    static const struct {
+        const char *mode;
+        bool taken, carried_uyvy, carried_rgb;
+    } cases[] = {
+        {"640x480@60", true, true, true},      {"1366x768@60", true, true, true},
+        {"1440x900@60", true, true, true},     {"1920x1080@30", true, true, true},
+        {"1920x1080@50", true, true, false},   {"1920x1080@60", true, false, false},
+        {"1920x1200@60", true, false, false},  {"1280x1024@120", false, false, false},
+        {"720x576i@50", false, true, true},    {"3840x2160@30", false, false, false},
+        {"4096x2160@24", false, false, false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct v4l2_dv_timings timings;
+        struct mode mode;
+        CHECK(mode_parse(cases[i].mode, &mode));
+        bridge_timings(&mode, &timings);
+        CHECK(bridge_takes(LIMITS_TC358743, &timings) == cases[i].taken);
+        CHECK(bridge_takes(LIMITS_NONE, &timings));
+        CHECK(bridge_carries(LIMITS_TC358743, &mode, V4L2_PIX_FMT_UYVY) == cases[i].carried_uyvy);
+        CHECK(bridge_carries(LIMITS_TC358743, &mode, V4L2_PIX_FMT_RGB24) == cases[i].carried_rgb);
+        CHECK(bridge_carries(LIMITS_NONE, &mode, V4L2_PIX_FMT_RGB24));
+    }
+}
+
+static void test_what_a_bridge_offers(void) {
+    CHECK(bridge_offers(LIMITS_TC358743, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_RGB24));
+    CHECK(!bridge_offers(LIMITS_TC358743, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_YUYV));
+    CHECK(!bridge_offers(LIMITS_TC358743, V4L2_PIX_FMT_MJPEG, V4L2_PIX_FMT_RGB24));
+    CHECK(!bridge_offers(LIMITS_NONE, V4L2_PIX_FMT_UYVY, V4L2_PIX_FMT_RGB24));
 }
 
 // ------------------------------------------------------------------------------- Conversion
@@ -394,6 +476,21 @@ static void test_rate(int bitrate, int fps, double at_qp_20, int expected_bitrat
     CHECK(mean > expected_bitrate * 0.97 && mean < expected_bitrate * 1.03);
 }
 
+// There and back, within what rounding and the shared chroma of two pixels cost.
+static void test_rgb24_and_back(void) {
+    static const uint8_t colours[][3] = {{0, 0, 0}, {255, 255, 255}, {255, 0, 0}, {16, 140, 200}};
+    uint8_t uyvy[WIDTH * 2], rgb[WIDTH * 3], back[WIDTH * 3];
+
+    for (size_t i = 0; i < sizeof colours / sizeof *colours; i++) {
+        for (size_t j = 0; j < sizeof rgb; j++)
+            rgb[j] = colours[i][j % 3];
+        convert_row_to_uyvy(rgb, uyvy, WIDTH);
+        convert_to_rgb24(uyvy, back, WIDTH);
+        for (size_t j = 0; j < sizeof rgb; j++)
+            CHECK(abs(rgb[j] - back[j]) <= 3);
+    }
+}
+
 int main(void) {
     test_crc_is_ccitt_false();
     test_code_layout();
@@ -408,13 +505,17 @@ int main(void) {
     test_desk_is_drawn(640, 480, 1);
     test_desk_is_drawn(1280, 720, 0);
     test_desk_is_drawn(3840, 2160, 1);
+    test_a_desk_with_bars();
     test_a_desk_that_is_being_written_is_not_read();
     test_modes();
     test_words();
     test_wrong_words_change_nothing();
+    test_what_a_bridge_takes();
+    test_what_a_bridge_offers();
     test_packed_to_nv12(V4L2_PIX_FMT_UYVY, 1);
     test_packed_to_nv12(V4L2_PIX_FMT_YUYV, 0);
     test_rgb24_to_nv12();
+    test_rgb24_and_back();
     test_jpeg(V4L2_PIX_FMT_UYVY, 1);
     test_jpeg(V4L2_PIX_FMT_YUYV, 0);
     test_rate(5000000, 30, 160000, 5000000);

@@ -7,6 +7,7 @@ tinypilot session --role viewer --minutes 2      print the cookie of a short ses
 tinypilot hash < FILE                            print the hash of the password in FILE, for tinypilot_users
 tinypilot provisioned-users < FILE               set the users of the play, a JSON list
 tinypilot settings                               print the settings that override their defaults
+tinypilot signal < FACTS                         print in words what kvm-hdmi tells of the video cable
 """
 
 import argparse
@@ -20,6 +21,7 @@ from tinypilot.auth.sessions import ROLES
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 from tinypilot.settings.model import Settings
+from tinypilot.video import hdmi
 
 LONGEST_SESSION_MINUTES = 60
 
@@ -45,6 +47,7 @@ def main() -> None:
     commands.add_parser("hash")
     commands.add_parser("provisioned-users")
     commands.add_parser("settings")
+    commands.add_parser("signal")
     arguments = parser.parse_args()
 
     if arguments.command == "hash":
@@ -54,6 +57,9 @@ def main() -> None:
         except ApiError as refusal:
             sys.exit(str(refusal))
         print(passwords.hash_password(password))
+        return
+    if arguments.command == "signal":
+        print(*hdmi.describe(hdmi.judge(json.load(sys.stdin)), hdmi.in_english), sep="\n")
         return
     config = Config.from_environment()
     if arguments.command == "settings":

@@ -15,6 +15,7 @@ DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 PATHS = (
     "auth_file",
     "h264_sink",
+    "hdmi_socket",
     "janus_socket",
     "janus_token_file",
     "settings_declarations",
@@ -43,6 +44,7 @@ class Config:
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
     h264_sink: Path = Path("/dev/shm/kvm::h264")
+    hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")

@@ -2,12 +2,15 @@
 """What programs ask. /api/source and /api/gateway are nginx' own (see nginx.conf)."""
 
 import time
+from dataclasses import asdict
 
-from flask import Blueprint
+from flask import Blueprint, current_app
 
 from tinypilot.auth.http import session
-from tinypilot.operation import SECRET, TEXT, TIME, object_of, operation
+from tinypilot.i18n import t
+from tinypilot.operation import BOOL, NUMBER, SECRET, TEXT, TIME, object_of, operation, or_null
 from tinypilot.routes.settings import settings
+from tinypilot.video import hdmi
 from tinypilot.video.ice import IceServers
 
 STARTED = time.time()
@@ -24,6 +27,25 @@ ICE_SERVER = {
     "required": ["urls"],
     "additionalProperties": False,
 }
+
+SIZE = {"width": NUMBER, "height": NUMBER, "rate_hz": NUMBER}
+SIGNAL = object_of(
+    state={
+        "type": "string",
+        "enum": list(hdmi.STATES),
+        "description": "What comes over the video cable; unknown: the input can't tell, as a dongle's.",
+    },
+    title={**TEXT, "description": "The same in words, in the reader's language."},
+    words={**TEXT, "description": "What it means, and what to do."},
+    sends={
+        **or_null(object_of(**SIZE, interlaced=BOOL)),
+        "description": "What the computer sends, if that can be measured.",
+    },
+    takes={
+        **or_null(object_of(**SIZE)),
+        "description": "The largest common mode that this device takes, if that is known.",
+    },
+)
 
 
 @blueprint.get("/health")
@@ -43,3 +65,11 @@ def ice_servers():
     """STUN and TURN servers for one connection: credentials may be short-lived."""
     known = IceServers.from_settings(settings().effective())
     return {"ice_servers": known.for_session(session().number)}
+
+
+@blueprint.get("/signal")
+@operation("What the attached computer sends, and why there may be no picture", answers=SIGNAL)
+def signal():
+    found = hdmi.judge(hdmi.ask(current_app.config["TINYPILOT"].hdmi_socket))
+    title, words = hdmi.describe(found, t)
+    return {**asdict(found), "title": title, "words": words}

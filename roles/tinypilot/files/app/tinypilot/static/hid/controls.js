@@ -27,10 +27,12 @@ export class Controls {
   #tools = null; // once they are loaded
   #keyboard = null; // the on-screen one, once it is loaded
   #locks = { NumLock: { here: null, there: false }, CapsLock: { here: null, there: false } };
+  #screen;
 
   // noteVersion: is told which page the device has
   constructor({ url, stage, screen, noteVersion = () => {} }) {
     this.#stage = stage;
+    this.#screen = screen;
     this.#socket = new InputSocket(url);
     this.#capture = new Capture({ stage, screen, socket: this.#socket });
     this.#socket.addEventListener('welcome', ({ detail }) => {
@@ -254,6 +256,7 @@ export class Controls {
     this.#state = state;
     const { control, text, problem, asking } = describeControls(this.#state, this.#me);
     const isGiven = this.#control === 'theirs' && control === 'mine';
+    if (control === 'mine' && this.#control !== 'mine') this.#screen.watchBars();
     this.#control = control;
     this.#taking &&= control === 'free';
     if (control === 'mine') this.#loadTools();

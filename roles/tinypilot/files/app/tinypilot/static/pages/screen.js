@@ -28,6 +28,7 @@ const screen = new WebRtcVideo({ video: byId('remote-screen'), lastPicture: byId
 export const connection = new Connection(screen, {
   gatewayUrl: '/api/gateway',
   sourceUrl: '/api/source',
+  signalUrl: '/api/signal',
   h264Url: `wss://${location.host}/api/h264`,
   h264Canvas: byId('h264'),
   mjpegUrl: `wss://${location.host}/api/jpegs`,
@@ -40,7 +41,7 @@ export const connection = new Connection(screen, {
 export const view = new View(byId('view'), connection);
 const transportMenu = new TransportMenu(connection);
 connection.addEventListener('change', ({ detail }) => {
-  statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown) : '');
+  statusBar.show(detail, detail.state === 'live' ? pictureFacts(connection.shown, view.bars) : '');
   transportMenu.show(detail);
   view.layout();
 });
@@ -59,8 +60,10 @@ export function runWithThePage(part) {
   part.start();
 }
 
-function pictureFacts({ width, height, framesPerSecond }) {
+function pictureFacts({ width, height, framesPerSecond }, { x, y }) {
   if (width === 0) return '';
-  const size = `${width} \u00d7 ${height}`;
-  return framesPerSecond > 0 ? `${size} \u00b7 ${t('{rate} fps', { rate: whole.format(framesPerSecond) })}` : size;
+  const facts = [`${width} \u00d7 ${height}`];
+  if (framesPerSecond > 0) facts.push(t('{rate} fps', { rate: whole.format(framesPerSecond) }));
+  if (x + y > 0) facts.push(t('black bars left out'));
+  return facts.join(' \u00b7 ');
 }

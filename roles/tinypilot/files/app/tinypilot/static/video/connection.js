@@ -6,7 +6,7 @@
 
 import { JanusLink } from './janus-link.js';
 import { describe } from './screen-state.js';
-import { askSource, Source, SourceWatch } from './source-state.js';
+import { askSignal, askSource, Source, SourceWatch } from './source-state.js';
 import { Reason, Transport, TransportChoice } from './transport.js';
 import { webRtcHasH264 } from './webrtc-video.js';
 
@@ -35,12 +35,13 @@ export class Connection extends EventTarget {
   #reachable = false;
   #running = false;
   #source = new SourceWatch();
+  #signal = null; // what the device says of the video cable, while there is no picture
   #pictureSince = 0;
   #wasFresh = false;
   #ticker = null;
   #due = { source: 0, frames: 0 };
 
-  // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl,
+  // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl, signalUrl,
   // iceServersUrl, h264Url, h264Canvas, mjpegUrl, mjpegCanvas, newSession (of a test)
   constructor(screen, options) {
     super();
@@ -250,7 +251,11 @@ export class Connection extends EventTarget {
   }
 
   async #askSource() {
-    this.#source.note(performance.now(), await askSource(this.#options.sourceUrl));
+    const reading = await askSource(this.#options.sourceUrl);
+    this.#source.note(performance.now(), reading);
+    this.#report();
+    const isOff = reading === Source.OFFLINE || reading === Source.SILENT;
+    this.#signal = isOff ? await askSignal(this.#options.signalUrl) : null;
     this.#report();
   }
 
@@ -266,6 +271,7 @@ export class Connection extends EventTarget {
       fresh: this.#isShownFresh,
       hadPicture: Object.values(this.#videos).some((video) => video.hadPicture),
       source: this.#source.state,
+      signal: this.#signal,
       problem: this.#link.problem,
       blocked: this.#screen.isBlocked,
       browserOffline: navigator.onLine === false,

@@ -4,7 +4,7 @@
 const POSITIONS = 32768; // of an absolute mouse, in each direction
 
 // As large as the box allows, and upright; see view.js.
-const FIT = { rotation: 0, scale: null, scrolled: { left: 0, top: 0 } };
+const FIT = { rotation: 0, scale: null, scrolled: { left: 0, top: 0 }, bars: { x: 0, y: 0 } };
 
 // Where the picture is in the box: at a given scale it may be larger, and scrolled, otherwise it fits and has bars
 // at two sides. rotation: in degrees, clockwise.
@@ -20,7 +20,8 @@ export function pictureIn(box, width, height, { rotation, scale, scrolled } = FI
   };
 }
 
-// {x, y} as the device wants them, of the nearest pixel of the picture; null without a picture.
+// {x, y} as the device wants them, of the nearest pixel of the screen in the picture; null without a picture. bars:
+// pixels at the left and the right, at the top and the bottom of the picture, that are no part of the screen.
 export function positionOf(point, box, width, height, view = FIT) {
   if (!(width > 0 && height > 0 && box.width > 0 && box.height > 0)) return null;
   const picture = pictureIn(box, width, height, view);
@@ -30,7 +31,8 @@ export function positionOf(point, box, width, height, view = FIT) {
     height,
     view.rotation,
   );
-  return { x: place(x, width), y: place(y, height) };
+  const { bars = FIT.bars } = view;
+  return { x: place(x - bars.x, width - 2 * bars.x), y: place(y - bars.y, height - 2 * bars.y) };
 }
 
 // From the picture as it is shown to the picture as it is.

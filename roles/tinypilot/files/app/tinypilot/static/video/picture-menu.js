@@ -29,6 +29,11 @@ export class PictureMenu {
     on('show-stats', () => this.#toggleStats());
     on('picture-in-picture', () => this.#float());
     this.#press('view-actual', view.isActual);
+    const shape = byId('picture-shape');
+    shape.value = view.shape;
+    shape.addEventListener('change', () => {
+      view.shape = shape.value;
+    });
     byId('record').hidden = !('MediaRecorder' in globalThis);
     byId('picture-in-picture').hidden = !document.pictureInPictureEnabled;
     connection.addEventListener('change', ({ detail }) => this.#follow(detail));

@@ -16,7 +16,8 @@ const PATIENCE_MS = 3000;
 const NO_PICTURE_YET = 503;
 
 // facts: linked (signalling is up), unlinkedFor (ms), reachable (the device answers by HTTP),
-// fresh (frames are being decoded), hadPicture (there were some before), source,
+// fresh (frames are being decoded), hadPicture (there were some before), source, signal (what comes over the video
+// cable, in words of the device, or null),
 // problem ({code, text} from the plugin or Janus, or null), blocked (the browser waits for a click),
 // browserOffline
 export function describe(facts) {
@@ -31,13 +32,20 @@ export function describe(facts) {
     return reachable ? waiting({ ...facts, silent: 'gateway' }) : unreachable(browserOffline);
   }
   if (source === Source.OFFLINE || source === Source.SILENT) {
-    return {
-      state: State.NO_SIGNAL,
-      title: t('No signal'),
-      detail: t('The attached computer is off or asleep, or its video cable is not connected.'),
-    };
+    return noSignal(facts.signal);
   }
   return waiting({ ...facts, silent: source === Source.DOWN ? 'capture' : null });
+}
+
+function noSignal(signal) {
+  if (signal?.state === 'present') {
+    return { state: State.WAITING, title: t('Waiting for the picture'), detail: signal.words };
+  }
+  return {
+    state: State.NO_SIGNAL,
+    title: signal?.title ?? t('No signal'),
+    detail: signal?.words ?? t('The attached computer is off or asleep, or its video cable is not connected.'),
+  };
 }
 
 function waiting({ hadPicture, problem, silent, blocked }) {

@@ -33,6 +33,16 @@ export async function askSource(url, { timeout = 1500, fetch = globalThis.fetch 
   }
 }
 
+// What comes over the video cable, in words: {state, title, words}; null: not known.
+export async function askSignal(url, { timeout = 1500, fetch = globalThis.fetch } = {}) {
+  try {
+    const response = await fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(timeout) });
+    return response.ok ? await response.json() : null;
+  } catch {
+    return null;
+  }
+}
+
 export class SourceWatch {
   #reading = null;
   #since = 0;

@@ -8,6 +8,7 @@ import { pictureIn } from './picture-map.js';
 const REMEMBERED = 'picture-view';
 const ZOOM_MAX = 8;
 const UNSCROLLED = { scale: null, scrolled: { left: 0, top: 0 } };
+const SHAPE = /^(auto|none|\d+:\d+)$/;
 
 export class View {
   #scroller;
@@ -15,14 +16,17 @@ export class View {
   #rotation = 0;
   #actual = false;
   #zoom = 1; // of fingers, until they pinch it back: not remembered
+  #shape = 'auto';
+  #bars = null; // picture-bars.js, from when somebody points
 
   // scroller: the element around the pictures; connection: whose `shown` has the picture's size
   constructor(scroller, connection) {
     this.#scroller = scroller;
     this.#connection = connection;
-    const { rotation, actual } = recall(REMEMBERED, (value) => value instanceof Object) ?? {};
+    const { rotation, actual, shape } = recall(REMEMBERED, (value) => value instanceof Object) ?? {};
     if ([90, 180, 270].includes(rotation)) this.#rotation = rotation;
     this.#actual = actual === true;
+    if (SHAPE.test(shape)) this.#shape = shape;
     new ResizeObserver(() => this.layout()).observe(scroller);
     this.layout();
   }
@@ -44,7 +48,7 @@ export class View {
 
   get view() {
     const { scrollLeft: left, scrollTop: top } = this.#scroller;
-    return { rotation: this.#rotation, scale: this.#scale, scrolled: { left, top } };
+    return { rotation: this.#rotation, scale: this.#scale, scrolled: { left, top }, bars: this.bars };
   }
 
   // Null: as large as fits.
@@ -72,6 +76,27 @@ export class View {
     this.#scroller.scrollTop = after.top + (from.y - before.top) * larger - to.y;
   }
 
+  // See positionOf().
+  get bars() {
+    return this.#bars?.within(this.#shape, this.width, this.height) ?? { x: 0, y: 0 };
+  }
+
+  // What the bars in the picture are around: auto (they are looked for), none, or a shape such as 16:10.
+  get shape() {
+    return this.#shape;
+  }
+
+  set shape(shape) {
+    this.#shape = shape;
+    this.#change();
+  }
+
+  // Somebody has the mouse.
+  async watchBars() {
+    const { BarWatch } = await import('./picture-bars.js');
+    this.#bars ??= new BarWatch(this.#connection);
+  }
+
   get rotation() {
     return this.#rotation;
   }
@@ -92,7 +117,7 @@ export class View {
   }
 
   #change() {
-    remember(REMEMBERED, { rotation: this.#rotation, actual: this.#actual });
+    remember(REMEMBERED, { rotation: this.#rotation, actual: this.#actual, shape: this.#shape });
     this.layout();
   }
 

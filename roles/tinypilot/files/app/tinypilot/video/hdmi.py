@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""What the attached computer sends, whether this device can take it, and what to do if not: the only place that makes
+words of it. The facts are those of the ustreamer role's kvm-hdmi, which asks the driver of the HDMI input.
+
+HDCP is not among them: the driver of the TC358743 does not tell. A computer that insists on it sends black, or nothing.
+"""
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+PATIENCE_SECONDS = 1
+ANSWER_BYTES = 4096
+
+# The modes that people choose from, the largest first: (width, height, frames per second).
+COMMON_MODES = [
+    (3840, 2160, 60),
+    (3840, 2160, 30),
+    (2560, 1440, 60),
+    (1920, 1200, 60),
+    (1920, 1080, 60),
+    (1920, 1080, 50),
+    (1920, 1080, 30),
+    (1280, 720, 60),
+    (1280, 720, 30),
+    (640, 480, 60),
+]
+
+PRESENT = "present"
+TOO_LARGE = "too_large"
+INTERLACED = "interlaced"
+UNLOCKED = "unlocked"
+ASLEEP = "asleep"
+DISCONNECTED = "disconnected"
+NO_SIGNAL = "no_signal"
+NO_DEVICE = "no_device"
+UNKNOWN = "unknown"
+STATES = (
+    *(PRESENT, TOO_LARGE, INTERLACED, UNLOCKED),
+    *(ASLEEP, DISCONNECTED, NO_SIGNAL, NO_DEVICE, UNKNOWN),
+)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """state: one of STATES; sends: what the computer sends; takes: the largest common mode that this device takes; as
+    far as these are known. rate_hz counts frames, or fields of an interlaced picture."""
+
+    state: str
+    sends: dict | None = None
+    takes: dict | None = None
+
+
+def ask(path: Path) -> dict:
+    """The facts; {} if nobody answers."""
+    answer = b""
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE_SECONDS)
+        client.connect(str(path))
+        while part := client.recv(ANSWER_BYTES):
+            answer += part
+        facts = json.loads(answer)
+        return facts if isinstance(facts, dict) else {}
+    return {}
+
+
+def judge(facts: dict) -> Signal:
+    state, sends = facts.get("state", UNKNOWN), facts.get("sends")
+    limits, most = facts.get("takes"), facts.get("most_pixels_per_second")
+    takes = _largest(limits, most)
+    if sends:
+        rate = sends["width"] * sends["height"] * sends["rate_hz"] / (1 + sends["interlaced"])
+        if state == "out_of_range" and sends["interlaced"] and limits and not limits["interlaced"]:
+            state = INTERLACED
+        elif state == "out_of_range" or (most and rate > most):
+            state = TOO_LARGE
+        sends = {name: sends[name] for name in ("width", "height", "rate_hz", "interlaced")}
+    if state == "none":
+        state = {True: ASLEEP, False: DISCONNECTED, None: NO_SIGNAL}[facts.get("power")]
+    return Signal(state if state in STATES else UNKNOWN, sends, takes)
+
+
+def _largest(limits: dict | None, most_pixels_per_second: int | None) -> dict | None:
+    if not limits:
+        return None
+    for width, height, rate in COMMON_MODES:
+        pixels = width * height * rate
+        # The clock counts the blanking as well, which is an eighth at the least that anybody uses.
+        if (
+            width <= limits["width"]
+            and height <= limits["height"]
+            and pixels <= (most_pixels_per_second or pixels)
+            and pixels * 9 / 8 <= limits["pixel_clock_hz"]
+        ):
+            return {"width": width, "height": height, "rate_hz": rate}
+    return None
+
+
+def describe(signal: Signal, t: Callable[..., str]) -> tuple[str, str]:
+    """A title, and what to do, in the language of `t`."""
+    no_signal = t("No signal")
+    match signal.state:
+        case "present":
+            return t("The computer sends a picture"), _present(signal, t)
+        case "too_large":
+            return t("Mode not supported"), _too_large(signal, t)
+        case "interlaced":
+            return t("Mode not supported"), t(
+                "The computer sends {sends}, which is interlaced, and this device takes no interlaced pictures. "
+                "Choose a progressive mode (p, not i) on the computer, or apply an EDID that offers only what fits.",
+                sends=_size(signal.sends),
+            )
+        case "unlocked":
+            return t("No stable signal"), t(
+                "Something comes over the video cable, and this device can't lock to it. Plug the cable in again, or "
+                "try a shorter one, without an adapter. A player of protected content (HDCP) may cause this, too."
+            )
+        case "asleep":
+            return no_signal, t(
+                "The computer is connected and on, and sends no picture: it is asleep, its video output is switched "
+                "off, or it shows protected content (HDCP) only to displays that can decrypt it."
+            )
+        case "disconnected":
+            return no_signal, t(
+                "Nothing comes over the video cable, not even its 5 volts: the cable is out at one end, or the "
+                "computer is switched off."
+            )
+        case "no_device":
+            return no_signal, t(
+                "This device does not find its video input: it is unplugged, or its driver is not loaded."
+            )
+    return no_signal, t(
+        "The attached computer is off or asleep, or its video cable is not connected."
+    )
+
+
+def _present(signal: Signal, t: Callable[..., str]) -> str:
+    if not signal.sends:
+        return t("This device can take it.")
+    return t(
+        "The computer sends {sends}, which this device can take.", sends=_mode(signal.sends, t)
+    )
+
+
+def _too_large(signal: Signal, t: Callable[..., str]) -> str:
+    todo = t(
+        "Choose a smaller resolution on the computer, or apply an EDID that offers only what fits."
+    )
+    if not (signal.sends and signal.takes):
+        return f"{t('The computer sends more than this device takes.')} {todo}"
+    (width, height), takes = (signal.sends["width"], signal.sends["height"]), signal.takes
+    if width <= takes["width"] and height <= takes["height"]:
+        todo = t(
+            "Choose a lower refresh rate on the computer, or apply an EDID that offers only what fits."
+        )
+    said = t(
+        "The computer sends {sends}, and this device takes at most {takes}.",
+        sends=_mode(signal.sends, t),
+        takes=_mode(takes, t),
+    )
+    return f"{said} {todo}"
+
+
+def _mode(mode: dict, t: Callable[..., str]) -> str:
+    return t("{size} at {rate} Hz", size=_size(mode), rate=mode["rate_hz"])
+
+
+def _size(mode: dict | None) -> str:
+    return f"{mode['width']} x {mode['height']}" if mode else "?"
+
+
+def in_english(text: str, /, **values: object) -> str:
+    """For programs that read no language."""
+    return text.format(**values) if values else text
