@@ -207,7 +207,7 @@ class Desk(NamedTuple):
 
     @classmethod
     def of(cls, file: bytes) -> "Desk":
-        return cls(*struct.unpack_from("9I4096H6B3B4i", file)[-5:])
+        return cls(*struct.unpack_from("11I4096H6B3B4i", file)[-5:])
 
 
 class Attached:
