@@ -112,7 +112,7 @@ export class Controls {
     byId('lock-pointer').hidden = !stage.requestPointerLock;
     byId('fullscreen').hidden = !(document.fullscreenEnabled && stage.parentElement.requestFullscreen);
     byId('fullscreen').addEventListener('click', () => this.#fill(stage));
-    document.addEventListener('fullscreenchange', () => this.#showLeader(false));
+    document.addEventListener('fullscreenchange', () => document.fullscreenElement || this.#showLeader(false));
     for (const codes of BUILT_IN) this.#addCombination(byId('combinations'), codes);
     this.#wireRecorder();
   }
