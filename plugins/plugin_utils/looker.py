@@ -34,10 +34,10 @@ def typed(option, value):
 
 def filled(options, given):
     """The arguments with what is left to its default."""
-    if given.keys() - options.keys():
-        raise ValueError("there is no such argument")
+    if given.keys() - options.keys() or None in given.values():
+        raise ValueError("there is no such argument, or it has no value")
     for name, option in options.items():
-        if option.get("required") and given.get(name) is None:
+        if option.get("required") and name not in given:
             raise ValueError(f"{name} is missing")
     return {
         name: typed(option, given.get(name, option.get("default")))
@@ -56,7 +56,8 @@ class AnsibleModule:
     check_mode = True
 
     def __init__(self, argument_spec, supports_check_mode):
-        assert supports_check_mode
+        if not supports_check_mode:
+            raise ValueError("this module can't look")
         self.params = filled(argument_spec, self.given)
 
     def run_command(self, command, data=None):

@@ -129,6 +129,7 @@ def test_what_a_shell_says_before_is_passed_over():
     [
         pytest.param("systemd_units", {}, id="missing"),
         pytest.param("systemd_units", {"groups": None}, id="nothing"),
+        pytest.param("systemd_units", {"groups": [], "absent": None}, id="nothing for a default"),
         pytest.param("systemd_units", {"groups": [], "group": []}, id="unknown"),
         pytest.param("systemd_units", {"groups": [{"unit": "a"}]}, id="unknown, within"),
         pytest.param("systemd_units", {"groups": [{}]}, id="missing, within"),
