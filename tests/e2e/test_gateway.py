@@ -12,7 +12,7 @@ from tests.support.remote_screen import RemoteScreen
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
-SOCKETS = ("janus/ws", "api/hid", "api/jpegs")
+SOCKETS = ("janus/ws", "api/hid", "api/h264", "api/jpegs")
 ROLES = ("viewer", "operator", "admin")
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -119,9 +119,13 @@ def use_picture_menu(owner: RemoteScreen, button: str) -> None:
     menu.click()
 
 
-def test_over_mjpeg_too(owner):
-    choose_transport(owner, "MJPEG only")
-    owner.wait_for("html[data-transport=mjpeg][data-state=live]")
+@pytest.mark.parametrize(
+    ("label", "transport"),
+    [("H.264 over a WebSocket only", "webcodecs"), ("MJPEG only", "mjpeg")],
+)
+def test_over_a_websocket_too(owner, label: str, transport: str):
+    choose_transport(owner, label)
+    owner.wait_for(f"html[data-transport={transport}][data-state=live]")
     wait_for_desk(owner, lambda desk: True, "there is a desk")
     box = owner.page.locator("#stage").bounding_box()
     scale = min(box["width"] / 1280, box["height"] / 720)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Video transport: WebRTC where it can, MJPEG where it can't, and back by itself."""
+"""Video transport: WebRTC where it can, H.264 over a WebSocket or MJPEG where it can't, and back by itself."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.device import Device
-from tests.support.remote_screen import STAMP_MODULUS, RemoteScreen
+from tests.support.remote_screen import RemoteScreen
 
 # What the product promises.
 FALLS_BACK_WITHIN_SECONDS = 5.0
@@ -18,9 +18,7 @@ RETURNS_WITHIN_SECONDS = 15.0
 OLD_SECONDS = 5.0
 
 
-def jpeg_age(stamp_us: int) -> float:
-    """Seconds since this stamp, which is the wall clock's last bits."""
-    return (time.time() * 1e6 - stamp_us) % STAMP_MODULUS / 1e6
+SLOW_FRAMES = 60
 
 
 def choose_transport(screen: RemoteScreen, label: str) -> None:
@@ -31,38 +29,33 @@ def choose_transport(screen: RemoteScreen, label: str) -> None:
     menu.click()
 
 
-def wait_for_jpegs(screen: RemoteScreen, reason: str) -> None:
-    """Until the picture comes as MJPEG, moves, and the page says why: as soon as was promised."""
-    counters = set()
+def wait_for_webrtc(screen: RemoteScreen) -> None:
+    opened = time.time()
+    screen.wait_until(
+        lambda: (
+            screen.transport == (frame := screen.newest).transport == "webrtc"
+            and frame.is_good
+            and frame.stamp > opened
+        ),
+        "fresh frames come by WebRTC",
+        RETURNS_WITHIN_SECONDS,
+    )
 
-    def moves_and_says_why() -> bool:
-        if code := screen.jpeg_code():
-            counters.add(code[0])
-        return len(counters) > 1 and screen.state == "live" and reason in screen.transport_note()
 
-    what = f"MJPEG moves, and the page says {reason!r}"
-    screen.wait_until(moves_and_says_why, what, FALLS_BACK_WITHIN_SECONDS)
-
-
-def test_without_udp_mjpeg_and_with_it_webrtc_again(live: RemoteScreen, device: Device):
+def test_without_udp_the_second_transport_and_with_it_webrtc_again(
+    live: RemoteScreen, device: Device
+):
     with live.by_itself():
         with device.without_udp():
-            wait_for_jpegs(live, "The picture comes as MJPEG")
-            live.wait_until(lambda: "no UDP packet" in live.transport_note(), "the reason is found")
+            live.wait_for_transport("webcodecs", "over a WebSocket", FALLS_BACK_WITHIN_SECONDS)
+            live.wait_until(lambda: "No UDP packet" in live.transport_note(), "the reason is found")
             # WebRTC is tried on in the background, and the picture goes on.
             connections = live.peer_connections
             live.wait_until(lambda: live.peer_connections > connections, "WebRTC is tried again")
             assert live.state == "live"
-        opened = time.time()
-        live.wait_until(
-            lambda: (
-                live.transport == "webrtc" and live.newest.is_good and live.newest.stamp > opened
-            ),
-            "fresh frames come by WebRTC",
-            RETURNS_WITHIN_SECONDS,
-        )
+        wait_for_webrtc(live)
     assert live.transport_note() == ""
-    assert not live.page.locator("#jpegs").is_visible()
+    assert not live.page.locator("#h264").is_visible()
     assert live.page.evaluate("observer.violations") == []
 
 
@@ -73,15 +66,8 @@ def test_without_h264_mjpeg_and_with_it_webrtc_again(
         screen = new_screen().open()
         # Plugins of new uStreamers offer what they do not have.
         reason = "no picture arrives" if device.has_upstreams_plugin else "has no H.264 picture"
-        wait_for_jpegs(screen, reason)
-    opened = time.time()
-    screen.wait_until(
-        lambda: (
-            screen.transport == "webrtc" and screen.newest.is_good and screen.newest.stamp > opened
-        ),
-        "fresh frames come by WebRTC",
-        RETURNS_WITHIN_SECONDS,
-    )
+        screen.wait_for_transport("mjpeg", reason)
+    wait_for_webrtc(screen)
 
 
 def test_an_old_picture_is_never_called_live(live: RemoteScreen, device: Device):
@@ -94,15 +80,12 @@ def test_an_old_picture_is_never_called_live(live: RemoteScreen, device: Device)
         """Meanwhile each picture that is called live is asked for its age, by the stamp in it."""
 
         def doubt():
-            if live.state == "live":
-                code = live.jpeg_code()
-                if code and jpeg_age(code[1]) > OLD_SECONDS:
-                    lies.append(f"JPEG is {jpeg_age(code[1]):.1f} s old")
-                # A torn frame, such as of a fresh decoder, has no stamp that could be read.
-                elif live.transport == "webrtc" and live.newest.is_good:
-                    age_seconds = time.time() - live.newest.stamp
-                    if age_seconds > OLD_SECONDS:
-                        lies.append(f"frame is {age_seconds:.1f} s old")
+            frame = live.newest
+            # A torn frame, such as of a fresh decoder, has no stamp that could be read.
+            if live.state == "live" and frame.is_good and frame.transport == live.transport:
+                age_seconds = time.time() - frame.stamp
+                if age_seconds > OLD_SECONDS:
+                    lies.append(f"what came by {frame.transport} is {age_seconds:.1f} s old")
             return look()
 
         live.wait_until(doubt, what)
@@ -119,50 +102,106 @@ def test_an_old_picture_is_never_called_live(live: RemoteScreen, device: Device)
         live.wait_until_live()
 
 
-def test_a_page_opened_without_udp_shows_mjpeg(screen: RemoteScreen, device: Device):
+def test_a_page_opened_without_udp_shows_h264(screen: RemoteScreen, device: Device):
     with device.without_udp():
-        screen.open()
-        wait_for_jpegs(screen, "no UDP packet")
+        screen.open().wait_for_transport("webcodecs", "No UDP packet", FALLS_BACK_WITHIN_SECONDS)
 
 
-def test_a_browser_without_webrtc_shows_mjpeg(screen: RemoteScreen):
-    screen.page.add_init_script(
-        "delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection"
+def test_without_udp_and_webcodecs_mjpeg(screen: RemoteScreen, device: Device):
+    screen.page.add_init_script("delete globalThis.VideoDecoder")
+    with device.without_udp():
+        screen.open().wait_for_transport("mjpeg", "No UDP packet", FALLS_BACK_WITHIN_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param(
+            "delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection",
+            "This browser has no WebRTC",
+            id="no WebRTC",
+        ),
+        pytest.param(
+            "RTCRtpReceiver.getCapabilities = () => ({codecs: [{mimeType: 'video/VP8'}]})",
+            "can not show H.264 over WebRTC",
+            id="no H.264 in WebRTC",
+        ),
+    ],
+)
+def test_a_browser_that_can_not_otherwise_shows_h264_at_once(
+    screen: RemoteScreen, script: str, reason: str
+):
+    screen.page.add_init_script(script)
+    screen.open().wait_for_transport("webcodecs", reason)
+    assert screen.peer_connections == 0
+
+
+def test_a_decoder_that_can_not_is_left_for_mjpeg(screen: RemoteScreen, device: Device):
+    """It said that it could, and fails with what the device sends."""
+    screen.page.route(
+        "**/h264-worker.js",
+        lambda route: route.fulfill(
+            content_type="text/javascript", body="postMessage({unsupported: true})"
+        ),
     )
-    screen.open()
-    wait_for_jpegs(screen, "this browser has no WebRTC")
+    with device.without_udp():
+        screen.open().wait_for_transport("mjpeg", "No UDP packet")
 
 
-def test_the_path_can_be_pinned_and_the_browser_remembers_it(live: RemoteScreen, device: Device):
-    choose_transport(live, "MJPEG only")
-    wait_for_jpegs(live, "as you chose")
-    # WebRTC is not tried then: the session is gone.
-    assert live.requests_to_plugin("stop")
-    live.open()
-    wait_for_jpegs(live, "as you chose")
-    assert live.peer_connections == 0
+def test_a_slow_line_shows_fewer_pictures_and_no_old_ones(
+    new_screen: Callable[..., RemoteScreen], device: Device
+):
+    """Of a stream that is some times what the line takes: a queue would be longer with each second."""
+    screen = new_screen()
+    screen.page.add_init_script("localStorage.setItem('picture-transport', 'webcodecs')")
+    screen.open().wait_for_transport("webcodecs", "You chose this")
+    number = screen.newest.number
+    with device.slow_line(kbit_per_second=1500):
+        screen.wait_until(
+            lambda: screen.newest.number >= number + SLOW_FRAMES,
+            f"{SLOW_FRAMES} frames came over a slow line",
+        )
+        frames = [frame for frame in screen.frames_since(number) if frame.is_good]
+    assert screen.console == []
+    left_out = frames[-1].counter - frames[0].counter + 1 - len(frames)
+    assert left_out > 0
+    # The first ones find the buffers of the way, which were empty.
+    late = [frame.at - frame.stamp for frame in frames[len(frames) // 2 :]]
+    assert max(late) < OLD_SECONDS
+
+
+def test_the_transport_can_be_pinned_and_the_browser_remembers_it(
+    live: RemoteScreen, device: Device
+):
+    for label, transport in [
+        ("MJPEG only", "mjpeg"),
+        ("H.264 over a WebSocket only", "webcodecs"),
+    ]:
+        choose_transport(live, label)
+        live.wait_for_transport(transport, "You chose this")
+        # WebRTC is not tried then: the session is gone.
+        assert live.requests_to_plugin("stop")
+        live.open()
+        live.wait_for_transport(transport, "You chose this")
+        assert live.peer_connections == 0
     choose_transport(live, "WebRTC only")
-    live.wait_until_live()
+    wait_for_webrtc(live)
     with device.without_udp():
         live.wait_for_state("waiting")
         assert live.transport == "webrtc"
         choose_transport(live, "Automatic (WebRTC first)")
-        wait_for_jpegs(live, "The picture comes as MJPEG")
+        live.wait_for_transport("webcodecs", "over a WebSocket")
 
 
+@pytest.mark.parametrize("transport", ["webcodecs", "mjpeg"])
 @pytest.mark.parametrize("service", ["ustreamer", "tinypilot-relay", "nginx"])
-def test_mjpeg_returns_after_sigkill(
-    new_screen: Callable[..., RemoteScreen], device: Device, service: str
+def test_the_picture_returns_after_sigkill(
+    new_screen: Callable[..., RemoteScreen], device: Device, service: str, transport: str
 ):
     screen = new_screen()
-    screen.page.add_init_script("localStorage.setItem('picture-transport', 'mjpeg')")
-    screen.open()
-    wait_for_jpegs(screen, "as you chose")
+    screen.page.add_init_script(f"localStorage.setItem('picture-transport', '{transport}')")
+    screen.open().wait_for_transport(transport, "You chose this")
     with screen.by_itself():
         device.kill(service)
-        killed = screen.jpeg_code()
-        screen.wait_until(
-            lambda: (code := screen.jpeg_code()) and code[1] > killed[1] + 1_000_000,
-            "later JPEGs are shown",
-        )
-        screen.wait_for_state("live")
+        screen.wait_until_live()
+        assert screen.transport == transport

@@ -87,14 +87,13 @@ def test_the_picture_comes_through_turn(
         screen.page.context.close()
 
 
-def test_without_turn_that_viewer_sees_mjpeg(
+def test_without_turn_that_viewer_sees_the_second_transport(
     far_browser: Browser, far_away: NatLab, device: Device
 ):
     far_away.let_pass(udp_to_turn=True)
     screen = open_from_far(far_browser, device)
     try:
-        screen.wait_until(screen.jpeg_code, "a JPEG is shown")
-        assert screen.transport == "mjpeg"
+        screen.wait_for_transport("webcodecs", "No UDP packet")
         # The page goes on trying, and no frame was ever decoded.
         connections = screen.peer_connections
         screen.wait_until(lambda: screen.peer_connections > connections, "WebRTC is tried again")
@@ -111,7 +110,7 @@ def test_the_turn_server_takes_nobody_without_the_secret(
     far_away.let_pass(udp_to_turn=True)
     screen = open_from_far(far_browser, device)
     try:
-        screen.wait_until(screen.jpeg_code, "a JPEG is shown")
+        screen.wait_for_transport("webcodecs", "over a WebSocket")
         assert screen.frames_decoded() == 0
     finally:
         screen.page.context.close()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 
-from .test_transport import choose_transport, wait_for_jpegs
+from .test_transport import choose_transport
 
 # The observer sees a frame a moment before it is on the screen.
 AGREEMENT_MS = 40.0
@@ -20,21 +20,6 @@ def open_menu(screen: RemoteScreen) -> None:
 
 def button(screen: RemoteScreen, name: str):
     return screen.page.get_by_role("button", name=name, exact=True)
-
-
-def show_frames(screen: RemoteScreen, path: str) -> None:
-    """Waits until RECORDED_FRAMES more have been shown."""
-    if path == "webrtc":
-        screen.collect(RECORDED_FRAMES)
-        return
-    counters = set()
-
-    def enough() -> bool:
-        if code := screen.jpeg_code():
-            counters.add(code[0])
-        return len(counters) > RECORDED_FRAMES
-
-    screen.wait_until(enough, f"{RECORDED_FRAMES} more JPEGs are shown")
 
 
 def frames_in(path) -> list[av.VideoFrame]:
@@ -54,15 +39,19 @@ def test_a_screenshot_is_a_png_of_the_picture_as_it_is_turned(live: RemoteScreen
         assert (frame.width, frame.height) == size
 
 
-def test_a_recording_is_a_file_that_plays_by_either_path(live: RemoteScreen):
-    for path in ("webrtc", "mjpeg"):
-        if path == "mjpeg":
-            choose_transport(live, "MJPEG only")
-            wait_for_jpegs(live, "as you chose")
+def test_a_recording_is_a_file_that_plays_by_each_transport(live: RemoteScreen):
+    for transport, label in [
+        ("webrtc", "WebRTC only"),
+        ("webcodecs", "H.264 over a WebSocket only"),
+        ("mjpeg", "MJPEG only"),
+    ]:
+        choose_transport(live, label)
+        if transport != "webrtc":
+            live.wait_for_transport(transport, "You chose this")
         open_menu(live)
         button(live, "Record").click()
         expect(button(live, "Record")).to_have_attribute("aria-pressed", "true")
-        show_frames(live, path)
+        live.collect(RECORDED_FRAMES)
         with live.page.expect_download() as download:
             button(live, "Record").click()
         open_menu(live)

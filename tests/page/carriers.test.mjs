@@ -48,7 +48,8 @@ afterEach(() => {
 
 const { WatchedSocket } = await import(new URL('video/watched-socket.js', BASE));
 const { InputSocket } = await import(new URL('hid/input-socket.js', BASE));
-const { MjpegVideo } = await import(new URL('video/mjpeg-video.js', BASE));
+const { SocketVideo } = await import(new URL('video/socket-video.js', BASE));
+const { JpegDecoder } = await import(new URL('video/jpeg-decoder.js', BASE));
 const { dismissMenus } = await import(new URL('pages/menus.js', BASE));
 const { Recording } = await import(new URL('video/recording.js', BASE));
 
@@ -258,7 +259,12 @@ group('the picture as JPEGs', () => {
       device.asks += 1;
       return device.answers;
     };
-    const video = new MjpegVideo({ url: 'wss://kvm.example/', canvas, deviceAnswers });
+    const video = new SocketVideo({
+      url: 'wss://kvm.example/',
+      canvas,
+      newDecoder: (events) => new JpegDecoder(events),
+      deviceAnswers,
+    });
     const atFirst = [video.isOpen, video.hadPicture, video.width, video.height, video.framesPerSecond];
     assert.deepEqual(atFirst, [false, false, 0, 0, 0]);
     const pictures = [];
@@ -430,14 +436,14 @@ group('the picture as JPEGs', () => {
     assert.equal(real.readyState, FakeWebSocket.CLOSED);
     // A late frame is nothing.
     await receive(0, 1);
-    assert.equal(did.length, 13);
+    assert.equal(did.length, 12);
     mock.timers.tick(200);
     await settle();
     assert.equal(FakeWebSocket.made.length, 2);
     // A browser may take its time to close the other one.
     real.dispatchEvent(new Event('close'));
     await receive(0, 1);
-    assert.equal(did.length, 14);
+    assert.equal(did.length, 12);
     const [, second] = FakeWebSocket.made;
     second.open();
     now += 40;

@@ -38,7 +38,7 @@ const asksOf = (url) => asked.filter((each) => each === url).length;
 function makeConnection(t, facts = {}, options = {}) {
   const screen = Object.assign(new FakeScreen(), { fresh: true, resumes: true }, facts);
   const canvas = { hidden: true, getContext: () => ({ drawImage() {} }) };
-  const connection = new Connection(screen, { ...OPTIONS, mjpegCanvas: canvas, ...options });
+  const connection = new Connection(screen, { ...OPTIONS, h264Canvas: { ...canvas }, mjpegCanvas: canvas, ...options });
   const said = [];
   connection.addEventListener('change', ({ detail }) => said.push(detail));
   t.after(() => connection.stop());

@@ -10,8 +10,10 @@ const { fileName, save, screenshot } = await import(new URL('recording.js', BASE
 
 group('the video transport', () => {
   const good = {
-    possible: true,
+    hindrance: null,
     fresh: true,
+    canWebCodecs: false,
+    webCodecsFresh: false,
     mjpegFresh: false,
     reachable: true,
     expectsPicture: true,
@@ -102,7 +104,7 @@ group('the video transport', () => {
   test('is MJPEG at once in a browser without WebRTC, whatever is pinned', () => {
     const choice = new TransportChoice();
     choice.pin = Transport.WEBRTC;
-    assert.equal(tell(choice, { ...silent, possible: false }, 0, 0), Transport.MJPEG);
+    assert.equal(tell(choice, { ...silent, hindrance: Reason.NO_WEBRTC }, 0, 0), Transport.MJPEG);
     assert.equal(choice.reason, Reason.NO_WEBRTC);
   });
 
@@ -120,13 +122,18 @@ group('the video transport', () => {
       const choice = new TransportChoice();
       tell(choice, { ...silent, ...facts }, 0, 3000);
       assert.deepEqual([choice.current, choice.reason], [Transport.MJPEG, reason]);
-      assert.match(describeTransport(reason), /^The picture comes as MJPEG: .*\. WebRTC is retried automatically\.$/);
+      const words = describeTransport(choice.current, reason);
+      assert.match(words, /^The picture comes as MJPEG\. .*\. WebRTC is retried automatically\.$/);
     });
   }
 
   test('is not said to be retried where it is not', () => {
-    assert.equal(describeTransport(Reason.PINNED), 'The picture comes as MJPEG, as you chose.');
-    assert.match(describeTransport(Reason.NO_WEBRTC), /has no WebRTC, or it is switched off\.$/);
+    assert.equal(describeTransport(Transport.MJPEG, Reason.PINNED), 'The picture comes as MJPEG. You chose this.');
+    assert.match(describeTransport(Transport.MJPEG, Reason.NO_WEBRTC), /has no WebRTC, or it is switched off\.$/);
+    assert.match(
+      describeTransport(Transport.WEBCODECS, Reason.NO_WEBRTC_H264),
+      /^[^.]*H\.264 over a WebSocket\. .*WebRTC\.$/,
+    );
   });
 
   test('keeps its reason while a try begins, and changes it when more is known', () => {
@@ -137,8 +144,97 @@ group('the video transport', () => {
     assert.equal(choice.reason, Reason.NO_FRAMES);
   });
 
+  group('in a browser that decodes H.264', () => {
+    const can = { ...silent, canWebCodecs: true };
+    const shown = { ...can, webCodecsFresh: true };
+
+    test('is H.264 over a WebSocket as soon as that has a picture, and that is tried early', () => {
+      const choice = new TransportChoice();
+      tell(choice, can, 0, 1400);
+      assert.equal(choice.triesWebCodecs, false);
+      assert.equal(tell(choice, can, 1600, 1600), Transport.WEBRTC);
+      assert.equal(choice.triesWebCodecs, true);
+      assert.equal(tell(choice, shown, 1800, 1800), Transport.WEBCODECS);
+      assert.equal(choice.reason, Reason.NO_CONNECTION);
+      assert.equal(tell(choice, shown, 2000, 60000), Transport.WEBCODECS);
+    });
+
+    test('is tried sooner for a picture that is lost', () => {
+      const choice = new TransportChoice();
+      tell(choice, { ...good, canWebCodecs: true }, 0, 1000);
+      tell(choice, can, 1200, 1600);
+      assert.equal(choice.triesWebCodecs, false);
+      tell(choice, can, 1800, 1800);
+      assert.equal(choice.triesWebCodecs, true);
+    });
+
+    test('is WebRTC again when its frames keep coming, and the other is left', () => {
+      const choice = new TransportChoice();
+      tell(choice, shown, 0, 4000);
+      assert.equal(tell(choice, { ...shown, fresh: true }, 4200, 5600), Transport.WEBCODECS);
+      assert.equal(tell(choice, { ...shown, fresh: true }, 5800, 5800), Transport.WEBRTC);
+      assert.equal(choice.triesWebCodecs, false);
+    });
+
+    test('is MJPEG where that brings nothing either, and H.264 as soon as it comes', () => {
+      const choice = new TransportChoice();
+      assert.equal(tell(choice, can, 0, 2400), Transport.WEBRTC);
+      assert.equal(tell(choice, can, 2600, 5400), Transport.WEBCODECS);
+      assert.equal(tell(choice, can, 5600, 5600), Transport.MJPEG);
+      assert.equal(choice.triesWebCodecs, true);
+      assert.equal(tell(choice, { ...can, mjpegFresh: true }, 5800, 60000), Transport.MJPEG);
+      assert.equal(tell(choice, { ...shown, mjpegFresh: true }, 60200, 60200), Transport.WEBCODECS);
+      // It has its patience again.
+      assert.equal(tell(choice, can, 60400, 63200), Transport.WEBCODECS);
+      assert.equal(tell(choice, can, 63400, 63400), Transport.MJPEG);
+    });
+
+    test('is MJPEG at once where the device has no H.264', () => {
+      const choice = new TransportChoice();
+      assert.equal(tell(choice, { ...can, problem: { code: 503, text: '' } }, 0, 2600), Transport.MJPEG);
+      assert.equal(choice.reason, Reason.NO_OFFER);
+      assert.equal(choice.triesWebCodecs, true);
+    });
+
+    for (const hindrance of [Reason.NO_WEBRTC, Reason.NO_WEBRTC_H264]) {
+      test(`is that at once in a browser that can not otherwise: ${hindrance}`, () => {
+        const choice = new TransportChoice();
+        assert.equal(tell(choice, { ...can, hindrance }, 0, 0), Transport.WEBCODECS);
+        assert.deepEqual([choice.reason, choice.triesWebCodecs], [hindrance, true]);
+        assert.equal(choice.usesWebRtc({ ...can, hindrance }), false);
+      });
+    }
+
+    test('does not change where no way helps', () => {
+      const choice = new TransportChoice();
+      tell(choice, shown, 0, 4000);
+      assert.equal(tell(choice, { ...can, reachable: false }, 4200, 4200), Transport.WEBRTC);
+    });
+
+    test('can be pinned to it, and to others', () => {
+      const choice = new TransportChoice();
+      choice.pin = Transport.WEBCODECS;
+      assert.equal(tell(choice, { ...can, fresh: true }, 0, 60000), Transport.WEBCODECS);
+      assert.deepEqual([choice.reason, choice.triesWebCodecs], [Reason.PINNED, true]);
+      assert.equal(choice.usesWebRtc(can), false);
+      for (const pin of [Transport.WEBRTC, Transport.MJPEG]) {
+        choice.pin = pin;
+        assert.equal(tell(choice, { ...shown, fresh: true }, 60200, 63000), pin);
+        assert.equal(choice.triesWebCodecs, false);
+        assert.equal(choice.usesWebRtc(can), pin === Transport.WEBRTC);
+      }
+    });
+
+    test('a pin that this browser can not do is none', () => {
+      const choice = new TransportChoice();
+      choice.pin = Transport.WEBCODECS;
+      assert.equal(tell(choice, good, 0, 2000), Transport.WEBRTC);
+      assert.equal(choice.usesWebRtc(good), true);
+    });
+  });
+
   test('needs no words while it is WebRTC', () => {
-    assert.equal(describeTransport(null), '');
+    assert.equal(describeTransport(Transport.WEBRTC, null), '');
   });
 });
 

@@ -174,7 +174,7 @@ group('the choice of the transport', () => {
     const { menu, note, root } = makeMenu();
     menu.show({ state: 'live', transport: 'mjpeg', reason: 'pinned' });
     assert.equal(root.dataset.transport, 'mjpeg');
-    assert.match(note.textContent, /as you chose/);
+    assert.match(note.textContent, /You chose this/);
     assert.equal(note.hidden, false);
     menu.show({ state: 'waiting', transport: 'mjpeg', reason: 'pinned' });
     assert.equal(note.textContent, '');

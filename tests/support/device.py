@@ -209,6 +209,19 @@ class Device:
             subprocess.run(["nsenter", f"--target={process}", "--net", *rule.split()], check=True)
 
     @contextlib.contextmanager
+    def slow_line(self, kbit_per_second: int) -> Iterator[None]:
+        """What the device sends goes out at this rate, with 0.2 s of it in a buffer before it."""
+        process = docker("inspect", "-f", "{{.State.Pid}}", self.name).strip()
+        tc = ["nsenter", f"--target={process}", "--net", "tc", "qdisc"]
+        device = self.sh("ip -o route get 192.0.2.1 | sed 's/.* dev \\([^ ]*\\).*/\\1/'").strip()
+        shape = f"root tbf rate {kbit_per_second}kbit burst 16kb latency 200ms"
+        subprocess.run([*tc, "add", "dev", device, *shape.split()], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*tc, "del", "dev", device, "root"], check=True)
+
+    @contextlib.contextmanager
     def without_h264(self) -> Iterator[None]:
         """uStreamer makes JPEGs alone, as it does on hardware without an encoder for video."""
         folder = "/run/systemd/system/ustreamer.service.d"

@@ -80,6 +80,16 @@
 
   // --- Frames ---
 
+  // What the page draws on its canvases is noted as what its video presents is.
+  const CANVASES = ['h264', 'jpegs'];
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function drawAndNote(picture, ...place) {
+    draw.call(this, picture, ...place);
+    if (!observer.readsFrames || !CANVASES.includes(this.canvas.id)) return;
+    const frame = new VideoFrame(picture, { timestamp: 0 });
+    note(frame, { at: wallMs(), width: frame.displayWidth, height: frame.displayHeight, shownBy: this.canvas.id });
+  };
+
   const canvas = new OffscreenCanvas(COLUMNS * CELL, ROWS * CELL);
   const context = canvas.getContext('2d', { willReadFrequently: true });
   let count = 0;
@@ -96,13 +106,18 @@
       const at = wallMs();
       const picture = shown(video);
       if (!picture) return;
-      const { width, height } = metadata;
-      count += 1;
-      const frame = { number: count, at, width, height, rtpTimestamp: metadata.rtpTimestamp };
-      copyLuma(picture).then((luma) => {
-        observer.frames.push({ ...frame, ...decode(luma, canvas.width, 1) });
-        if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
-      });
+      const { width, height, rtpTimestamp } = metadata;
+      note(picture, { at, width, height, rtpTimestamp, shownBy: video.id });
+    });
+  }
+
+  function note(picture, facts) {
+    count += 1;
+    const frame = { number: count, ...facts };
+    const step = picture.format.startsWith('RGB') || picture.format.startsWith('BGR') ? 4 : 1;
+    copyPart(picture).then((data) => {
+      observer.frames.push({ ...frame, ...decode(data, step * canvas.width, step) });
+      if (observer.frames.length > FRAMES_KEPT) observer.frames.shift();
     });
   }
 
@@ -118,7 +133,7 @@
   }
 
   // Of the part of the picture that has the code. A canvas would have all of it converted to RGB.
-  async function copyLuma(frame) {
+  async function copyPart(frame) {
     const part = { rect: { x: 0, y: 0, width: canvas.width, height: canvas.height } };
     const planes = new Uint8Array(frame.allocationSize(part));
     await frame.copyTo(planes, part);

@@ -33,6 +33,8 @@ FIREFOX_BIDI = Path(__file__).with_name("firefox_bidi.py")
 OBSERVER = Path(__file__).with_name("observer.js")
 # The stamp in the picture is the wall clock modulo this many microseconds.
 STAMP_MODULUS = 1 << 40
+# By the element that shows what came by it.
+TRANSPORTS = {"remote-screen": "webrtc", "h264": "webcodecs", "jpegs": "mjpeg"}
 # How often the page may be loaded anew, see open().
 LOADS = 5
 NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
@@ -90,10 +92,10 @@ def new_screen(
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that the video element presented.
+    """A frame that the video element presented, or that the page drew on a canvas.
 
-    number counts from 1; at and stamp are wall clock seconds: when it was presented and, as the
-    picture says, captured. counter and stamp are None where the picture's checksum is wrong.
+    transport: by which it came; number counts from 1; at and stamp are wall clock seconds: when it was presented and,
+    as the picture says, captured. counter and stamp are None where the picture's checksum is wrong.
     """
 
     number: int
@@ -102,6 +104,7 @@ class Frame:
     height: int
     counter: int | None
     stamp: float | None
+    transport: str
 
     @classmethod
     def from_observer(cls, noted: dict) -> Frame:
@@ -110,7 +113,10 @@ class Frame:
             # The nearest moment with this stamp: clocks are not exact enough to say "before".
             late = (at * 1e6 - noted["stampUs"] + STAMP_MODULUS / 2) % STAMP_MODULUS
             stamp = at - (late - STAMP_MODULUS / 2) / 1e6
-        return cls(noted["number"], at, noted["width"], noted["height"], noted["counter"], stamp)
+        size = noted["width"], noted["height"]
+        return cls(
+            noted["number"], at, *size, noted["counter"], stamp, TRANSPORTS[noted["shownBy"]]
+        )
 
     @property
     def is_good(self) -> bool:
@@ -206,20 +212,27 @@ class RemoteScreen:
 
     @property
     def transport(self) -> str:
-        """The video transport: webrtc or mjpeg."""
+        """The video transport: webrtc, webcodecs or mjpeg."""
         return self.page.evaluate("document.documentElement.dataset.transport")
 
     def transport_note(self) -> str:
-        """Why it does not come by WebRTC, as far as a person can see it."""
+        """How it comes, and why not by WebRTC, as far as a person can see it."""
         note = self.page.locator("#transport-note")
         return note.inner_text() if note.is_visible() else ""
 
-    def jpeg_code(self) -> tuple[int, int] | None:
-        """Counter and stamp (in microseconds) of the JPEG that is shown; None if that is not whole."""
-        if self.transport != "mjpeg" or not self.page.locator("#jpegs").is_visible():
-            return None
-        code = self.page.evaluate("observer.code('jpegs')")
-        return (code["counter"], code["stampUs"]) if code["counter"] is not None else None
+    def wait_for_transport(self, transport: str, reason: str, seconds: float = PATIENCE_SECONDS):
+        """Until the picture comes by this one, moves, and the page says why."""
+        counters = set()
+
+        def moves_and_says_why() -> bool:
+            frame = self.newest
+            if frame and frame.transport == transport and frame.is_good:
+                counters.add(frame.counter)
+            says = self.transport == transport and reason in self.transport_note()
+            return len(counters) > 1 and self.state == "live" and says
+
+        what = f"the picture comes by {transport} and moves, and the page says {reason!r}"
+        self.wait_until(moves_and_says_why, what, seconds)
 
     def notice(self) -> str:
         """The words over the picture, as far as a person can see them."""

@@ -19,7 +19,8 @@ MARK = 0x5A
 
 # A function of the page: the bytes in the cells of the frame that is shown.
 READ_CELLS = """() => {
-  const shown = document.documentElement.dataset.transport === 'mjpeg' ? 'jpegs' : 'remote-screen';
+  const elements = { webrtc: 'remote-screen', webcodecs: 'h264', mjpeg: 'jpegs' };
+  const shown = elements[document.documentElement.dataset.transport];
   const [columns, rows, cell, top] = [80, 8, 8, 48];
   const canvas = new OffscreenCanvas(columns * cell, rows * cell);
   const context = canvas.getContext('2d', { willReadFrequently: true });

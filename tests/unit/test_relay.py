@@ -15,9 +15,13 @@ from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.store import make_database
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import ConfigError
-from tinypilot.video import mjpeg
+from tinypilot.video import h264_stream, mjpeg
 from tinypilot.video import relay as relay_module
+from tinypilot.video.h264_stream import H264Source
+from tinypilot.video.memsink import Memsink
 from tinypilot.video.relay import PROTOCOL, Relay, read_secret, sign
+
+from .h264_helpers import FakeSink, encode
 
 SECRET = b"0123456789abcdef"
 
@@ -91,6 +95,11 @@ async def serving(application, path):
     await runner.cleanup()
 
 
+def new_relay(auth, tmp_path):
+    sockets = f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
+    return Relay(SessionWatcher(auth), *sockets, H264Source(Memsink(tmp_path / "sink")))
+
+
 @contextlib.asynccontextmanager
 async def running(auth, tmp_path, janus=None, ustreamer=None):
     """A relay in front of `janus` and `ustreamer`; yields a client of it."""
@@ -103,9 +112,7 @@ async def running(auth, tmp_path, janus=None, ustreamer=None):
                 application = web.Application()
                 application.router.add_get(path, answer)
                 await stack.enter_async_context(serving(application, f"{tmp_path}/{name}.sock"))
-        relay = Relay(
-            SessionWatcher(auth), f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
-        )
+        relay = new_relay(auth, tmp_path)
         await stack.enter_async_context(serving(relay.application(), f"{tmp_path}/relay.sock"))
         yield await stack.enter_async_context(
             ClientSession(connector=UnixConnector(f"{tmp_path}/relay.sock"))
@@ -123,6 +130,12 @@ def connect(http, token):
 def watch_jpegs(http, token):
     return http.ws_connect(
         "http://relay/api/jpegs", headers={"Cookie": f"{SESSION_COOKIE}={token}"}, compress=15
+    )
+
+
+def watch_h264(http, token):
+    return http.ws_connect(
+        "http://relay/api/h264", headers={"Cookie": f"{SESSION_COOKIE}={token}"}, compress=15
     )
 
 
@@ -322,9 +335,7 @@ def test_a_claimed_picture_outlives_the_socket_before(auth, token, janus, tmp_pa
 def test_a_relay_that_stops_leaves_the_picture_to_the_next_one(auth, token, janus, tmp_path):
     async def talk():
         async with running(auth, tmp_path, janus):
-            relay = Relay(
-                SessionWatcher(auth), f"{tmp_path}/janus.sock", SECRET, f"{tmp_path}/ustreamer.sock"
-            )
+            relay = new_relay(auth, tmp_path)
             async with (
                 ClientSession(connector=UnixConnector(f"{tmp_path}/other.sock")) as http,
                 contextlib.AsyncExitStack() as stopping,
@@ -649,3 +660,201 @@ def test_the_program_listens_where_systemd_does(monkeypatch, tmp_path, config, a
     relay_module.main()
     # No access log: cookies and addresses are nobody's business.
     assert run == [{"sock": ("socket", 3), "print": None, "access_log": None}]
+
+
+# --- H.264 ---
+
+
+async def receive_unit(page):
+    """Age in seconds, whether it is a key frame, and the access unit of the next message that has one."""
+    while True:
+        message = await page.receive_bytes()
+        age_us, is_key = struct.unpack(">IB", message[:5])
+        if message[5:]:
+            return age_us / 1e6, bool(is_key), message[5:]
+
+
+def test_pages_get_every_frame_from_a_key_frame_on(auth, token, tmp_path):
+    units = encode(40, gop=20)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with (
+            running(auth, tmp_path) as http,
+            watch_h264(http, token) as page,
+            watch_h264(http, token) as other,
+        ):
+            await until(lambda: sink.is_read)
+            # They can begin with none of these.
+            for unit in units[1:20]:
+                await sink.write(unit)
+            for unit in units[20:]:
+                await sink.write(unit, age=0.25)
+                for each in (page, other):
+                    age, is_key, data = await receive_unit(each)
+                    assert data == unit
+                    assert is_key == (unit is units[20])
+                    assert 0.25 <= age < 20
+                    await each.send_str("shown")
+            assert page.compress == 0
+
+    asyncio.run(talk())
+
+
+def test_uStreamer_is_asked_for_a_key_frame_by_who_needs_one(auth, token, tmp_path):
+    units = encode(3, gop=20)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_asked_for_key)
+            sink.is_asked_for_key = False
+            for unit in units:
+                await sink.write(unit)
+                assert (await receive_unit(page))[2] == unit
+                await page.send_str("shown")
+            # Who has one needs no other.
+            assert not sink.is_asked_for_key
+            await page.send_str("key")
+            await until(lambda: sink.is_asked_for_key)
+
+    asyncio.run(talk())
+
+
+def test_a_page_that_shows_nothing_gets_no_more_than_its_window(auth, token, tmp_path, monkeypatch):
+    monkeypatch.setattr(h264_stream, "FRAMES_UNDERWAY", 5)
+    monkeypatch.setattr(h264_stream, "LATE_SECONDS", 60)
+    units = encode(15, gop=10)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            for unit in units[:10]:
+                await sink.write(unit)
+            assert [(await receive_unit(page))[2] for _ in range(5)] == units[:5]
+            # What waits is sent when there is room...
+            await page.send_str("shown")
+            assert (await receive_unit(page))[2] == units[5]
+            # ...and is of no use any more beside a new key frame.
+            for unit in units[10:]:
+                await sink.write(unit)
+            for unit in units[10:]:
+                await page.send_str("shown")
+                assert (await receive_unit(page))[2] == unit
+
+    asyncio.run(talk())
+
+
+def test_what_has_waited_too_long_is_left_out_up_to_a_key_frame(auth, token, tmp_path, monkeypatch):
+    monkeypatch.setattr(h264_stream, "FRAMES_UNDERWAY", 1)
+    monkeypatch.setattr(h264_stream, "LATE_SECONDS", 0.05)
+    units = encode(15, gop=10)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            await sink.write(units[0])
+            assert (await receive_unit(page))[2] == units[0]
+            await sink.write(units[1])
+            sink.is_asked_for_key = False
+            await asyncio.sleep(2 * h264_stream.LATE_SECONDS)
+            await page.send_str("shown")
+            await until(lambda: sink.is_asked_for_key)
+            for unit in units[2:11]:
+                await sink.write(unit)
+            assert (await receive_unit(page))[2] == units[10]
+
+    asyncio.run(talk())
+
+
+def test_a_frame_that_was_missed_is_made_good_by_a_key_frame(auth, token, tmp_path):
+    units = encode(30, gop=20)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            for unit in [*units[:5], *units[6:]]:
+                await sink.write(unit)
+            got = [(await receive_unit(page))[2] for _ in range(15)]
+            assert got == [*units[:5], *units[20:]]
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("words", ["shown", "gone", "x" * 17, b"shown"])
+def test_a_page_that_says_what_can_not_be_is_cut_off(auth, token, tmp_path, words):
+    async def talk():
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await (page.send_bytes if isinstance(words, bytes) else page.send_str)(words)
+            while not (await page.receive()).type.name.startswith("CLOS"):
+                pass
+
+    asyncio.run(talk())
+
+
+def test_without_frames_the_relay_says_that_it_lives(auth, token, tmp_path, monkeypatch):
+    monkeypatch.setattr(h264_stream, "SIGN_OF_LIFE_SECONDS", 0.02)
+
+    async def talk():
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            assert await page.receive_bytes() == bytes(5)
+            assert await page.receive_bytes() == bytes(5)
+
+    asyncio.run(talk())
+
+
+def test_h264_ends_with_the_session(auth, token, tmp_path, audited):
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            auth.sessions.log_out(auth.session_for(token))
+            while not (await page.receive()).type.name.startswith("CLOS"):
+                pass
+            # Nobody watches, so nobody reads, and uStreamer may rest.
+            await until(lambda: not sink.is_open)
+        assert "socket_ended" in [event for event, _ in audited]
+
+    asyncio.run(talk())
+
+
+def test_without_a_session_there_is_no_h264(auth, tmp_path):
+    async def talk():
+        async with running(auth, tmp_path) as http:
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await watch_h264(http, "unknown")
+            return refusal.value.status
+
+    assert asyncio.run(talk()) == 401
+
+
+def test_not_any_number_of_pages_can_watch(auth, token, tmp_path, monkeypatch):
+    monkeypatch.setattr(relay_module, "H264_VIEWERS", 1)
+
+    async def talk():
+        async with running(auth, tmp_path) as http, watch_h264(http, token):
+            with pytest.raises(WSServerHandshakeError) as refusal:
+                await watch_h264(http, token)
+            return refusal.value.status
+
+    assert asyncio.run(talk()) == 503
+
+
+def test_a_new_sink_is_followed(auth, token, tmp_path):
+    units = encode(2, gop=20)
+
+    async def talk():
+        path = tmp_path / "sink"
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            for version in (2, 7):
+                path.unlink(missing_ok=True)
+                sink = FakeSink(path, version=version)
+                await until(lambda sink=sink: sink.is_read)
+                await sink.write(units[0])
+                assert (await receive_unit(page))[2] == units[0]
+                await page.send_str("shown")
+
+    asyncio.run(talk())

@@ -14,6 +14,7 @@ DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
 PATHS = (
     "auth_file",
+    "h264_sink",
     "janus_socket",
     "janus_token_file",
     "settings_declarations",
@@ -30,17 +31,18 @@ class ConfigError(ValueError):
 @dataclass(frozen=True)
 class Config:
     """`name` is shown to people; `auth_file` is the database of users and sessions; `janus_token_file` holds the
-    secret that Janus' tokens are signed with; in `settings_declarations` is what may be set in the page, in
-    `settings_dir` what is set, and to `settings_socket` listens who applies it; `services` are the units that a
-    person may restart, `log_units` further ones that the log for people has; a session ends so many minutes after
-    its last use, and after its beginning; the controls may be taken from whoever has not used them for so many
-    seconds."""
+    secret that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; in
+    `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
+    listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
+    for people has; a session ends so many minutes after its last use, and after its beginning; the controls may be
+    taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
     janus_socket: Path = Path("/run/janus/ws.sock")
     janus_token_file: Path = Path("/etc/kvm-signalling/token.jcfg")
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
+    h264_sink: Path = Path("/dev/shm/kvm::h264")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The only way to Janus, and to uStreamer's JPEGs: hands a viewer's WebSocket on, for as long as its session holds.
+"""The only way to Janus, and to the picture over a WebSocket: for as long as a viewer's session holds.
 
 Janus knows no users and nginx can't end what it has once let through, so somebody in between must. The relay
 signs each request with a token that Janus checks, and when a session ends it destroys what that session has
@@ -34,6 +34,8 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import SESSION_COOKIE
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config, ConfigError
+from tinypilot.video.h264_stream import H264Source, H264Viewer
+from tinypilot.video.memsink import Memsink
 from tinypilot.video.mjpeg import MjpegViewer
 
 PLUGIN = "janus.plugin.ustreamer"
@@ -50,8 +52,9 @@ PING_SECONDS = 15
 ANSWER_SECONDS = 1
 # uStreamer sends blank frames while there is no signal, so one that is silent for so long hangs.
 SILENCE = ClientTimeout(total=None, sock_connect=2, sock_read=10)
-# All that a page that watches JPEGs says is that it has shown one.
+# All that a page says is that it has shown a frame, or needs a key frame.
 SHOWN_BYTES = 16
+H264_VIEWERS = 64
 # The transaction of the relay's own requests.
 END = "tinypilot-relay-end"
 SYSTEMD_SOCKET = 3
@@ -71,6 +74,13 @@ def sign(secret: bytes, plugin: str, now: float) -> str:
     return f"{words}:{base64.b64encode(hmac.digest(secret, words.encode(), 'sha1')).decode()}"
 
 
+def picture_socket() -> web.WebSocketResponse:
+    """Not compressed: pictures are."""
+    return web.WebSocketResponse(
+        heartbeat=PING_SECONDS, max_msg_size=SHOWN_BYTES, compress=False, timeout=ANSWER_SECONDS
+    )
+
+
 class Viewer:
     """One WebSocket from outside, its counterpart to Janus, and the Janus sessions spoken of on it."""
 
@@ -86,20 +96,29 @@ class Viewer:
 
 class Relay:
     def __init__(
-        self, watcher: SessionWatcher, janus_socket: str, secret: bytes, ustreamer_socket: str
+        self,
+        watcher: SessionWatcher,
+        janus_socket: str,
+        secret: bytes,
+        ustreamer_socket: str,
+        h264: H264Source,
     ):
         self._watcher = watcher
         self._janus_socket = janus_socket
         self._secret = secret
         self._ustreamer_socket = ustreamer_socket
+        self._h264 = h264
         # Who watches, and how that is ended.
-        self._viewers: dict[Viewer | MjpegViewer, Callable[[], Coroutine[None, None, None]]] = {}
+        self._viewers: dict[
+            Viewer | MjpegViewer | H264Viewer, Callable[[], Coroutine[None, None, None]]
+        ] = {}
         self._owners: dict[int, Viewer] = {}
         self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/janus/ws", self.relay)
+        application.router.add_get("/api/h264", self.show_h264)
         application.router.add_get("/api/jpegs", self.show_jpegs)
         application.router.add_get("/api/gateway", self.answer_whether_janus_does)
         application.cleanup_ctx.append(self._watch_sessions)
@@ -153,13 +172,7 @@ class Relay:
                 stream = await http.get("http://ustreamer/stream?extra_headers=1")
             except (ClientError, OSError):
                 return web.Response(status=502)
-            # Not compressed: JPEGs are.
-            client = web.WebSocketResponse(
-                heartbeat=PING_SECONDS,
-                max_msg_size=SHOWN_BYTES,
-                compress=False,
-                timeout=ANSWER_SECONDS,
-            )
+            client = picture_socket()
             await client.prepare(request)
             viewer = MjpegViewer(token, client)
             self._viewers[viewer] = viewer.end
@@ -168,6 +181,23 @@ class Relay:
             finally:
                 self._viewers.pop(viewer, None)
                 stream.close()
+        return client
+
+    async def show_h264(self, request: web.Request) -> web.StreamResponse:
+        token = request.cookies.get(SESSION_COOKIE, "")
+        if await self._watcher.session_for(token) is None:
+            return web.Response(status=401)
+        if sum(isinstance(each, H264Viewer) for each in self._viewers) >= H264_VIEWERS:
+            return web.Response(status=503)
+        client = picture_socket()
+        await client.prepare(request)
+        viewer = H264Viewer(token, client, self._h264.ask_for_key)
+        self._viewers[viewer] = viewer.end
+        try:
+            with self._h264.watched_by(viewer):
+                await viewer.show()
+        finally:
+            self._viewers.pop(viewer, None)
         return client
 
     async def _hand_on(self, viewer: Viewer) -> None:
@@ -263,6 +293,7 @@ def main() -> None:
         str(config.janus_socket),
         read_secret(config.janus_token_file),
         str(config.ustreamer_socket),
+        H264Source(Memsink(config.h264_sink)),
     )
     # systemd has opened the socket, so nobody is refused while the relay restarts.
     web.run_app(

@@ -33,6 +33,8 @@ const screen = new WebRtcVideo({ video: byId('remote-screen'), lastPicture: byId
 const connection = new Connection(screen, {
   gatewayUrl: '/api/gateway',
   sourceUrl: '/api/source',
+  h264Url: `wss://${location.host}/api/h264`,
+  h264Canvas: byId('h264'),
   mjpegUrl: `wss://${location.host}/api/jpegs`,
   mjpegCanvas: byId('jpegs'),
   iceServersUrl: '/api/ice-servers',

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Keeps the remote screen showing for as long as the page is open: starts and stops what brings the picture, and
 // reports what the page is to say. WebRTC is tried all the time (janus-link.js); while it brings nothing, the picture
-// comes as JPEGs (transport.js decides).
+// comes over a WebSocket (socket-video.js), as H.264 or as JPEGs. transport.js decides.
 
+import { canDecodeH264, H264Decoder } from './h264-decoder.js';
 import { JanusLink } from './janus-link.js';
-import { MjpegVideo } from './mjpeg-video.js';
+import { JpegDecoder } from './jpeg-decoder.js';
 import { describe } from './screen-state.js';
+import { SocketVideo } from './socket-video.js';
 import { askSource, Source, SourceWatch } from './source-state.js';
-import { Transport, TransportChoice } from './transport.js';
+import { Reason, Transport, TransportChoice } from './transport.js';
+import { webRtcHasH264 } from './webrtc-video.js';
 
 const TICK_MS = 200;
 const ASK_SOURCE_MS = { steady: 2000, fast: 500 };
@@ -21,9 +24,13 @@ const SLOW_RATE = 2;
 export class Connection extends EventTarget {
   #options;
   #screen;
+  #webCodecs;
   #mjpeg;
   #videos;
   #link;
+  #hindrance = null; // of WebRTC, a Reason
+  #usesLink = false;
+  #canWebCodecs = null; // not known yet
   #transport = new TransportChoice();
   #startedAt = performance.now();
   #reachedAt = performance.now(); // by any transport
@@ -36,17 +43,28 @@ export class Connection extends EventTarget {
   #due = { source: 0, frames: 0 };
 
   // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl,
-  // iceServersUrl, mjpegUrl, mjpegCanvas, newSession (of a test)
+  // iceServersUrl, h264Url, h264Canvas, mjpegUrl, mjpegCanvas, newSession (of a test)
   constructor(screen, options) {
     super();
     this.#screen = screen;
     this.#options = options;
-    this.#mjpeg = new MjpegVideo({
-      url: options.mjpegUrl,
-      canvas: options.mjpegCanvas,
-      deviceAnswers: async () => (await this.#gatewayAnswers()) || this.#reachable,
+    const deviceAnswers = async () => (await this.#gatewayAnswers()) || this.#reachable;
+    const { h264Url, h264Canvas, mjpegUrl, mjpegCanvas } = options;
+    const newH264Decoder = (events) => new H264Decoder(events);
+    const newJpegDecoder = (events) => new JpegDecoder(events);
+    this.#webCodecs = new SocketVideo({ url: h264Url, canvas: h264Canvas, newDecoder: newH264Decoder, deviceAnswers });
+    this.#mjpeg = new SocketVideo({ url: mjpegUrl, canvas: mjpegCanvas, newDecoder: newJpegDecoder, deviceAnswers });
+    this.#videos = {
+      [Transport.WEBRTC]: screen,
+      [Transport.WEBCODECS]: this.#webCodecs,
+      [Transport.MJPEG]: this.#mjpeg,
+    };
+    this.#hindrance = this.#findHindrance();
+    canDecodeH264().then((can) => {
+      this.#canWebCodecs = can;
+      this.#followLink();
+      this.#chooseTransport();
     });
-    this.#videos = { [Transport.WEBRTC]: screen, [Transport.MJPEG]: this.#mjpeg };
     this.#link = new JanusLink(screen, { ...options, gatewayAnswers: () => this.#gatewayAnswers() });
     this.#link.addEventListener('linked', () => {
       this.#due.source = 0;
@@ -59,7 +77,16 @@ export class Connection extends EventTarget {
       this.#chooseTransport();
       this.#report();
     });
-    this.#mjpeg.addEventListener('picture', () => this.#report());
+    for (const video of [this.#webCodecs, this.#mjpeg]) {
+      video.addEventListener('picture', () => {
+        this.#chooseTransport();
+        this.#report();
+      });
+    }
+    this.#webCodecs.addEventListener('unsupported', () => {
+      this.#canWebCodecs = false;
+      this.#chooseTransport();
+    });
   }
 
   // What shows the picture now: it has width, height, framesPerSecond, isFresh(), hadPicture.
@@ -89,8 +116,7 @@ export class Connection extends EventTarget {
     this.#transport.pin = transport;
     this.#chooseTransport();
     if (!this.#running) return;
-    if (this.#usesWebRtc) this.#link.start();
-    else this.#link.stop();
+    this.#followLink();
     this.#report();
   }
 
@@ -99,26 +125,38 @@ export class Connection extends EventTarget {
     this.#running = true;
     this.#startedAt = this.#reachedAt = performance.now();
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
-    if (this.#usesWebRtc) this.#link.start();
+    this.#followLink();
     this.#report();
   }
 
   stop() {
     this.#running = false;
     clearInterval(this.#ticker);
+    this.#webCodecs.stop();
     this.#mjpeg.stop();
-    this.#link.stop();
+    this.#followLink();
   }
 
   // The network is back, or the person looks again.
   retryNow() {
     this.#link.retryNow();
+    this.#webCodecs.retryNow();
     this.#mjpeg.retryNow();
     this.#due.source = 0;
   }
 
-  get #usesWebRtc() {
-    return this.#options.sessionOptions !== null && this.#transport.pin !== Transport.MJPEG;
+  #findHindrance() {
+    if (this.#options.sessionOptions === null) return Reason.NO_WEBRTC;
+    return webRtcHasH264() ? null : Reason.NO_WEBRTC_H264;
+  }
+
+  #followLink() {
+    const facts = { hindrance: this.#hindrance, canWebCodecs: this.#canWebCodecs };
+    const uses = this.#running && this.#transport.usesWebRtc(facts);
+    if (uses === this.#usesLink) return;
+    this.#usesLink = uses;
+    if (uses) this.#link.start();
+    else this.#link.stop();
   }
 
   async #gatewayAnswers() {
@@ -148,6 +186,9 @@ export class Connection extends EventTarget {
     if (now >= this.#due.frames) {
       this.#due.frames = now + COUNT_FRAMES_MS;
       this.#screen.countDecoded(this.peerConnection);
+      // A browser may download its decoder after its first start.
+      this.#hindrance = this.#findHindrance();
+      this.#followLink();
     }
     if (this.#isLinked && now >= this.#due.source) {
       this.#due.source = now + (fast ? ASK_SOURCE_MS.fast : ASK_SOURCE_MS.steady);
@@ -159,10 +200,13 @@ export class Connection extends EventTarget {
   }
 
   #chooseTransport() {
+    if (this.#canWebCodecs === null) return;
     const now = performance.now();
     this.#transport.next(now, {
-      possible: this.#options.sessionOptions !== null,
+      hindrance: this.#hindrance,
       fresh: this.#isFresh(),
+      canWebCodecs: this.#canWebCodecs,
+      webCodecsFresh: this.#webCodecs.isFresh(),
       mjpegFresh: this.#mjpeg.isFresh(),
       reachable: this.#isLinked || this.#reachable,
       expectsPicture: !this.#source.isOff && this.#source.state !== Source.DOWN,
@@ -173,14 +217,19 @@ export class Connection extends EventTarget {
       blocked: this.#screen.isBlocked,
     });
     if (!this.#running) return;
-    if (this.#transport.current === Transport.MJPEG) return this.#mjpeg.start();
-    this.#mjpeg.stop();
-    if (this.#isFresh()) this.#mjpeg.hide();
+    const { current, triesWebCodecs } = this.#transport;
+    if (triesWebCodecs) this.#webCodecs.start();
+    else this.#webCodecs.stop();
+    if (current === Transport.MJPEG) this.#mjpeg.start();
+    else this.#mjpeg.stop();
+    // What lies behind is shown when it has a picture, and not before.
+    if (current !== Transport.MJPEG && this.#isShownFresh) this.#mjpeg.hide();
+    if (current === Transport.WEBRTC && this.#isFresh()) this.#webCodecs.hide();
   }
 
   // By any transport.
   get #isLinked() {
-    return this.#link.isUp || this.#mjpeg.isOpen;
+    return this.#link.isUp || this.#webCodecs.isOpen || this.#mjpeg.isOpen;
   }
 
   get #isShownFresh() {

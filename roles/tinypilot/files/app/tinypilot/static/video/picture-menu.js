@@ -44,7 +44,7 @@ export class PictureMenu {
     const isLive = state === 'live';
     byId('take-screenshot').disabled = !isLive;
     byId('record').disabled = !isLive && !this.#recording;
-    // Only a video can float; JPEGs are on a canvas.
+    // Only a video can float; what comes over a WebSocket is on a canvas.
     byId('picture-in-picture').disabled = !isLive || transport !== 'webrtc';
     // A recording is of one transport.
     if (this.#transport !== transport) this.#recording?.stop();

@@ -39,7 +39,7 @@ export class StatsOverlay {
   async #figures() {
     const { transport, shown, peerConnection } = this.#connection;
     const { width, height } = shown;
-    if (transport === 'mjpeg') {
+    if (transport !== 'webrtc') {
       const { framesPerSecond, bitsPerSecond, latencyMs: captureToScreenMs } = shown;
       return { transport, width, height, framesPerSecond, bitsPerSecond, captureToScreenMs, isWithoutNetwork: true };
     }

@@ -77,7 +77,12 @@ export function describeStats(figures) {
   const { transport, way, width, height, framesPerSecond, bitsPerSecond } = figures;
   const { lossPercent, jitterMs, captureToScreenMs, isWithoutNetwork, roundTripMs } = figures;
   return [
-    [t('Transport'), [{ webrtc: 'WebRTC', mjpeg: 'MJPEG' }[transport], way].filter(Boolean).join(', ')],
+    [
+      t('Transport'),
+      [{ webrtc: 'WebRTC', webcodecs: t('H.264 over a WebSocket'), mjpeg: 'MJPEG' }[transport], way]
+        .filter(Boolean)
+        .join(', '),
+    ],
     [t('Size'), width > 0 ? `${width} \u00d7 ${height}` : t('unknown')],
     [t('Frames per second'), number(framesPerSecond, 1)],
     [t('Bitrate'), number(scaled(bitsPerSecond, 0.001), 0, 'kbit/s')],

@@ -27,7 +27,7 @@ export class TransportMenu {
   show({ state, transport, reason }) {
     this.#root.dataset.transport = transport;
     // Without a picture other words say what is wrong.
-    const text = state === 'live' ? describeTransport(reason) : '';
+    const text = state === 'live' ? describeTransport(transport, reason) : '';
     if (this.#note.textContent === text) return;
     this.#note.textContent = text;
     this.#note.hidden = text === '';

@@ -4,6 +4,13 @@
 
 import { FrameWatch } from './frame-watch.js';
 
+// Firefox has it when it has downloaded a decoder, and browsers without patents' licences never.
+export function webRtcHasH264() {
+  const capabilities = globalThis.RTCRtpReceiver?.getCapabilities?.('video');
+  // One that does not tell is tried.
+  return !capabilities || capabilities.codecs.some(({ mimeType }) => mimeType.toLowerCase() === 'video/h264');
+}
+
 export class WebRtcVideo extends EventTarget {
   #video;
   #lastPicture;

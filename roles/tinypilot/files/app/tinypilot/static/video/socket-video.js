@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The picture as JPEGs over a WebSocket, drawn on a canvas: the way without UDP, and without a decoder for
-// video. Each frame that was drawn is told to the device, which then sends its newest: so the picture never lags
-// behind by more than the two that are underway, and what is shown is known to be fresh.
+// The picture over a WebSocket, drawn on a canvas: the way without UDP. Each frame that was drawn is told to the device,
+// which sends no more than the line takes: so the picture never lags behind, and what is shown is known to be fresh.
 
 import { Backoff } from '../common/backoff.js';
 import { FrameWatch } from './frame-watch.js';
 
-const AGE_BYTES = 4; // of the frame when it was sent, in microseconds; the JPEG follows
+const AGE_BYTES = 4; // of the frame when it was sent, in microseconds; then comes what the decoder takes
 const COUNT_MS = 1000;
 // uStreamer repeats its last frame each second when it gets no newer one, as from an encoder that hangs.
 const OLD_MS = 2000;
-// Frames come while there is no signal, too. A browser takes minutes to notice a network that went away.
+// Something comes each second, at least. A browser takes minutes to notice a network that went away.
 const SILENCE_MS = 5000;
 
-export class MjpegVideo extends EventTarget {
+export class SocketVideo extends EventTarget {
   #url;
   #canvas;
+  #newDecoder;
   #deviceAnswers;
   #socket = null;
   #running = false;
@@ -28,11 +28,13 @@ export class MjpegVideo extends EventTarget {
   #latencyMs = null;
   #hadPicture = false;
 
-  // deviceAnswers: asks by HTTP, because browsers slow down pages whose WebSockets keep failing
-  constructor({ url, canvas, deviceAnswers }) {
+  // newDecoder: makes a JpegDecoder or an H264Decoder; deviceAnswers: asks by HTTP, because browsers slow down pages
+  // whose WebSockets keep failing. Events: picture (frames begin to come), unsupported (this browser decodes none)
+  constructor({ url, canvas, newDecoder, deviceAnswers }) {
     super();
     this.#url = url;
     this.#canvas = canvas;
+    this.#newDecoder = newDecoder;
     this.#deviceAnswers = deviceAnswers;
   }
 
@@ -116,36 +118,47 @@ export class MjpegVideo extends EventTarget {
     const socket = new WebSocket(this.#url);
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
-    let drawn = Promise.resolve();
+    const underway = new Map();
+    let frames = 0;
+    const say = (word) => socket.readyState === WebSocket.OPEN && socket.send(word);
+    const decoder = this.#newDecoder({
+      onPicture: (id, picture) => {
+        const sent = underway.get(id);
+        underway.delete(id);
+        if (socket !== this.#socket || !this.#running) return picture?.close();
+        if (picture) this.#draw(picture, sent);
+        say('shown');
+      },
+      onLoss: () => say('key'),
+      onUnsupported: () => this.dispatchEvent(new Event('unsupported')),
+    });
     return new Promise((resolve) => {
       const lose = () => {
         clearTimeout(patience);
         if (socket === this.#socket) this.#socket = null;
         socket.close();
+        decoder.close();
         resolve();
       };
       let patience = setTimeout(lose, SILENCE_MS);
       socket.addEventListener('close', lose);
       socket.addEventListener('message', ({ data }) => {
-        const at = performance.now();
+        if (socket !== this.#socket) return;
         clearTimeout(patience);
         patience = setTimeout(lose, SILENCE_MS);
-        drawn = drawn.then(() => this.#draw(socket, data, at));
+        if (data.byteLength <= AGE_BYTES + 1) return; // the device lives, and has no frame
+        frames += 1;
+        const ageMs = new DataView(data).getUint32(0) / 1000;
+        underway.set(frames, { ageMs, at: performance.now(), bytes: data.byteLength });
+        decoder.decode(frames, new Uint8Array(data, AGE_BYTES));
       });
     });
   }
 
-  async #draw(socket, data, at) {
-    const jpeg = new Blob([new Uint8Array(data, AGE_BYTES)], { type: 'image/jpeg' });
-    const picture = await createImageBitmap(jpeg).catch(() => null);
-    if (socket !== this.#socket || !this.#running) return;
-    if (picture) {
-      this.#show(picture);
-      const ageMs = new DataView(data).getUint32(0) / 1000;
-      if (ageMs < OLD_MS) this.#note(data.byteLength);
-      this.#latencyMs = ageMs + performance.now() - at;
-    }
-    if (socket.readyState === WebSocket.OPEN) socket.send('shown');
+  #draw(picture, { ageMs, at, bytes }) {
+    this.#show(picture);
+    if (ageMs < OLD_MS) this.#note(bytes);
+    this.#latencyMs = ageMs + performance.now() - at;
   }
 
   #show(picture) {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// A worker: access units in, frames out, by the browser's WebCodecs. Each unit is answered once, by its picture or by
+// none, so that the page can tell the device what was shown.
+//
+// In: {id, isKey, unit (Uint8Array, Annex B)}. Out: {id, frame (VideoFrame, or null)}, {lost: true} (a key frame is
+// needed), {unsupported: true} (there will be no picture).
+
+const SPS = 7;
+// One that makes no picture of so many is none that shows the newest.
+const UNDERWAY_MOST = 30;
+
+let decoder = null;
+let sps = '';
+let needsKey = true;
+let underway = [];
+
+addEventListener('message', ({ data: { id, isKey, unit } }) => {
+  if (needsKey && !isKey) return postMessage({ id, frame: null });
+  if (isKey) configure(unit);
+  needsKey = false;
+  underway.push(id);
+  try {
+    decoder.decode(new EncodedVideoChunk({ type: isKey ? 'key' : 'delta', timestamp: id, data: unit }));
+  } catch (error) {
+    fail(error);
+  }
+  if (underway.length > UNDERWAY_MOST) fail(new Error('the decoder makes no pictures'));
+});
+
+// Anew where size or profile may have changed: only then does the parameter set.
+function configure(unit) {
+  const found = parameterSet(unit);
+  if (!found || (decoder && found.join() === sps)) return;
+  sps = found.join();
+  decoder?.close();
+  skip(underway);
+  underway = [];
+  const made = new VideoDecoder({
+    output: (frame) => (made === decoder ? show(frame) : frame.close()),
+    error: (error) => made === decoder && fail(error),
+  });
+  decoder = made;
+  const codec = `avc1.${[...found.slice(1, 4)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  // No description: start codes, and parameter sets in the stream.
+  decoder.configure({ codec, optimizeForLatency: true });
+}
+
+function show(frame) {
+  // What a decoder leaves out is answered, too.
+  const place = underway.indexOf(frame.timestamp);
+  skip(underway.splice(0, place));
+  underway.shift();
+  postMessage({ id: frame.timestamp, frame }, [frame]);
+}
+
+function skip(ids) {
+  for (const id of ids) postMessage({ id, frame: null });
+}
+
+function fail(error) {
+  decoder = null;
+  needsKey = true;
+  skip(underway);
+  underway = [];
+  postMessage(error.name === 'NotSupportedError' ? { unsupported: true } : { lost: true });
+}
+
+// The sequence parameter set at the beginning of a key frame; null without one.
+function parameterSet(unit) {
+  for (let at = 0; at + 3 < unit.length; at += 1) {
+    if (unit[at] !== 0 || unit[at + 1] !== 0 || unit[at + 2] !== 1) continue;
+    if ((unit[at + 3] & 0x1f) === SPS) {
+      let end = at + 4;
+      while (end + 2 < unit.length && (unit[end] !== 0 || unit[end + 1] !== 0 || unit[end + 2] > 1)) end += 1;
+      return unit.slice(at + 3, end);
+    }
+  }
+  return null;
+}
