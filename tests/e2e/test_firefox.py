@@ -49,7 +49,7 @@ TRANSPORT = "webcodecs"
 REASON = "This browser can not show H.264 over WebRTC."
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """Instead of Chromium, for each fixture and test here."""
     browser = launch_firefox(playwright)

@@ -29,6 +29,9 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
+# What Firefox still asks its maker for with Playwright's preferences goes nowhere; the release wants both for that.
+FIREFOX_PREFERENCES = {"services.settings.server": "data:,#remote-settings-dummy/v1"}
+FIREFOX_ENVIRONMENT = {"MOZ_REMOTE_SETTINGS_DEVTOOLS": "1"}
 FIREFOX_BIDI = Path(__file__).with_name("firefox_bidi.py")
 OBSERVER = Path(__file__).with_name("observer.js")
 # The stamp in the picture is the wall clock modulo this many microseconds.
@@ -64,7 +67,10 @@ def launch_firefox(playwright: Playwright) -> Browser:
     # For the program's interpreter, and what that imports.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return playwright.firefox.launch(
-        channel="moz-firefox", executable_path=FIREFOX_BIDI, env={**os.environ, "PATH": path}
+        channel="moz-firefox",
+        executable_path=FIREFOX_BIDI,
+        env={**os.environ, "PATH": path, **FIREFOX_ENVIRONMENT},
+        firefox_user_prefs=FIREFOX_PREFERENCES,
     )
 
 
