@@ -17,7 +17,7 @@ import sys
 
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-FIREFOX = "/usr/bin/firefox"
+FIREFOX = "firefox"
 # The preference can only be set by Firefox' own scripts.
 MAY_USE_ITS_OWN_SCRIPTS = "--remote-allow-system-access"
 COLOURS_COMMAND = "emulation.setMediaFeaturesOverride"
@@ -25,6 +25,7 @@ COLOURS_COMMAND = "emulation.setMediaFeaturesOverride"
 COLOURS = {"dark": 0, "light": 1, None: 2}
 # Playwright counts its own commands up from 1.
 FIRST_ID = 1 << 40
+LONGEST_LINE_BYTES = 1 << 24
 
 
 class Link:
@@ -105,7 +106,11 @@ async def serve(firefox_url: str) -> str:
 
 async def main() -> int:
     firefox = await asyncio.create_subprocess_exec(
-        FIREFOX, MAY_USE_ITS_OWN_SCRIPTS, *sys.argv[1:], stderr=asyncio.subprocess.PIPE
+        FIREFOX,
+        MAY_USE_ITS_OWN_SCRIPTS,
+        *sys.argv[1:],
+        stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE_BYTES,
     )
     async for line in firefox.stderr:
         said = line.decode(errors="replace")
