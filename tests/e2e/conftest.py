@@ -12,7 +12,7 @@ import pytest
 from tests.support.clients import PASSWORD, Client, log_in, without_users
 from tests.support.device import CONTROL_FILE, Device
 from tests.support.failures import pytest_runtest_makereport
-from tests.support.fixtures import artifacts, browser, device, live, new_screen, screen
+from tests.support.fixtures import artifacts, browser, device, live, new_screen, playwright, screen
 from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import SimulatedComputer, read_desk
 
@@ -22,6 +22,7 @@ __all__ = [
     "device",
     "live",
     "new_screen",
+    "playwright",
     "pytest_runtest_makereport",
     "screen",
 ]

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import itertools
 import shlex
+from collections.abc import Callable
 
 import pytest
 
 from tests.support.remote_screen import RemoteScreen
-from tests.support.simulated_computer import read_desk, text_crc, wait_for_desk
+from tests.support.simulated_computer import (
+    SimulatedComputer,
+    read_desk,
+    text_crc,
+    wait_for_desk,
+)
 from tests.support.waiting import wait_until
 
 from .test_transport import choose_transport
@@ -218,22 +224,31 @@ def test_each_button_is_pressed_also_where_the_mouse_is_relative(owner):
     x, y = stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2
     owner.page.mouse.move(x, y)
     press_each_button(owner)
+    lock_pointer(owner)
+    owner.page.mouse.move(x, y)
+    press_each_button(owner)
+    assert_pointer_goes(owner, (50, -30), lambda: owner.page.mouse.move(x + 50, y - 30))
+
+
+def lock_pointer(owner: RemoteScreen) -> None:
     owner.page.locator("#lock-pointer").click()
     owner.wait_until(
         lambda: owner.page.evaluate("document.pointerLockElement?.id") == "stage",
         "the browser gives the pointer to the page",
     )
-    owner.page.mouse.move(x, y)
-    press_each_button(owner)
+
+
+def assert_pointer_goes(owner: RemoteScreen, way: tuple[int, int], move: Callable) -> None:
+    """So many of the computer's pixels right and down when the mouse is moved."""
     before = read_desk(owner).pointer
-    owner.page.mouse.move(x + 50, y - 30)
+    move()
     wait_for_desk(
         owner,
         lambda desk: (
-            abs(desk.pointer[0] - before[0] - 50) <= 2
-            and abs(desk.pointer[1] - before[1] + 30) <= 2
+            abs(desk.pointer[0] - before[0] - way[0]) <= 2
+            and abs(desk.pointer[1] - before[1] - way[1]) <= 2
         ),
-        "the pointer is 50 and 30 pixels further",
+        f"the pointer is {way} pixels further",
     )
 
 
@@ -256,20 +271,25 @@ def test_the_wheel_turns_both_ways_and_sideways(owner):
     wait_for_desk(owner, lambda desk: desk.pan == 2, "the wheel was tilted")
 
 
-def test_paste_of_2000_characters(owner, computer):
-    computer.tell("layout de")
-    line = "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich: @[{€}]~ ê! "
-    text = (line * 40)[:2000]
+GERMAN = "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich: @[{€}]~ ê! "
+
+
+def assert_pasted(owner: RemoteScreen, computer: SimulatedComputer, german: str) -> None:
+    computer.tell("layout de", "clear")
     owner.page.locator("#open-paste").click()
     owner.page.locator("#paste-layout").select_option("de")
-    owner.page.locator("#paste-text").fill(text)
+    owner.page.locator("#paste-text").fill(german)
     owner.page.locator("#paste-start").click()
     owner.page.locator("#paste-progress").wait_for(state="visible")
     owner.wait_until(
         lambda: owner.page.locator("#paste-result").inner_text() == "Done.", "it is done", 120
     )
-    desk = wait_for_desk(owner, lambda desk: desk.typed == len(text), "all is typed")
-    assert desk.text_crc == text_crc(text)
+    desk = wait_for_desk(owner, lambda desk: desk.typed == len(german), "all is typed")
+    assert desk.text_crc == text_crc(german)
+
+
+def test_paste_of_2000_characters(owner, computer):
+    assert_pasted(owner, computer, (GERMAN * 40)[:2000])
 
 
 def test_what_cannot_be_typed_is_listed_and_nothing_is_typed(owner):

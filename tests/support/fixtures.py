@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from . import remote_screen
 from .device import Device
 from .failures import failed, folder_of
-from .remote_screen import RemoteScreen, launch_browser
+from .remote_screen import RemoteScreen, launch_chromium
 
 # Of what page and Janus said to each other, in the artifacts of a failed test.
 MESSAGES_KEPT = 100
@@ -33,9 +33,16 @@ def device(virtual_pi: Device) -> Iterator[Device]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with launch_browser() as browser:
-        yield browser
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = launch_chromium(playwright)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@
   const TICKS = 8;
 
   const observer = {
-    id: crypto.randomUUID(), // a reload would make another one
+    id: crypto.getRandomValues(new Uint32Array(4)).join(), // a reload would make another one
     states: [],
     peers: [],
     frames: [],

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, Request, sync_playwright
 
 from .device import Device
 from .waiting import PATIENCE_SECONDS, wait_until
@@ -27,6 +29,10 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
+# What Firefox still asks its maker for with Playwright's preferences goes nowhere; the release wants both for that.
+FIREFOX_PREFERENCES = {"services.settings.server": "data:,#remote-settings-dummy/v1"}
+FIREFOX_ENVIRONMENT = {"MOZ_REMOTE_SETTINGS_DEVTOOLS": "1"}
+FIREFOX_BIDI = Path(__file__).with_name("firefox_bidi.py")
 OBSERVER = Path(__file__).with_name("observer.js")
 # The stamp in the picture is the wall clock modulo this many microseconds.
 STAMP_MODULUS = 1 << 40
@@ -43,16 +49,36 @@ _INBOUND_VIDEO = """async () => {
 }"""
 
 
+def launch_chromium(playwright: Playwright) -> Browser:
+    """Debian's, headless, with a user data folder of its own."""
+    return playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        # Playwright's own switch stands for a headless shell, another program.
+        headless=False,
+        args=CHROMIUM_FLAGS,
+    )
+
+
+def launch_firefox(playwright: Playwright) -> Browser:
+    """Debian's, headless, with a profile of its own, by WebDriver BiDi.
+
+    Playwright's usual "firefox" is a build of its own, which Debian does not have.
+    """
+    # For the program's interpreter, and what that imports.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return playwright.firefox.launch(
+        channel="moz-firefox",
+        executable_path=FIREFOX_BIDI,
+        env={**os.environ, "PATH": path, **FIREFOX_ENVIRONMENT},
+        firefox_user_prefs=FIREFOX_PREFERENCES,
+    )
+
+
 @contextlib.contextmanager
 def launch_browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless, with a user data folder of its own."""
+    """Chromium, for who needs nothing else of Playwright."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            # Playwright's own switch stands for a headless shell, another program.
-            headless=False,
-            args=CHROMIUM_FLAGS,
-        )
+        browser = launch_chromium(playwright)
         yield browser
         browser.close()
 

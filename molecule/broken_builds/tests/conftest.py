@@ -4,9 +4,9 @@
 import pytest
 
 from tests.support.device import Device
-from tests.support.fixtures import artifacts, browser, device, live, new_screen, screen
+from tests.support.fixtures import artifacts, browser, device, live, new_screen, playwright, screen
 
-__all__ = ["artifacts", "browser", "device", "live", "new_screen", "screen"]
+__all__ = ["artifacts", "browser", "device", "live", "new_screen", "playwright", "screen"]
 
 
 @pytest.fixture(scope="session")
