@@ -104,8 +104,6 @@ def test_the_account_of_each_role(
         screen = new_screen(role=None)
         screen.page.goto(f"{device.url}account")
         log_in(screen, role)
-        screen.page.wait_for_url(device.url)
-        screen.page.goto(f"{device.url}account")
         screen.page.locator("#log-out:enabled").wait_for()
         assert_accessible(screen, f"account of a {role}")
 

@@ -32,7 +32,7 @@ _USABLE = """() => {
 _NAME = """(each) => each.id || each.dataset.code || each.dataset.language
   || each.name || each.getAttribute('aria-label') || each.textContent.trim()"""
 _SMALL = f"""(least) => ({_USABLE})()
-  .filter((each) => getComputedStyle(each).display !== 'inline')
+  .filter((each) => getComputedStyle(each).display !== 'inline' && getComputedStyle(each).pointerEvents !== 'none')
   .map((each) => [each, each.closest('label') ?? each])
   .map(([each, target]) => [({_NAME})(each), target.getBoundingClientRect()])
   .filter(([, {{ width, height }}]) => Math.min(width, height) < least - 0.1)
@@ -76,7 +76,7 @@ def violations(screen: RemoteScreen) -> list[str]:
 
 
 def small_targets(screen: RemoteScreen, least: int) -> list[str]:
-    """What is hard to hit; not links in a text."""
+    """What is hard to hit; not links in a text, nor what no finger can hit."""
     return screen.page.evaluate(_SMALL, least)
 
 
