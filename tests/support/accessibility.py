@@ -24,15 +24,17 @@ _RUN_AXE = """async () => {
 _REST = """() => Promise.allSettled(document.getAnimations()
   .filter((animation) => animation.effect.getComputedTiming().iterations < Infinity)
   .map((animation) => animation.finished))"""
+# What neither Tab nor pointer may reach is used by another control, as what a phone's keyboard types into.
 _USABLE = """() => {
   const scope = document.querySelector('dialog[open]') ?? document;
   return [...scope.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
-    .filter((each) => !each.disabled && each.checkVisibility({ visibilityProperty: true }));
+    .filter((each) => !each.disabled && each.checkVisibility({ visibilityProperty: true }))
+    .filter((each) => each.tabIndex >= 0 || getComputedStyle(each).pointerEvents !== 'none');
 }"""
 _NAME = """(each) => each.id || each.dataset.code || each.dataset.language
   || each.name || each.getAttribute('aria-label') || each.textContent.trim()"""
 _SMALL = f"""(least) => ({_USABLE})()
-  .filter((each) => getComputedStyle(each).display !== 'inline' && getComputedStyle(each).pointerEvents !== 'none')
+  .filter((each) => getComputedStyle(each).display !== 'inline')
   .map((each) => [each, each.closest('label') ?? each])
   .map(([each, target]) => [({_NAME})(each), target.getBoundingClientRect()])
   .filter(([, {{ width, height }}]) => Math.min(width, height) < least - 0.1)
@@ -76,7 +78,7 @@ def violations(screen: RemoteScreen) -> list[str]:
 
 
 def small_targets(screen: RemoteScreen, least: int) -> list[str]:
-    """What is hard to hit; not links in a text, nor what no finger can hit."""
+    """What is hard to hit; not links in a text."""
     return screen.page.evaluate(_SMALL, least)
 
 
