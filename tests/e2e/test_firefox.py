@@ -29,7 +29,6 @@ from .test_input import (
     assert_pointer_goes,
     lock_pointer,
     press_each_button,
-    test_modifiers_are_physical_and_shown,
     test_the_wheel_turns_both_ways_and_sideways,
     type_keys,
 )
@@ -37,7 +36,6 @@ from .test_settings import BITRATE, admin
 
 __all__ = [
     "admin",
-    "test_modifiers_are_physical_and_shown",
     "test_the_wheel_turns_both_ways_and_sideways",
 ]
 
