@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The page is there for everybody: for a screen reader, without a mouse, on a small screen, in each language."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -114,13 +115,12 @@ def test_the_remote_screen_in_each_state(
     screen = new_screen(role="operator")
     page = screen.page
 
-    # Its script does nothing: so it stays as it begins.
-    page.route(
-        "**/static/pages/main.js", lambda route: route.fulfill(content_type="text/javascript")
-    )
+    # Its scripts do nothing: so it stays as it begins.
+    scripts = re.compile("/static/pages/(main|screen).js")
+    page.route(scripts, lambda route: route.fulfill(content_type="text/javascript"))
     screen.open().wait_for_state("connecting")
     assert_accessible(screen, "connecting")
-    page.unroute("**/static/pages/main.js")
+    page.unroute(scripts)
 
     device.sh(f"systemctl stop ustreamer.service && rm -f {SINK}")
     screen.open().wait_for_state("waiting")

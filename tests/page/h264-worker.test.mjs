@@ -44,13 +44,18 @@ function startWorker() {
     },
     addEventListener: (_type, listener) => {
       made.hear = (id, bytes, isKey = false) => listener({ data: { id, isKey, unit: Uint8Array.from(bytes) } });
+      made.hearDrawn = () => listener({ data: { drawn: true } });
     },
     postMessage: (message) => made.said.push({ ...message }),
     Error,
     Uint8Array,
   };
   vm.runInNewContext(readFileSync(FILE, 'utf8'), context, { filename: FILE.pathname });
-  made.show = (id, decoder = made.decoders.at(-1)) => decoder.output(frame(id));
+  // Which the page draws at once.
+  made.show = (id, decoder = made.decoders.at(-1)) => {
+    decoder.output(frame(id));
+    made.hearDrawn();
+  };
   return made;
 }
 
@@ -166,4 +171,25 @@ test('a key frame without a parameter set goes to the decoder that there is', ()
   worker.hear(2, [0, 0, 1, 0x65, 0x88], true);
   assert.deepEqual(worker.decoders[0].did.at(-1), ['key', 2]);
   assert.equal(worker.decoders.length, 1);
+});
+
+test('what is decoded while the page draws is replaced by what is newer', () => {
+  worker.hear(1, KEY, true);
+  for (const id of [2, 3, 4]) worker.hear(id, DELTA);
+  const [decoder] = worker.decoders;
+  decoder.output(frame(1));
+  for (const id of [2, 3, 4]) decoder.output(frame(id));
+  assert.deepEqual(worker.said.map(words), [
+    { id: 1, shown: true },
+    { id: 2, shown: false },
+    { id: 3, shown: false },
+  ]);
+  assert.deepEqual(closed, [2, 3]);
+  worker.hearDrawn();
+  assert.deepEqual(words(worker.said.at(-1)), { id: 4, shown: true });
+  // And when nothing has come meanwhile, the next one is shown at once.
+  worker.hearDrawn();
+  worker.hear(5, DELTA);
+  decoder.output(frame(5));
+  assert.deepEqual(words(worker.said.at(-1)), { id: 5, shown: true });
 });

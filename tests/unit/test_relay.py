@@ -722,7 +722,8 @@ def test_uStreamer_is_asked_for_a_key_frame_by_who_needs_one(auth, token, tmp_pa
 
 
 def test_a_page_that_shows_nothing_gets_no_more_than_its_window(auth, token, tmp_path, monkeypatch):
-    monkeypatch.setattr(h264_stream, "FRAMES_UNDERWAY", 5)
+    monkeypatch.setattr(h264_stream, "FIRST_WINDOW_FRAMES", 5)
+    monkeypatch.setattr(h264_stream, "GROWTH", 1)
     monkeypatch.setattr(h264_stream, "LATE_SECONDS", 60)
     units = encode(15, gop=10)
 
@@ -747,7 +748,7 @@ def test_a_page_that_shows_nothing_gets_no_more_than_its_window(auth, token, tmp
 
 
 def test_what_has_waited_too_long_is_left_out_up_to_a_key_frame(auth, token, tmp_path, monkeypatch):
-    monkeypatch.setattr(h264_stream, "FRAMES_UNDERWAY", 1)
+    monkeypatch.setattr(h264_stream, "FIRST_WINDOW_FRAMES", 1)
     monkeypatch.setattr(h264_stream, "LATE_SECONDS", 0.05)
     units = encode(15, gop=10)
 

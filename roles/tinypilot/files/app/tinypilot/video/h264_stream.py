@@ -2,9 +2,9 @@
 """The picture as H.264 over a WebSocket, for a page that WebRTC does not reach and that can decode it.
 
 One reader takes the frames from uStreamer's memsink for all viewers. A frame needs those before it, so none can be
-left out as JPEGs are. The page says which frames it has shown, no more is underway to it than its line takes in half a
-second, and a frame that waits here for longer is left out with all that follow it up to the next key frame, which
-uStreamer is asked for. So a slow line shows fewer pictures, never old ones.
+left out as JPEGs are. The page says which frames it has shown, no more is underway to it than its line and its
+decoder take in half a second, and a frame that waits here for longer is left out with all that follow it up to the
+next key frame, which uStreamer is asked for. So a slow line shows fewer pictures, never old ones.
 
 A message to the page is the frame's age in microseconds, from its capture (4 bytes, big endian), 1 for a key frame or
 0 (1 byte), and the access unit; without one it says that the relay lives. The page sends SHOWN for each frame, and
@@ -47,20 +47,24 @@ LATE_SECONDS = 0.5
 FIRST_WINDOW_BYTES = 128 * 1024
 SMALLEST_WINDOW_BYTES = 16 * 1024
 LARGEST_WINDOW_BYTES = 512 * 1024
-FRAMES_UNDERWAY = 60
+FIRST_WINDOW_FRAMES = 20
+SMALLEST_WINDOW_FRAMES = 2
+LARGEST_WINDOW_FRAMES = 60
 GROWTH = 1.5
 # For the first frame, of which nothing is known yet.
 FIRST_PATIENCE_SECONDS = 1.0
 
 
 class Window:
-    """What is underway to one page, and how much may be. Times are seconds of time.monotonic()."""
+    """What is underway to one page, and how much may be: as many bytes as its line takes in LATE_SECONDS, and as many
+    frames as its decoder does. Times are seconds of time.monotonic()."""
 
     def __init__(self) -> None:
-        self._room = FIRST_WINDOW_BYTES
+        self._most_bytes = FIRST_WINDOW_BYTES
+        self._most_frames = FIRST_WINDOW_FRAMES
         self._bytes = 0
-        # Of each frame: when it was sent, its size, and what was underway then, itself included.
-        self._underway: deque[tuple[float, int, int]] = deque()
+        # Of each frame: when it was sent, its size, and bytes and frames that were underway then, itself included.
+        self._underway: deque[tuple[float, int, int, int]] = deque()
         self._was_short = False
         # What any frame takes, however small: the way there and back, and a decoder's rhythm.
         self._fastest = FIRST_PATIENCE_SECONDS
@@ -68,31 +72,35 @@ class Window:
     def has_room(self, now: float, size: int) -> bool:
         if not self._underway:
             return True
-        is_late = now - self._underway[0][0] > self._fastest + LATE_SECONDS
-        if is_late or len(self._underway) >= FRAMES_UNDERWAY:
+        if now - self._underway[0][0] > self._fastest + LATE_SECONDS:
             return False
-        self._was_short = self._bytes + size > self._room
-        return not self._was_short
+        has_room = (
+            self._bytes + size <= self._most_bytes and len(self._underway) < self._most_frames
+        )
+        self._was_short |= not has_room
+        return has_room
 
     def is_nearly_empty(self) -> bool:
-        return self._bytes <= self._room / 4
+        return self._bytes <= self._most_bytes / 4
 
     def send(self, now: float, size: int) -> None:
         self._bytes += size
-        self._underway.append((now, size, self._bytes))
+        self._underway.append((now, size, self._bytes, len(self._underway) + 1))
 
     def show(self, now: float) -> None:
         """The page has shown the oldest. IndexError: nothing was sent that it could show."""
-        sent, size, before = self._underway.popleft()
+        sent, size, bytes_then, frames_then = self._underway.popleft()
         self._bytes -= size
         self._fastest = min(self._fastest, now - sent)
         waited = now - sent - self._fastest
         if waited > LATE_SECONDS:
-            # The line was full all the time, so that this is what it takes.
-            room = int(before / waited * LATE_SECONDS)
-            self._room = min(max(room, SMALLEST_WINDOW_BYTES), LARGEST_WINDOW_BYTES)
+            # Line or decoder had something to do all the time, so that this is what they take.
+            share = LATE_SECONDS / waited
+            self._most_bytes = max(int(bytes_then * share), SMALLEST_WINDOW_BYTES)
+            self._most_frames = max(int(frames_then * share), SMALLEST_WINDOW_FRAMES)
         elif waited < LATE_SECONDS / 2 and self._was_short:
-            self._room = min(int(self._room * GROWTH), LARGEST_WINDOW_BYTES)
+            self._most_bytes = min(int(self._most_bytes * GROWTH), LARGEST_WINDOW_BYTES)
+            self._most_frames = min(int(self._most_frames * GROWTH), LARGEST_WINDOW_FRAMES)
             self._was_short = False
 
 

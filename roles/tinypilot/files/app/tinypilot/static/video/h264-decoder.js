@@ -30,6 +30,7 @@ export class H264Decoder {
   constructor({ onPicture, onLoss, onUnsupported }) {
     this.#worker.addEventListener('message', ({ data: { id, frame, lost, unsupported } }) => {
       if (id !== undefined) onPicture(id, frame && drawable(frame));
+      if (frame) this.#worker.postMessage({ drawn: true });
       if (lost) onLoss();
       if (unsupported) onUnsupported();
     });

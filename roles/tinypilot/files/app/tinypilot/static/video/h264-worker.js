@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A worker: access units in, frames out, by the browser's WebCodecs. Each unit is answered once, by its picture or by
-// none, so that the page can tell the device what was shown.
+// none, so that the page can tell the device what was shown. The page has one picture in hand at a time: what is decoded
+// while it draws is replaced by what is newer.
 //
-// In: {id, isKey, unit (Uint8Array, Annex B)}. Out: {id, frame (VideoFrame, or null)}, {lost: true} (a key frame is
+// In: {id, isKey, unit (Uint8Array, Annex B)}; {drawn: true}. Out: {id, frame (VideoFrame, or null)}, {lost: true} (a key frame is
 // needed), {unsupported: true} (there will be no picture).
 
 const SPS = 7;
@@ -13,8 +14,11 @@ let decoder = null;
 let sps = '';
 let needsKey = true;
 let underway = [];
+let isDrawing = false;
+let newest = null;
 
-addEventListener('message', ({ data: { id, isKey, unit } }) => {
+addEventListener('message', ({ data: { id, isKey, unit, drawn } }) => {
+  if (drawn) return showNext();
   if (needsKey && !isKey) return postMessage({ id, frame: null });
   if (isKey) configure(unit);
   needsKey = false;
@@ -50,7 +54,18 @@ function show(frame) {
   const place = underway.indexOf(frame.timestamp);
   skip(underway.splice(0, place));
   underway.shift();
-  postMessage({ id: frame.timestamp, frame }, [frame]);
+  if (newest) {
+    skip([newest.timestamp]);
+    newest.close();
+  }
+  newest = frame;
+  if (!isDrawing) showNext();
+}
+
+function showNext() {
+  isDrawing = newest !== null;
+  if (newest) postMessage({ id: newest.timestamp, frame: newest }, [newest]);
+  newest = null;
 }
 
 function skip(ids) {
