@@ -17,6 +17,6 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         arguments = self._task.args
-        if arguments["state"] == "inspected":
+        if arguments.get("state") == "inspected":
             return {**result, **looking["run_module"](self, arguments, task_vars)}
         return {**result, **self._execute_module(task_vars=task_vars)}
