@@ -12,6 +12,8 @@ QUESTION = (
     "dpkg-query --show --showformat='${db:Status-Status} ${Package}\\n' -- %s 2>/dev/null; "
     "ls /var/lib/apt/lists | grep -q _Packages || echo no-lists"
 )
+# Another program may be installing packages, such as unattended-upgrades.
+LOCK_PATIENCE_SECONDS = 600
 
 
 class ActionModule(ActionBase):
@@ -22,7 +24,8 @@ class ActionModule(ActionBase):
         # dpkg-query fails as soon as it does not know one of them, and tells of the others all the same.
         if set(names) <= installed(answer["stdout"]):
             return {**result, "changed": False}
-        arguments = {"install_recommends": False, **self._task.args}
+        defaults = {"install_recommends": False, "lock_timeout": LOCK_PATIENCE_SECONDS}
+        arguments = {**defaults, **self._task.args}
         # A device that has never asked its mirrors knows no package; in check mode it is not made to ask.
         if "no-lists" in answer["stdout"].split():
             if self._task.check_mode:

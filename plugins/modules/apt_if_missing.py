@@ -9,6 +9,7 @@ description:
     seconds on a Raspberry Pi. This asks dpkg first, and calls it only for a package that is missing or not configured.
   - A device without any package list asks its mirrors first. In check mode it does not, and all is taken to be there.
   - Recommended packages are not installed unless O(install_recommends) says so.
+  - A lock that another program holds is waited for, up to ten minutes.
 options:
   name:
     description: Names of packages, without versions.

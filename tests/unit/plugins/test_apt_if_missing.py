@@ -46,7 +46,8 @@ def test_nothing_is_asked_of_apt_where_all_are_installed():
 def test_apt_gets_all_names_where_one_is_missing(answer):
     result, handed_over = run(answer)
     assert result["changed"]
-    assert handed_over == [("ansible.builtin.apt", {"install_recommends": False, "name": NAMES})]
+    arguments = {"install_recommends": False, "lock_timeout": 600, "name": NAMES}
+    assert handed_over == [("ansible.builtin.apt", arguments)]
 
 
 def test_a_device_that_knows_no_package_asks_its_mirrors_first():
@@ -56,6 +57,7 @@ def test_a_device_that_knows_no_package_asks_its_mirrors_first():
             "ansible.builtin.apt",
             {
                 "install_recommends": False,
+                "lock_timeout": 600,
                 "name": NAMES,
                 "update_cache": True,
                 "cache_valid_time": 0,
