@@ -547,20 +547,45 @@ group('H.264 over a WebSocket', () => {
     assert.deepEqual(socket.sent, ['shown', 'key', 'shown']);
   });
 
-  for (const say of [
-    (worker) => worker.answer({ unsupported: true }),
-    (worker) => worker.dispatchEvent(new Event('error')),
+  test('is left for JPEGs when it turns out that this browser can not', async (t) => {
+    const { connection } = makeConnection(t, { fresh: false }, { sessionOptions: null });
+    connection.start();
+    await clock.pass(200);
+    assert.equal(connection.transport, 'webcodecs');
+    FakeWorker.made[0].answer({ unsupported: true });
+    await settle();
+    assert.equal(connection.transport, 'mjpeg');
+    assert.ok(socketOf('/api/jpegs'));
+    assert.equal(socketOf('/api/h264'), undefined);
+  });
+
+  for (const [what, fail] of [
+    ['that could not be loaded', async () => FakeWorker.made[0].dispatchEvent(new Event('error'))],
+    [
+      'that hangs',
+      async () => {
+        FakeWorker.made[0].postMessage = () => {};
+        const socket = socketOf('/api/h264');
+        await showFrames(socket, 1);
+        for (let second = 0; second < 6; second += 1) {
+          // The device says that it lives.
+          socket.dispatchEvent(new MessageEvent('message', { data: new ArrayBuffer(5) }));
+          await clock.pass(1000);
+        }
+      },
+    ],
   ]) {
-    test(`is left for JPEGs when it turns out that this browser can not: ${say}`, async (t) => {
-      const { connection } = makeConnection(t, { fresh: false }, { sessionOptions: null });
+    test(`gets another decoder in the place of one ${what}`, async (t) => {
+      const { connection } = makeConnection(t, { fresh: false });
+      connection.pin = 'webcodecs';
       connection.start();
       await clock.pass(200);
-      assert.equal(connection.transport, 'webcodecs');
-      say(FakeWorker.made[0]);
-      await settle();
-      assert.equal(connection.transport, 'mjpeg');
-      assert.ok(socketOf('/api/jpegs'));
-      assert.equal(socketOf('/api/h264'), undefined);
+      await fail();
+      await clock.pass(1000);
+      assert.equal(FakeWorker.made.length, 2);
+      assert.equal(FakeWorker.made[0].isEnded, true);
+      await showFrames(socketOf('/api/h264'));
+      assert.equal(connection.shown.isFresh(), true);
     });
   }
 

@@ -146,6 +146,7 @@ for (const [how, fail] of [
     worker.show(5);
     assert.deepEqual(words(worker.said.at(-1)), { id: 5, shown: true });
     assert.equal(worker.decoders.length, 2);
+    assert.equal(worker.decoders[0].did.at(-1), 'close');
     // Each was answered once.
     const answered = worker.said.map(({ id }) => id).filter((id) => id !== undefined);
     assert.deepEqual(answered, [...new Set(answered)]);
@@ -159,11 +160,28 @@ test('a browser that can not is said so', () => {
   assert.deepEqual(worker.said.map(words), [{ id: 1, shown: false }, { unsupported: true }]);
 });
 
-test('a decoder that makes no pictures is given up', () => {
+test('what fails with each key frame is not decoded by this browser', () => {
+  for (let id = 1; id <= 5; id += 1) {
+    assert.equal(worker.said.filter(({ unsupported }) => unsupported).length, 0);
+    worker.hear(id, KEY, true);
+    worker.decoders.at(-1).error(Object.assign(new Error('damaged'), { name: 'EncodingError' }));
+  }
+  assert.deepEqual(words(worker.said.at(-1)), { unsupported: true });
+});
+
+test('failures are forgotten with a picture', () => {
+  for (let id = 1; id <= 9; id += 2) {
+    worker.hear(id, KEY, true);
+    worker.show(id);
+    worker.decoders.at(-1).error(new Error('damaged'));
+    assert.deepEqual(words(worker.said.at(-1)), { lost: true });
+  }
+});
+
+test('many frames that come at once are decoded', () => {
   worker.hear(0, KEY, true);
-  for (let id = 1; id <= 30; id += 1) worker.hear(id, DELTA);
-  assert.deepEqual(words(worker.said.at(-1)), { lost: true });
-  assert.equal(worker.said.length, 32);
+  for (let id = 1; id <= 60; id += 1) worker.hear(id, DELTA);
+  assert.deepEqual(worker.said, []);
 });
 
 test('a key frame without a parameter set goes to the decoder that there is', () => {

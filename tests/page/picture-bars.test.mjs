@@ -58,6 +58,8 @@ group('bars are believed', () => {
     assert.equal(finder(bars, bars).isUndecided, true);
     const sure = finder(bars, bars, bars);
     assert.deepEqual([sure.shape, sure.isUndecided], ['16:10', false]);
+    // A picture of another size has not been looked at yet.
+    assert.deepEqual([sure.shapeAt(1920, 1080), sure.shapeAt(1024, 768)], ['16:10', null]);
     assert.equal(finder(bars, bars, even(0, 0), bars).shape, null);
     assert.equal(finder(bars, bars, even(240, 0), even(240, 0)).shape, null);
   });

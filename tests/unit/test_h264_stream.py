@@ -2,6 +2,7 @@
 """H.264 for the second transport: the sink, the frames, and how much of them is underway."""
 
 import fcntl
+import math
 import os
 import re
 from pathlib import Path
@@ -102,6 +103,18 @@ def test_a_locked_sink_is_not_waited_for(tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX)
         assert sink.fetch(wants_key=False) is None
     assert sink.fetch(wants_key=False).data == b"a frame"
+
+
+@pytest.mark.parametrize("bits", [bytes(9) + b"\x7f" * 7, b"\xff" * 16])
+def test_a_time_that_is_none_is_now(tmp_path, bits):
+    writer = FakeSink(tmp_path / "sink", 10)
+    sink = opened(tmp_path / "sink")
+    writer.put(b"a frame")
+    with open(tmp_path / "sink", "r+b") as file:
+        os.pwrite(file.fileno(), bits, writer.layout.captured)
+    captured = sink.fetch(wants_key=False).captured
+    assert math.isfinite(captured)
+    assert captured > 1e30 or 0 <= memsink.now() - captured < 20
 
 
 @pytest.mark.parametrize("change", ["truncated", "replaced", "another layout"])
@@ -304,6 +317,38 @@ def test_who_shows_what_was_not_sent_is_told_apart():
     window.show(0)
     with pytest.raises(IndexError):
         window.show(0)
+
+
+def test_what_a_decoder_keeps_until_the_next_frame_does_not_stop_it():
+    """It gives out a frame when two more have come, as some do of themselves. The first ones find a line that was
+    closed for a while."""
+    held, underway, shown = 2, 0, 0
+    window = Window()
+    for number in range(600):
+        now = number / 30
+        if window.has_room(now, 2000):
+            window.send(now, 2000)
+            underway += 1
+        while underway > held and not 2 < now < 4:
+            window.show(now)
+            underway -= 1
+            shown += now > 10
+    assert shown > 280
+
+
+def test_a_way_that_becomes_longer_is_learned():
+    """From 40 ms there and back to 0.7 s."""
+    window, sent, count = Window(), [], 0
+    for number in range(900):
+        now = number / 30
+        while sent and now - sent[0] >= (0.04 if now < 5 else 0.7):
+            sent.pop(0)
+            window.show(now)
+        if window.has_room(now, 2000):
+            window.send(now, 2000)
+            sent.append(now)
+            count += now > 20
+    assert count > 280
 
 
 # --- When to look ---

@@ -859,3 +859,47 @@ def test_a_new_sink_is_followed(auth, token, tmp_path):
                 await page.send_str("shown")
 
     asyncio.run(talk())
+
+
+def test_a_reader_that_fails_goes_on(auth, token, tmp_path, monkeypatch):
+    units = encode(1, gop=20)
+    take, failures = h264_stream.AccessUnits.take, []
+
+    def fail_once(self, *frame):
+        if not failures:
+            failures.append(frame)
+            raise RuntimeError("a bug")
+        return take(self, *frame)
+
+    monkeypatch.setattr(h264_stream.AccessUnits, "take", fail_once)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            sink.put(units[0])
+            await until(lambda: failures)
+            assert (await receive_unit(page))[2] == units[0]
+
+    asyncio.run(talk())
+
+
+def test_the_relay_says_that_it_lives_also_to_a_page_that_shows_nothing(
+    auth, token, tmp_path, monkeypatch
+):
+    """Frames that find no room keep coming meanwhile."""
+    monkeypatch.setattr(h264_stream, "FIRST_WINDOW_FRAMES", 1)
+    monkeypatch.setattr(h264_stream, "SIGN_OF_LIFE_SECONDS", 0.2)
+    units = encode(60, gop=60)
+
+    async def talk():
+        sink = FakeSink(tmp_path / "sink", version=10)
+        async with running(auth, tmp_path) as http, watch_h264(http, token) as page:
+            await until(lambda: sink.is_read)
+            for unit in units:
+                await sink.write(unit)
+                await asyncio.sleep(0.02)
+            assert (await receive_unit(page))[2] == units[0]
+            assert await page.receive_bytes() == bytes(5)
+
+    asyncio.run(talk())

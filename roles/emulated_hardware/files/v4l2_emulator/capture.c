@@ -289,7 +289,9 @@ static void expose(struct capture *capture, struct studio *studio, uint32_t inde
     buffer->used = studio->queue->size;
     if (studio->queue->pixelformat == V4L2_PIX_FMT_RGB24) {
         pthread_mutex_unlock(&capture->device.lock);
-        convert_to_rgb24(studio->scratch, buffer->data, buffer->size / 3);
+        /* The buffer is larger: whole pages. */
+        convert_to_rgb24(studio->scratch, buffer->data,
+                         (size_t)studio->format.width * studio->format.height);
         pthread_mutex_lock(&capture->device.lock);
     } else if (studio->scratch) {
         pthread_mutex_unlock(&capture->device.lock);

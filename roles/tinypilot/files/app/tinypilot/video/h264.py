@@ -137,6 +137,10 @@ class AccessUnits:
         self._counts = False
         self._unexpected = 0
 
+    def begin_anew(self) -> None:
+        """What came meanwhile was not seen, and is not missed."""
+        self._next = None
+
     def take(self, data: bytes, captured: float) -> AccessUnit | None:
         """None: there is no picture in it."""
         own = set()

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import struct
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -51,6 +52,8 @@ FIRST_WINDOW_FRAMES = 20
 SMALLEST_WINDOW_FRAMES = 2
 LARGEST_WINDOW_FRAMES = 60
 GROWTH = 1.5
+# So many a decoder may keep to itself until the next one comes.
+MOST_HELD_FRAMES = 16
 # For the first frame, of which nothing is known yet.
 FIRST_PATIENCE_SECONDS = 1.0
 
@@ -66,32 +69,52 @@ class Window:
         # Of each frame: when it was sent, its size, and bytes and frames that were underway then, itself included.
         self._underway: deque[tuple[float, int, int, int]] = deque()
         self._was_short = False
+        # How many the decoder keeps until the next one comes: what is left where nothing moves.
+        self._held = 0
+        self._moved_at = 0.0
         # What any frame takes, however small: the way there and back, and a decoder's rhythm.
         self._fastest = FIRST_PATIENCE_SECONDS
 
     def has_room(self, now: float, size: int) -> bool:
-        if not self._underway:
+        if self._is_drained(now):
             return True
-        if now - self._underway[0][0] > self._fastest + LATE_SECONDS:
+        if now - self._underway[self._held][0] > self._fastest + LATE_SECONDS:
             return False
         has_room = (
-            self._bytes + size <= self._most_bytes and len(self._underway) < self._most_frames
+            self._bytes + size <= self._most_bytes
+            and len(self._underway) - self._held < self._most_frames
         )
         self._was_short |= not has_room
         return has_room
 
-    def is_nearly_empty(self) -> bool:
-        return self._bytes <= self._most_bytes / 4
+    def is_nearly_empty(self, now: float = 0) -> bool:
+        return self._is_drained(now) or self._bytes <= self._most_bytes / 4
+
+    def _is_drained(self, now: float) -> bool:
+        is_still = now - self._moved_at > self._fastest + 2 * LATE_SECONDS
+        if is_still and len(self._underway) <= MOST_HELD_FRAMES:
+            self._held = max(self._held, len(self._underway))
+        return len(self._underway) <= self._held
 
     def send(self, now: float, size: int) -> None:
         self._bytes += size
+        self._moved_at = now
         self._underway.append((now, size, self._bytes, len(self._underway) + 1))
 
     def show(self, now: float) -> None:
         """The page has shown the oldest. IndexError: nothing was sent that it could show."""
         sent, size, bytes_then, frames_then = self._underway.popleft()
         self._bytes -= size
-        self._fastest = min(self._fastest, now - sent)
+        self._moved_at = now
+        self._held = min(self._held, len(self._underway))
+        if self._held:
+            # When that was sent which made the decoder give this one out.
+            sent = self._underway[self._held - 1][0]
+        is_alone = (
+            frames_then - self._held <= SMALLEST_WINDOW_FRAMES and size <= SMALLEST_WINDOW_BYTES / 2
+        )
+        # The way may have become longer: what hardly anything else was underway with tells.
+        self._fastest = now - sent if is_alone else min(self._fastest, now - sent)
         waited = now - sent - self._fastest
         if waited > LATE_SECONDS:
             # Line or decoder had something to do all the time, so that this is what they take.
@@ -121,7 +144,7 @@ class H264Viewer:
 
     @property
     def is_ready_for_key(self) -> bool:
-        return self._needs_key and self._window.is_nearly_empty()
+        return self._needs_key and self._window.is_nearly_empty(time.monotonic())
 
     def offer(self, unit: AccessUnit) -> None:
         """Takes the next frame of the stream, or leaves it out."""
@@ -168,17 +191,23 @@ class H264Viewer:
         await self._client.close()
 
     async def _send(self) -> None:
+        spoken_at = time.monotonic()
         while True:
             if unit := self._next():
                 age_us = min(max(round((memsink.now() - unit.captured) * 1e6), 0), LONGEST_AGE_US)
                 await self._client.send_bytes(HEADER.pack(age_us, unit.is_key) + unit.data)
+                spoken_at = time.monotonic()
                 continue
             self._has_news.clear()
             try:
-                async with asyncio.timeout(SIGN_OF_LIFE_SECONDS):
+                # From when something was said: frames that find no room are news, too.
+                async with asyncio.timeout(
+                    max(spoken_at + SIGN_OF_LIFE_SECONDS - time.monotonic(), 0)
+                ):
                     await self._has_news.wait()
             except TimeoutError:
                 await self._client.send_bytes(HEADER.pack(0, 0))
+                spoken_at = time.monotonic()
 
     async def _listen(self) -> None:
         async for message in self._client:
@@ -223,6 +252,8 @@ class H264Source:
         self._sink = sink
         self._viewers: set[H264Viewer] = set()
         self._reading: asyncio.Task[None] | None = None
+        # Its parameter sets are good for the next first viewer, too: not every encoder repeats them.
+        self._units = AccessUnits()
         self._wants_key = False
         self._key_asked_at = -KEY_REQUEST_SECONDS
 
@@ -244,8 +275,18 @@ class H264Source:
                 self._sink.close()
 
     async def _read(self) -> None:
-        units, times = AccessUnits(), LookTimes()
+        while True:
+            try:
+                await self._follow()
+            except Exception:  # whatever it is: nobody else reads for those who watch
+                traceback.print_exc()
+                self._sink.close()
+                await asyncio.sleep(REFRESH_SECONDS)
+
+    async def _follow(self) -> None:
+        times = LookTimes()
         refreshed_at = 0.0
+        self._units.begin_anew()
         while True:
             now = time.monotonic()
             is_due = now - refreshed_at >= REFRESH_SECONDS
@@ -256,7 +297,7 @@ class H264Source:
                 frame = self._sink.fetch(self._take_key_wish(now))
                 if frame:
                     times.note_frame(now)
-                    if unit := units.take(frame.data, frame.captured):
+                    if unit := self._units.take(frame.data, frame.captured):
                         for viewer in self._viewers:
                             viewer.offer(unit)
             await asyncio.sleep(times.pause(time.monotonic()))

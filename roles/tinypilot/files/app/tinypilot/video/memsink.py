@@ -8,6 +8,7 @@ mapped: all access is pread() and pwrite(), so a writer that truncates it can't 
 import contextlib
 import ctypes
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -180,6 +181,9 @@ class Memsink:
             return None
         captured = head[layout.captured : layout.captured + TIME_BYTES]
         seconds = ctypes.c_longdouble.from_buffer_copy(captured).value
+        # Any bits can stand there.
+        if not math.isfinite(seconds):
+            seconds = now()
         return Frame(os.pread(self._fd, used, layout.data), seconds)
 
 

@@ -5,6 +5,7 @@
 const LOOK_MS = 1000;
 // A web app that starts takes some seconds. The next upgrade, or the next loss of the network, asks again.
 const LOOKS = 60;
+const ANSWER_MS = 5000;
 
 // mayReload: nothing would be lost; offer: leaves it to the person; serves, pause, reload: of a test
 export async function followUpgrade(
@@ -21,8 +22,12 @@ export async function followUpgrade(
 }
 
 async function isServed(version) {
-  const page = await fetch('/', { cache: 'no-store' }).catch(() => null);
-  return Boolean(page?.ok) && (await page.text()).includes(`data-version="${version}"`);
+  try {
+    const page = await fetch('/', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS) });
+    return page.ok && (await page.text()).includes(`data-version="${version}"`);
+  } catch {
+    return false;
+  }
 }
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -18,6 +18,7 @@ const ASK_GATEWAY_TIMEOUT_MS = 1500;
 const FRAMES_WITHOUT_CAPTURE = { run: 1500 };
 const NEW_PICTURE_MS = 3000;
 const LOAD_RESERVE_MS = 5000; // after the first picture
+const LOAD_AGAIN_MS = 2000;
 const SLOW_RATE = 2;
 
 export class Connection extends EventTarget {
@@ -25,6 +26,8 @@ export class Connection extends EventTarget {
   #screen;
   #videos;
   #isLoading = false;
+  #loads = 0;
+  #isAsking = false;
   #link;
   #hindrance = null; // of WebRTC, a Reason
   #usesLink = false;
@@ -128,8 +131,10 @@ export class Connection extends EventTarget {
     const uses = this.#running && this.#transport.usesWebRtc(facts);
     if (uses === this.#usesLink) return;
     this.#usesLink = uses;
-    if (uses) this.#link.start();
-    else this.#link.stop();
+    if (uses) {
+      this.#startedAt = performance.now();
+      this.#link.start();
+    } else this.#link.stop();
   }
 
   async #gatewayAnswers() {
@@ -207,13 +212,18 @@ export class Connection extends EventTarget {
   #load() {
     if (this.#isLoading) return;
     this.#isLoading = true;
+    this.#loads += 1; // browsers remember what could not be loaded by its address
     this.#makeSocketVideos().catch(() => {
-      this.#isLoading = false;
+      setTimeout(() => {
+        this.#isLoading = false;
+      }, LOAD_AGAIN_MS);
     });
   }
 
   async #makeSocketVideos() {
-    const { canDecodeH264, newH264Video, newJpegVideo } = await import('./socket-videos.js');
+    const { canDecodeH264, newH264Video, newJpegVideo } = await import(
+      `./socket-videos.js${this.#loads > 1 ? `?${this.#loads}` : ''}`
+    );
     const can = await canDecodeH264();
     const deviceAnswers = async () => (await this.#gatewayAnswers()) || this.#reachable;
     const { h264Url, h264Canvas, mjpegUrl, mjpegCanvas } = this.#options;
@@ -250,12 +260,16 @@ export class Connection extends EventTarget {
     return this.shown === this.#screen ? this.#isFresh() : this.shown.isFresh();
   }
 
+  // What the computer does and what the device says of the cable are told together.
   async #askSource() {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
     const reading = await askSource(this.#options.sourceUrl);
-    this.#source.note(performance.now(), reading);
-    this.#report();
     const isOff = reading === Source.OFFLINE || reading === Source.SILENT;
-    this.#signal = isOff ? await askSignal(this.#options.signalUrl) : null;
+    const signal = isOff ? await askSignal(this.#options.signalUrl) : null;
+    this.#isAsking = false;
+    this.#signal = signal;
+    this.#source.note(performance.now(), reading);
     this.#report();
   }
 

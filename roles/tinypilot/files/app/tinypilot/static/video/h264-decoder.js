@@ -26,16 +26,20 @@ export async function canDecodeH264() {
 export class H264Decoder {
   #worker = new Worker(trustedWorkerUrl());
 
-  // onPicture: as of JpegDecoder; onLoss(): it goes on with a key frame alone; onUnsupported(): it never will
-  constructor({ onPicture, onLoss, onUnsupported }) {
+  // onPicture: as of JpegDecoder; onLoss(): it goes on with a key frame alone; onUnsupported(): it never will;
+  // onBroken(): another one might
+  constructor({ onPicture, onLoss, onUnsupported, onBroken }) {
     this.#worker.addEventListener('message', ({ data: { id, frame, lost, unsupported } }) => {
-      if (id !== undefined) onPicture(id, frame && drawable(frame));
-      if (frame) this.#worker.postMessage({ drawn: true });
+      try {
+        if (id !== undefined) onPicture(id, frame && drawable(frame));
+      } finally {
+        if (frame) this.#worker.postMessage({ drawn: true });
+      }
       if (lost) onLoss();
       if (unsupported) onUnsupported();
     });
-    // It could not be loaded.
-    this.#worker.addEventListener('error', onUnsupported);
+    // It could not be loaded, as while the web app restarts.
+    this.#worker.addEventListener('error', onBroken);
   }
 
   // data: 1 or 0 (a byte) for a key frame, and the access unit

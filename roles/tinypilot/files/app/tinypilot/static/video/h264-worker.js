@@ -7,13 +7,14 @@
 // needed), {unsupported: true} (there will be no picture).
 
 const SPS = 7;
-// One that makes no picture of so many is none that shows the newest.
-const UNDERWAY_MOST = 30;
+// What fails so often in a row, each time with a key frame, this browser does not decode.
+const FAILURES_MOST = 5;
 
 let decoder = null;
 let sps = '';
 let needsKey = true;
 let underway = [];
+let failures = 0;
 let isDrawing = false;
 let newest = null;
 
@@ -28,7 +29,6 @@ addEventListener('message', ({ data: { id, isKey, unit, drawn } }) => {
   } catch (error) {
     fail(error);
   }
-  if (underway.length > UNDERWAY_MOST) fail(new Error('the decoder makes no pictures'));
 });
 
 // Anew where size or profile may have changed: only then does the parameter set.
@@ -50,6 +50,7 @@ function configure(unit) {
 }
 
 function show(frame) {
+  failures = 0;
   // What a decoder leaves out is answered, too.
   const place = underway.indexOf(frame.timestamp);
   skip(underway.splice(0, place));
@@ -73,11 +74,14 @@ function skip(ids) {
 }
 
 function fail(error) {
+  if (decoder.state !== 'closed') decoder.close();
   decoder = null;
+  failures += 1;
   needsKey = true;
   skip(underway);
   underway = [];
-  postMessage(error.name === 'NotSupportedError' ? { unsupported: true } : { lost: true });
+  const isHopeless = error.name === 'NotSupportedError' || failures >= FAILURES_MOST;
+  postMessage(isHopeless ? { unsupported: true } : { lost: true });
 }
 
 // The sequence parameter set at the beginning of a key frame; null without one.

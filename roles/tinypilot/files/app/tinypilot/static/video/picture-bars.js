@@ -51,6 +51,11 @@ export class BarFinder {
   #candidate = null;
   #looks = 0;
 
+  // Null for a picture of another size than the one that was looked at last, too.
+  shapeAt(width, height) {
+    return this.#size === `${width}x${height}` ? this.shape : null;
+  }
+
   get isUndecided() {
     return this.#looks > 0;
   }
@@ -110,7 +115,7 @@ export class BarWatch {
 
   // shape: by hand, or none, or auto
   within(shape, width, height) {
-    const taken = shape === 'auto' ? this.#finder.shape : shape;
+    const taken = shape === 'auto' ? this.#finder.shapeAt(width, height) : shape;
     return taken === null || taken === 'none' ? NO_BARS : barsAround(taken, width, height);
   }
 

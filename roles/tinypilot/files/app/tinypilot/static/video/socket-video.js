@@ -11,6 +11,7 @@ const COUNT_MS = 1000;
 const OLD_MS = 2000;
 // Something comes each second, at least. A browser takes minutes to notice a network that went away.
 const SILENCE_MS = 5000;
+const FIRST_SILENCE_MS = 20000;
 
 export class SocketVideo extends EventTarget {
   #url;
@@ -131,6 +132,7 @@ export class SocketVideo extends EventTarget {
       },
       onLoss: () => say('key'),
       onUnsupported: () => this.dispatchEvent(new Event('unsupported')),
+      onBroken: () => socket.close(),
     });
     return new Promise((resolve) => {
       const lose = () => {
@@ -140,12 +142,16 @@ export class SocketVideo extends EventTarget {
         decoder.close();
         resolve();
       };
-      let patience = setTimeout(lose, SILENCE_MS);
+      // The first frame is the largest, and is heard of only when it is there.
+      let patience = setTimeout(lose, FIRST_SILENCE_MS);
       socket.addEventListener('close', lose);
       socket.addEventListener('message', ({ data }) => {
         if (socket !== this.#socket) return;
         clearTimeout(patience);
         patience = setTimeout(lose, SILENCE_MS);
+        // A decoder that hangs says nothing, and the device waits for it.
+        const [oldest] = underway.values();
+        if (oldest && performance.now() - oldest.at > SILENCE_MS) return lose();
         if (data.byteLength <= AGE_BYTES + 1) return; // the device lives, and has no frame
         frames += 1;
         const ageMs = new DataView(data).getUint32(0) / 1000;
