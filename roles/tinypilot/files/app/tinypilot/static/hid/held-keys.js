@@ -18,9 +18,11 @@ const PRESS_ONLY_CODES = /^(KanaMode|Convert|NonConvert|Lang\d)$/;
 const RELEASE_ONLY_CODE = 'PrintScreen';
 
 export class HeldKeys {
-  // code -> {at, kinds: the modifiers that it is taken for, wasFlagged: an event said so, isAdded: it was hidden}
+  // code -> {at, kinds: the modifiers that it is taken for, isTold: flags tell of it, wasFlagged: an event did,
+  // isAdded: it was hidden}
   #down = new Map();
   #chord = false; // the chord is held, and nothing was pressed since
+  #afterDead = false; // a dead key was pressed: the next one types its letter with a mark
   #mac;
   #macIsoKeys;
   // code -> [plain, shifted]: the characters that a key has with AltGr, whatever the layout; see hid/layouts.py
@@ -40,19 +42,29 @@ export class HeldKeys {
     const kinds = this.#kindsOf(code, key);
     const flagged = this.#flagged(event);
     const changes = this.#dropLost(flagged, kinds);
-    if (repeat) return changes;
+    const isUnreleased = this.#isUnreleased(flagged, kinds);
+    if (repeat && (!isUnreleased || this.#down.has(code))) return changes;
     if (this.#isTap(code, key)) return [...changes, ...this.#tap(code)];
+    if (isUnreleased) {
+      changes.push(...this.#forget(code), ...this.#addHidden(flagged, event), ...this.#tap(code));
+      return [...changes, ...this.releaseHidden()];
+    }
     if (this.#down.has(code)) {
       // Its release was kept from the page. Of modifiers the flags have told.
       if (repeat !== false || kinds.length > 0) return changes;
       changes.push(...this.#forget(code));
     }
-    if (kinds.length === 0) changes.push(...this.#addHidden(flagged, event));
+    if (kinds.length === 0) {
+      changes.push(...this.#addHidden(flagged, event));
+      this.#afterDead = key === 'Dead' || key === 'Compose';
+    } else if (key === 'Compose') this.#afterDead = true;
     const control = this.#down.get('ControlLeft');
     if (code === 'AltRight' && key === 'AltGraph' && timeStamp - control?.at <= AT_ONCE_MS) {
       changes.push(...this.#forget('ControlLeft'));
     }
-    this.#down.set(code, { at: timeStamp, kinds, wasFlagged: kinds.some((kind) => flagged?.has(kind)) });
+    // Of what the person's system has made another key of (Compose), flags tell nothing.
+    const isTold = MODIFIERS.includes(key) || key === undefined;
+    this.#down.set(code, { at: timeStamp, kinds, isTold, wasFlagged: kinds.some((kind) => flagged?.has(kind)) });
     this.#chord = this.#down.size === RELEASE_CHORD.length && RELEASE_CHORD.every((each) => this.#down.has(each));
     changes.push({ code, down: true });
     return changes;
@@ -93,6 +105,7 @@ export class HeldKeys {
     const held = this.#down.size > 0;
     this.#down.clear();
     this.#chord = false;
+    this.#afterDead = false;
     return held;
   }
 
@@ -133,7 +146,7 @@ export class HeldKeys {
       // Ctrl and Alt that make AltGr are no more in the flags.
       if (flagged.has('AltGraph') && held.kinds.some((kind) => kind === 'Control' || kind === 'Alt')) return false;
       // Not all browsers tell of AltGr.
-      return held.wasFlagged || !held.kinds.includes('AltGraph');
+      return held.wasFlagged || (held.isTold && !held.kinds.includes('AltGraph'));
     };
     const isMetaLost = [...this.#down.values()].some((held) => held.kinds.includes('Meta') && isLost(held));
     const changes = this.#forgetAll(isLost);
@@ -167,6 +180,7 @@ export class HeldKeys {
   #needsAltGr(flagged, held, { code, key }) {
     if (this.#mac) return false;
     if (flagged.has('AltGraph')) return true;
+    if (this.#afterDead && !flagged.has('Control')) return false;
     if (flagged.has('Meta') || flagged.has('Control') !== flagged.has('Alt') || held.has('Control')) return false;
     const [plain, shifted] = this.altGrCharacters[code] ?? ['', ''];
     return key?.length === 1 && (flagged.has('Shift') ? shifted : plain).includes(key);
@@ -175,6 +189,11 @@ export class HeldKeys {
   // macOS says of Caps Lock not that it is pressed and let go, but that it is on and off.
   #isSwitch(code) {
     return this.#mac && code === 'CapsLock';
+  }
+
+  // macOS says nothing of keys that are let go while Command is down.
+  #isUnreleased(flagged, kinds) {
+    return this.#mac && kinds.length === 0 && (flagged?.has('Meta') ?? false);
   }
 
   #isTap(code, key) {
