@@ -276,6 +276,39 @@ for (const flags of [['AltGraph'], ['Control', 'Alt'], ['Control', 'Alt', 'AltGr
   });
 }
 
+for (const [what, flags] of [
+  ['Control and Alt said', ['Control', 'Alt', 'AltGraph']],
+  ['AltGr alone said', ['AltGraph']],
+]) {
+  test(`AltGr of Windows that repeats, though no event says that it does, is AltGr alone, with ${what}`, () => {
+    const typed = keyboard();
+    typed.down('ControlLeft', 'Control', 'Control');
+    typed.down('AltRight', 'AltGraph', ...flags);
+    for (let times = 0; times < 3; times += 1) {
+      typed.down('ControlLeft', 'Control', ...flags);
+      typed.down('AltRight', 'AltGraph', ...flags);
+    }
+    assert.equal(typed.down('KeyQ', '@', ...flags), '+KeyQ');
+    assert.equal(typed.up('KeyQ', '@', ...flags), '-KeyQ');
+    assert.equal(typed.up('ControlLeft', 'Control', ...flags), '');
+    assert.equal(typed.up('AltRight', 'AltGraph'), '-AltRight');
+    assert.equal(typed.held, false);
+  });
+}
+
+test('what Windows says of Ctrl while AltGr is held presses none', () => {
+  const typed = keyboard();
+  typed.down('AltRight', 'AltGraph', 'Control', 'Alt', 'AltGraph');
+  assert.equal(typed.down('ControlLeft', 'Control', 'Control', 'Alt', 'AltGraph'), '');
+});
+
+test('Ctrl that is pressed after AltGr on Linux is Ctrl', () => {
+  const typed = keyboard();
+  typed.down('AltRight', 'AltGraph', 'AltGraph');
+  assert.equal(typed.down('ControlLeft', 'Control', 'Control', 'AltGraph'), '+ControlLeft');
+  assert.equal(typed.up('ControlLeft', 'Control', 'AltGraph'), '-ControlLeft');
+});
+
 test('AltGr of which the browser tells nothing is held until it is let go', () => {
   const typed = keyboard();
   typed.down('AltRight', 'AltGraph');
@@ -346,6 +379,8 @@ test('a modifier that is pressed twice stays down', () => {
 for (const [code, key] of [
   ['Backquote', 'Zenkaku'],
   ['Backquote', 'Hankaku'],
+  ['Backquote', 'Process'],
+  ['CapsLock', 'Process'],
   ['CapsLock', 'Alphanumeric'],
   ['KanaMode', 'Hiragana'],
   ['KanaMode', 'Katakana'],
@@ -365,6 +400,12 @@ for (const [code, key] of [
     assert.equal(typed.held, false);
   });
 }
+
+test('a key that an input method has taken, and whose release comes, is held until then', () => {
+  const typed = keyboard();
+  assert.equal(typed.down('KeyA', 'Process'), '+KeyA');
+  assert.equal(typed.up('KeyA', 'a'), '-KeyA');
+});
 
 test('PrintScreen is pressed and let go by its release, with Alt, too, and once where both come', () => {
   const typed = keyboard();

@@ -6,14 +6,16 @@
 import { MacIsoKeys } from './mac-iso-keys.js';
 
 const RELEASE_CHORD = ['ControlLeft', 'AltLeft', 'ShiftLeft'];
-// Windows makes AltGr from two events, which come at once.
-const AT_ONCE_MS = 5;
+// Windows makes AltGr from two events, which come at once, or through a remote desktop after another.
+const AT_ONCE_MS = 30;
 // KeyboardEvent.key of modifiers. AltGr is one of its own, but on a Mac, where Option types what AltGr does elsewhere.
 const MODIFIERS = ['Shift', 'Control', 'Alt', 'Meta', 'AltGraph'];
 // Keys that switch an input method: Windows tells their press alone, each time with another name.
 const PRESS_ONLY_KEYS =
   /^(Zenkaku|Hankaku|ZenkakuHankaku|Eisu|Alphanumeric|Romaji|Hiragana|Katakana|HiraganaKatakana|\w+Mode|Convert|NonConvert)$/;
 const PRESS_ONLY_CODES = /^(KanaMode|Convert|NonConvert|Lang\d)$/;
+// Those that an input method has taken, which is all that their event tells.
+const TAKEN_CODES = /^(Backquote|CapsLock)$/;
 // Windows tells its release alone, other systems take the press for their own screenshots.
 const RELEASE_ONLY_CODE = 'PrintScreen';
 
@@ -49,6 +51,14 @@ export class HeldKeys {
       changes.push(...this.#forget(code), ...this.#addHidden(flagged, event), ...this.#tap(code));
       return [...changes, ...this.releaseHidden()];
     }
+    const isAltGr = code === 'AltRight' && key === 'AltGraph';
+    if (isAltGr && timeStamp - this.#down.get('ControlLeft')?.at <= AT_ONCE_MS) {
+      changes.push(...this.#forget('ControlLeft'));
+    }
+    // Of an AltGr that is held, and repeats.
+    if (code === 'ControlLeft' && this.#down.get('AltRight')?.kinds.includes('AltGraph') && flagged?.has('Alt')) {
+      return changes;
+    }
     if (this.#down.has(code)) {
       // Its release was kept from the page. Of modifiers the flags have told.
       if (repeat !== false || kinds.length > 0) return changes;
@@ -58,10 +68,6 @@ export class HeldKeys {
       changes.push(...this.#addHidden(flagged, event));
       this.#afterDead = key === 'Dead' || key === 'Compose';
     } else if (key === 'Compose') this.#afterDead = true;
-    const control = this.#down.get('ControlLeft');
-    if (code === 'AltRight' && key === 'AltGraph' && timeStamp - control?.at <= AT_ONCE_MS) {
-      changes.push(...this.#forget('ControlLeft'));
-    }
     // Of what the person's system has made another key of (Compose), flags tell nothing.
     const isTold = MODIFIERS.includes(key) || key === undefined;
     this.#down.set(code, { at: timeStamp, kinds, isTold, wasFlagged: kinds.some((kind) => flagged?.has(kind)) });
@@ -197,6 +203,7 @@ export class HeldKeys {
   }
 
   #isTap(code, key) {
+    if (key === 'Process' && TAKEN_CODES.test(code)) return true;
     return this.#isSwitch(code) || PRESS_ONLY_KEYS.test(key) || PRESS_ONLY_CODES.test(code);
   }
 
