@@ -44,6 +44,17 @@ const ELSEWHERE = [
   '/login',
   '/login?next=/login',
   '/setup',
+  '/%6cogin',
+  '/%6Cogin/?next=/login',
+  '/login/',
+  '/setup/',
+  '/setup//',
+  '/%73etup',
+  '/a/../login/',
+  '/%zz',
+  '//user:pw@kvm.example:8443/settings',
+  '//user@kvm.example:8443/settings',
+  '//:pw@kvm.example:8443/settings',
   '',
 ];
 for (const next of ELSEWHERE) {

@@ -135,6 +135,102 @@ test('a key that is pressed twice was let go between', () => {
   assert.equal(typed.down('KeyA', 'a'), '-KeyA +KeyA');
 });
 
+for (const [code, key] of [
+  ['AltRight', 'Compose'],
+  ['MetaRight', 'Compose'],
+  ['ControlRight', 'Compose'],
+  ['MetaLeft', 'Hyper'],
+  ['ControlLeft', 'CapsLock'],
+  ['ShiftLeft', 'Escape'],
+  ['AltRight', 'Process'],
+]) {
+  test(`${code} that the person's system calls ${key}, of which no flag tells, is held until it is let go`, () => {
+    const typed = keyboard();
+    assert.equal(typed.down(code, key), `+${code}`);
+    assert.equal(typed.down('KeyQ', 'q'), '+KeyQ');
+    assert.equal(typed.mouse(), '');
+    assert.equal(typed.up('KeyQ', 'q'), '-KeyQ');
+    assert.equal(typed.up(code, key), `-${code}`);
+  });
+}
+
+// --- Dead keys ---
+
+for (const [dead, code, letter] of [
+  ['Quote', 'KeyQ', '@'],
+  ['Quote', 'KeyE', '€'],
+  ['Backquote', 'KeyQ', '\\'],
+]) {
+  test(`${letter} on ${code} after a dead key needs no AltGr, and the next one does`, () => {
+    const typed = keyboard();
+    assert.equal(typed.down(dead, 'Dead'), `+${dead}`);
+    typed.up(dead, 'Dead');
+    assert.equal(typed.down(code, letter), `+${code}`);
+    typed.up(code, letter);
+    assert.equal(typed.down(code, letter), `+AltRight +${code}`);
+  });
+}
+
+test('Shift between a dead key and its letter changes nothing', () => {
+  const typed = keyboard();
+  typed.down('Quote', 'Dead');
+  typed.up('Quote', 'Dead');
+  typed.down('ShiftLeft', 'Shift', 'Shift');
+  assert.equal(typed.down('KeyQ', 'Ω', 'Shift'), '+KeyQ');
+});
+
+test('the letter of a dead key that was pressed before the keyboard was given back is no letter of it', () => {
+  const typed = keyboard();
+  typed.down('Quote', 'Dead');
+  typed.keys.clear();
+  assert.equal(typed.down('KeyQ', '@'), '+AltRight +KeyQ');
+});
+
+test('after a dead key AltGr that is told of as Ctrl and Alt is AltGr', () => {
+  const typed = keyboard();
+  typed.down('Quote', 'Dead');
+  typed.up('Quote', 'Dead');
+  assert.equal(typed.down('KeyQ', '@', 'Control', 'Alt'), '+AltRight +KeyQ');
+});
+
+// --- Command of a Mac, which keeps the releases of other keys to itself ---
+
+test('a key with Command is pressed and let go at once, and again as often as the Mac repeats it', () => {
+  const typed = keyboard({ mac: true });
+  assert.equal(typed.down('MetaLeft', 'Meta', 'Meta'), '+MetaLeft');
+  for (const code of ['KeyA', 'KeyB', 'KeyC', 'KeyD', 'KeyE', 'KeyF', 'KeyG']) {
+    assert.equal(typed.down(code, 'x', 'Meta'), `+${code} -${code}`);
+    assert.equal(typed.repeat(code, 'x', 'Meta'), `+${code} -${code}`);
+  }
+  assert.equal(typed.keys.anyPlain, false);
+  assert.equal(typed.up('KeyG', 'x', 'Meta'), '');
+  assert.equal(typed.up('MetaLeft', 'Meta'), '-MetaLeft');
+  assert.equal(typed.held, false);
+});
+
+test('a key with Command that the page did not see pressed leaves nothing down', () => {
+  const typed = keyboard({ mac: true });
+  assert.equal(typed.down('KeyV', 'v', 'Meta'), '+MetaLeft +KeyV -KeyV -MetaLeft');
+  assert.equal(typed.held, false);
+});
+
+test('a key that was down before Command is held until one of them is let go', () => {
+  const typed = keyboard({ mac: true });
+  typed.down('KeyA', 'a');
+  typed.down('MetaLeft', 'Meta', 'Meta');
+  assert.equal(typed.repeat('KeyA', 'a', 'Meta'), '');
+  assert.equal(typed.down('KeyA', 'a', 'Meta'), '-KeyA +KeyA -KeyA');
+  typed.down('ShiftLeft', 'Shift', 'Meta', 'Shift');
+  assert.equal(typed.up('MetaLeft', 'Meta', 'Shift'), '-MetaLeft');
+});
+
+test('the Windows key of other systems holds keys as they say', () => {
+  const typed = keyboard();
+  typed.down('MetaLeft', 'Meta', 'Meta');
+  assert.equal(typed.down('KeyV', 'v', 'Meta'), '+KeyV');
+  assert.equal(typed.repeat('KeyV', 'v', 'Meta'), '');
+});
+
 // --- What must stay as it is ---
 
 test('real combinations are sent as they are pressed', () => {
@@ -179,6 +275,39 @@ for (const flags of [['AltGraph'], ['Control', 'Alt'], ['Control', 'Alt', 'AltGr
     assert.equal(typed.up('ControlLeft', 'Control'), '-ControlLeft');
   });
 }
+
+for (const [what, flags] of [
+  ['Control and Alt said', ['Control', 'Alt', 'AltGraph']],
+  ['AltGr alone said', ['AltGraph']],
+]) {
+  test(`AltGr of Windows that repeats, though no event says that it does, is AltGr alone, with ${what}`, () => {
+    const typed = keyboard();
+    typed.down('ControlLeft', 'Control', 'Control');
+    typed.down('AltRight', 'AltGraph', ...flags);
+    for (let times = 0; times < 3; times += 1) {
+      typed.down('ControlLeft', 'Control', ...flags);
+      typed.down('AltRight', 'AltGraph', ...flags);
+    }
+    assert.equal(typed.down('KeyQ', '@', ...flags), '+KeyQ');
+    assert.equal(typed.up('KeyQ', '@', ...flags), '-KeyQ');
+    assert.equal(typed.up('ControlLeft', 'Control', ...flags), '');
+    assert.equal(typed.up('AltRight', 'AltGraph'), '-AltRight');
+    assert.equal(typed.held, false);
+  });
+}
+
+test('what Windows says of Ctrl while AltGr is held presses none', () => {
+  const typed = keyboard();
+  typed.down('AltRight', 'AltGraph', 'Control', 'Alt', 'AltGraph');
+  assert.equal(typed.down('ControlLeft', 'Control', 'Control', 'Alt', 'AltGraph'), '');
+});
+
+test('Ctrl that is pressed after AltGr on Linux is Ctrl', () => {
+  const typed = keyboard();
+  typed.down('AltRight', 'AltGraph', 'AltGraph');
+  assert.equal(typed.down('ControlLeft', 'Control', 'Control', 'AltGraph'), '+ControlLeft');
+  assert.equal(typed.up('ControlLeft', 'Control', 'AltGraph'), '-ControlLeft');
+});
 
 test('AltGr of which the browser tells nothing is held until it is let go', () => {
   const typed = keyboard();
@@ -250,6 +379,8 @@ test('a modifier that is pressed twice stays down', () => {
 for (const [code, key] of [
   ['Backquote', 'Zenkaku'],
   ['Backquote', 'Hankaku'],
+  ['Backquote', 'Process'],
+  ['CapsLock', 'Process'],
   ['CapsLock', 'Alphanumeric'],
   ['KanaMode', 'Hiragana'],
   ['KanaMode', 'Katakana'],
@@ -269,6 +400,12 @@ for (const [code, key] of [
     assert.equal(typed.held, false);
   });
 }
+
+test('a key that an input method has taken, and whose release comes, is held until then', () => {
+  const typed = keyboard();
+  assert.equal(typed.down('KeyA', 'Process'), '+KeyA');
+  assert.equal(typed.up('KeyA', 'a'), '-KeyA');
+});
 
 test('PrintScreen is pressed and let go by its release, with Alt, too, and once where both come', () => {
   const typed = keyboard();

@@ -64,13 +64,14 @@ function begin() {
   return {
     rotation: view.rotation,
     actual: view.isActual,
+    shape: view.shape,
     pin: connection.pin,
     layout: layout.options.find(({ isSelected }) => isSelected)?.value,
     own: loadOwn(),
   };
 }
 
-const DEFAULTS = { rotation: 0, actual: false, pin: null, layout: 'en-us', own: [] };
+const DEFAULTS = { rotation: 0, actual: false, shape: 'auto', pin: null, layout: 'en-us', own: [] };
 const NAMES = ['picture-view', 'picture-transport', 'paste-layout', 'combinations'];
 
 const STRANGE = [
@@ -90,13 +91,34 @@ const STRANGE = [
   'h265',
 ];
 const SHAPES = ['{"rotation":"90","actual":1}', '{"rotation":45}', '[["a b"]]', '[[1]]', '["KeyA"]', '{"length":1}'];
-for (const text of [...STRANGE, ...SHAPES]) {
-  test(`the page starts with its defaults where ${JSON.stringify(text)} is stored`, (t) => {
+const LONG = [JSON.stringify([['K'.repeat(33)]]), '['.repeat(100_000)];
+const FORMS = ['0:0', '0:9', '16:0', '1:99999', '-16:9', '16:9 ', ['16:9'], ['auto'], { 1: 2 }, 16, true, null];
+const PICTURES = FORMS.map((shape) => JSON.stringify({ shape }));
+for (const text of [...STRANGE, ...SHAPES, ...LONG, ...PICTURES]) {
+  test(`the page starts with its defaults where ${JSON.stringify(text).slice(0, 50)} is stored`, (t) => {
     const storage = holding(Object.fromEntries(NAMES.map((name) => [name, text])));
     store(t, () => storage);
     assert.deepEqual(begin(), DEFAULTS);
   });
 }
+
+test('of very many combinations of keys the newest are kept', (t) => {
+  const many = Array.from({ length: 5000 }, (_, index) => [`F${index}`]);
+  const storage = holding({ combinations: JSON.stringify(many) });
+  store(t, () => storage);
+  assert.deepEqual(loadOwn(), many.slice(-50));
+  saveOwn([...loadOwn(), ['KeyA']]);
+  assert.deepEqual(loadOwn(), [...many.slice(-49), ['KeyA']]);
+});
+
+test('shapes that the page offers, and names as long as keys have, are remembered', (t) => {
+  const own = [['K'.repeat(32)]];
+  for (const shape of ['none', '16:9', '4:3', '5:4', '21:9']) {
+    const storage = holding({ 'picture-view': JSON.stringify({ shape }), combinations: JSON.stringify(own) });
+    store(t, () => storage);
+    assert.deepEqual(begin(), { ...DEFAULTS, shape, own });
+  }
+});
 
 for (const [what, getStorage] of [
   [
@@ -146,11 +168,12 @@ test('a choice that does not fit any more into a full storage holds while the pa
 test('what was chosen is there at the next visit', (t) => {
   const storage = holding({});
   store(t, () => storage);
-  remember('picture-view', { rotation: 90, actual: true });
+  remember('picture-view', { rotation: 90, actual: true, shape: '16:10' });
   remember('picture-transport', 'mjpeg');
   remember('paste-layout', 'de');
   saveOwn([['AltLeft', 'KeyX']]);
-  const chosen = { rotation: 90, actual: true, pin: 'mjpeg', layout: 'de', own: [['AltLeft', 'KeyX']] };
+  const own = [['AltLeft', 'KeyX']];
+  const chosen = { rotation: 90, actual: true, shape: '16:10', pin: 'mjpeg', layout: 'de', own };
   assert.deepEqual(begin(), chosen);
   assert.equal(storage.stored.get('picture-transport'), 'mjpeg');
   remember('picture-transport', null);

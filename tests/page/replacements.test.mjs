@@ -15,7 +15,23 @@ for (const [characters, text] of [
   ['\ufeff\u200b\u200d\u200e\u202a\u00ad\u2060\ufe0f\u0007', ''],
   ['\u2028\u2029\u0085', '\n'],
   ['\u2026', '...'],
-  ['\u2022', '*'],
+  ['\u2022\u2023\u25e6\u25a0\u25a1\u25cb', '*'],
+  ['\u2043\u2500\u2501\u2574', '-'],
+  ['\u02dc\u223c\u301c\uff5e', '~'],
+  ['\u02c6', '^'],
+  ['\u02cb', '`'],
+  ['\u00a6\u2223\u2502\u2551', '|'],
+  ['\u2216\u2572', '\\'],
+  ['\u2236\uff1a', ':'],
+  ['\u275b\u275c', "'"],
+  ['\u275d\u275e', '"'],
+  ['\u2264\u21d0', '<='],
+  ['\u2265', '>='],
+  ['\u2260', '!='],
+  ['\u21d2', '=>'],
+  ['\u2550', '='],
+  ['\u250c\u2510\u2514\u2518\u251c\u2524\u253c\u256c\u2570', '+'],
+  ['\u3164\uffa0\u1160\u034f', ''],
   ['\ufb01', 'fi'],
   ['\uff21', 'A'],
   ['\u00bd', '1/2'],
@@ -26,12 +42,25 @@ for (const [characters, text] of [
   }
 }
 
-test('a letter, a currency and a picture are replaced by nothing else', () => {
-  for (const character of 'üß€日\u{1f600}') assert.equal(replacementFor(character), null, character);
+test('a letter, a currency, a picture and a mark without its letter are replaced by nothing else', () => {
+  for (const character of 'üß€日\u{1f600}¨¯¸˘\u1fc0') assert.equal(replacementFor(character), null, character);
 });
 
 const LINE = '\ufeffgrep \u2018single\u2019 \u201cdouble\u201d \u2014\u00a0x';
 const MISSING = [...new Set(LINE)].filter((each) => each > '\u007f');
+
+test('every line that draws a box is replaced by what each keyboard has', () => {
+  for (let point = 0x2500; point <= 0x257f; point += 1) {
+    assert.match(replacementFor(String.fromCodePoint(point)), /^[-=|+/\\x]$/, point.toString(16));
+  }
+});
+
+test('nothing is replaced by a mark, or by what nobody sees', () => {
+  for (let point = 0x80; point <= 0xffff; point += 1) {
+    const text = replacementFor(String.fromCodePoint(point)) ?? '';
+    assert.doesNotMatch(text, /[\p{M}\p{Default_Ignorable_Code_Point}]/u, point.toString(16));
+  }
+});
 
 test('a line of a web page becomes one of a shell', () => {
   assert.equal(replaceIn(LINE, findReplacements(MISSING)), `grep 'single' "double" - x`);

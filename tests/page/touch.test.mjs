@@ -69,6 +69,23 @@ test('a drag is no tap: what comes right after it drags nothing', () => {
   assert.deepEqual(touch.move(3, at(50, 10)), [{ move: at(50, 10) }]);
 });
 
+test('a finger whose end was kept from the page is none when the browser says so', () => {
+  const touch = new TouchGestures();
+  touch.down(1, at(500, 500), 0, true);
+  for (const id of [2, 3]) {
+    const now = 10000 * id;
+    assert.deepEqual(touch.down(id, at(5, 5), now, true), [{ move: at(5, 5) }]);
+    assert.deepEqual(touch.up(id, now + 100), [{ click: 0 }]);
+  }
+});
+
+test('a drag whose end was kept from the page ends with the next touch', () => {
+  const touch = tapAndTouch();
+  touch.move(2, at(50, 10));
+  assert.deepEqual(touch.down(3, at(9, 9), 5000, true), [{ release: 0 }, { move: at(9, 9) }]);
+  assert.deepEqual(touch.up(3, 5100), [{ click: 0 }]);
+});
+
 test('nothing is left of a drag that was cancelled', () => {
   const touch = tapAndTouch();
   touch.move(2, at(50, 10));
@@ -82,7 +99,7 @@ test('nothing is left of a drag that was cancelled', () => {
 
 const { Capture } = await import(new URL('capture.js', BASE));
 
-test('the button is held on the computer while the finger moves', (t) => {
+function picture(t) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const stage = Object.assign(new EventTarget(), { setPointerCapture() {} });
   globalThis.document = Object.assign(new EventTarget(), { activeElement: stage, hasFocus: () => true });
@@ -99,12 +116,27 @@ test('the button is held on the computer while the finger moves', (t) => {
     socket: { say: (type, { x, down }) => said.push(type === 'move' ? x : down) },
   });
   capture.enabled = true;
-  const happen = (type, clientX) =>
-    stage.dispatchEvent(Object.assign(new Event(type), { pointerType: 'touch', pointerId: 1, clientX, clientY: 0 }));
+  const happen = (type, clientX, fields) => {
+    const event = { pointerType: 'touch', pointerId: 1, clientX, clientY: 0, ...fields };
+    stage.dispatchEvent(Object.assign(new Event(type), event));
+  };
+  return { happen, said };
+}
+
+test('the button is held on the computer while the finger moves', (t) => {
+  const { happen, said } = picture(t);
   for (const type of ['pointerdown', 'pointerup', 'pointerdown']) happen(type, 100);
   happen('pointermove', 200);
   happen('pointerup', 200);
   assert.deepEqual(said, [100, true, false, 100, true, 200, false]);
+});
+
+test('a tap clicks though the end of another finger was kept from the page', (t) => {
+  const { happen, said } = picture(t);
+  happen('pointerdown', 100, { isPrimary: true });
+  happen('pointerdown', 200, { isPrimary: true, pointerId: 2 });
+  happen('pointerup', 200, { isPrimary: true, pointerId: 2 });
+  assert.deepEqual(said, [100, 200, true, false]);
 });
 
 test('two fingers that part pinch, and do so until one is up', () => {

@@ -123,6 +123,23 @@ test('a single notch owes nothing to a movement that comes later', () => {
   assert.equal(stepsOf(times(10, 10), { wheel, from: 5000 }), 1);
 });
 
+// A Mac's slowest notch, of which it makes more where the wheel is turned faster.
+const MAC_NOTCH_PX = 4.000244140625;
+
+test('a notch of a wheel on a Mac is a step, however slowly or fast it is turned', () => {
+  assert.equal(stepsOf(times(5, MAC_NOTCH_PX), { every: 400 }), 5);
+  assert.equal(stepsOf(times(5, -MAC_NOTCH_PX), { every: 400 }), -5);
+  assert.equal(stepsOf([1, 2, 3, 7, 12, 30].map((count) => count * MAC_NOTCH_PX)), 6);
+});
+
+test('a touchpad is none, though it may move by four pixels', () => {
+  assert.equal(stepsOf(times(25, 4)), 1);
+});
+
+test("fingers are none either, though they may move by as much as a Mac's notch", () => {
+  assert.equal(stepsOf(times(5, MAC_NOTCH_PX), { isSmooth: true }), 0);
+});
+
 test('wheel and touchpad of one computer do not confuse each other', () => {
   const wheel = new WheelSteps();
   assert.equal(stepsOf(times(5, 66.66), { wheel }), 5);
@@ -132,4 +149,43 @@ test('wheel and touchpad of one computer do not confuse each other', () => {
 
 test('two fingers move smoothly however fast they are', () => {
   assert.equal(stepsOf([30, 30, 30, 30], { isSmooth: true }), 1);
+});
+
+test('however far a wheel seems to be turned, it turns on', () => {
+  for (const deltaMode of [0, 1, 2]) {
+    const wheel = new WheelSteps();
+    for (const delta of [1e9, Number.POSITIVE_INFINITY, Number.MAX_VALUE]) {
+      assert.ok(Number.isSafeInteger(stepsOf([delta, -delta], { wheel, deltaMode })), `${delta}`);
+    }
+    assert.equal(stepsOf([-300], { wheel, deltaMode, from: 5000 }) < 0, true);
+  }
+});
+
+// --- At the picture ---
+
+const { Capture } = await import(new URL('capture.js', BASE));
+
+test('a turn has no more steps than the device takes', (t) => {
+  const stage = new EventTarget();
+  globalThis.document = Object.assign(new EventTarget(), { activeElement: stage, hasFocus: () => true });
+  globalThis.addEventListener = () => {};
+  globalThis.devicePixelRatio = 1;
+  Object.defineProperty(globalThis, 'navigator', { value: { platform: 'Win32' }, configurable: true });
+  t.after(() => {
+    for (const name of ['document', 'addEventListener', 'devicePixelRatio']) delete globalThis[name];
+  });
+  const said = [];
+  const socket = { say: (type, fields) => said.push([type, fields.wheel, fields.pan]) };
+  const capture = new Capture({ stage, screen: {}, socket });
+  capture.enabled = true;
+  for (const [deltaX, deltaY] of [
+    [0, 1e9],
+    [Number.NEGATIVE_INFINITY, 0],
+  ]) {
+    stage.dispatchEvent(Object.assign(new Event('wheel', { cancelable: true }), { deltaX, deltaY }));
+  }
+  assert.deepEqual(said, [
+    ['wheel', -4096, 0],
+    ['wheel', 0, -4096],
+  ]);
 });

@@ -556,6 +556,7 @@ def test_good_messages_pass(message):
         "[]",
         "null",
         "{",
+        "[" * 100_000,
         '{"type": []}',
         '{"type": "dance"}',
         '{"type": "key", "code": "KeyA"}',

@@ -18,6 +18,10 @@ ALL = layouts.altgr_characters()
         ("Digit3", "#"),
         ("Digit0", "}"),
         ("KeyF", "["),
+        ("KeyO", "ó"),
+        ("IntlBackslash", "|"),
+        ("BracketRight", "~"),
+        ("Minus", "\\"),
     ],
 )
 def test_what_is_typed_with_altgr_alone_tells_of_it(code, character):
@@ -41,3 +45,10 @@ def test_nor_what_other_layouts_have_without_it():
     """Hebrew has / on Q, Dvorak has ' there."""
     for code, characters in {"KeyQ": "/'", "KeyW": "',<", "Digit2": "2é", "KeyZ": ";:"}.items():
         assert not set(characters) & set("".join(ALL[code])), code
+
+
+def test_nor_what_others_have_there_with_shift_or_as_a_dead_key():
+    """Canadian multilingual, Arabic and Urdu, and the Brazilian and Portuguese variants without dead keys."""
+    for code, characters in {"Backquote": "\\", "IntlBackslash": "¦", "Quote": "~^"}.items():
+        assert not set(characters) & set(ALL.get(code, ("", ""))[1]), code
+    assert "~" not in ALL["Quote"][0]

@@ -19,6 +19,11 @@ _WESTERN_MARKS = frozenset("\u0300\u0301\u0302\u0303\u0308")
 _LAST_WESTERN = "\u00ff"
 
 
+# With Shift alone, in layouts that have no table here (Canadian multilingual, Arabic). In those that have one hardly
+# anybody types them with AltGr.
+_SHIFTED_ELSEWHERE = {"Backquote": "\\", "IntlBackslash": "¦"}
+
+
 @dataclass(frozen=True)
 class Stroke:
     """A key that is pressed with modifiers and let go."""
@@ -107,8 +112,14 @@ def altgr_characters() -> dict[str, tuple[str, str]]:
         for code, characters in keys.items():
             # Caps Lock makes of one level the other, for letters.
             letters = {each for each in characters[:2] if each.isalpha()}
+            # Variants without dead keys type their marks at once.
+            marks = {
+                each for each, mark in _ALONE.items() if _DOTTED_CIRCLE + mark in characters[:2]
+            }
             for found_here, without in zip(found[code], characters, strict=False):
-                found_here.difference_update(letters, without)
+                found_here.difference_update(letters, marks, without)
+    for code, shifted in _SHIFTED_ELSEWHERE.items():
+        found[code][1].difference_update(shifted)
     return {
         code: ("".join(sorted(plain)), "".join(sorted(shifted)))
         for code, (plain, shifted) in found.items()

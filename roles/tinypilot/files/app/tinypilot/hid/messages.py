@@ -103,7 +103,7 @@ DEFAULTS: dict[str, dict] = {"paste": {"pace": "fast"}}
 def parse(data: str) -> dict:
     try:
         message = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProtocolError("A message must be JSON.") from None
     kind = message.get("type") if isinstance(message, dict) else None
     fields = FIELDS.get(kind) if isinstance(kind, str) else None

@@ -8,8 +8,11 @@ export function destination({ search, origin } = location) {
   try {
     // As the browser reads it: "//host" and "/\\host" are other hosts, and tabs and line breaks count for nothing.
     const url = new URL(next, origin);
+    // As the device reads it.
+    const path = decodeURIComponent(url.pathname).replace(/\/+$/, '');
+    const isOurs = url.origin === origin && !url.username && !url.password;
     // Whole: the path alone, such as //host, could be read as another host again.
-    if (url.origin === origin && !['/login', '/setup'].includes(url.pathname)) return url.href;
+    if (isOurs && !['/login', '/setup'].includes(path)) return url.href;
   } catch {
     // Then it is no address.
   }

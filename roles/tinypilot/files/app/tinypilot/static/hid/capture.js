@@ -9,7 +9,9 @@ import { WheelSteps } from './wheel-steps.js';
 
 // MouseEvent.button: left, middle, right, back, forward. USB: left, right, middle, back, forward.
 const USB_BUTTONS = [0, 2, 1, 3, 4];
-const RELATIVE_STEP_MAX = 4096;
+// As the device takes them in one message, of mouse and wheel.
+const STEP_MAX = 4096;
+const step = (value) => Math.max(-STEP_MAX, Math.min(STEP_MAX, Math.round(value)));
 
 // Whether the person's keyboard has a lock on; null while that changes, or is not known.
 function stateOf(lock, event) {
@@ -200,7 +202,8 @@ export class Capture extends EventTarget {
   #pointerDown(event) {
     if (this.#isOnScrollbar(event)) return;
     if (event.pointerType === 'touch') {
-      this.#finger(this.#touch.down(event.pointerId, this.#point(event), event.timeStamp));
+      const { pointerId, timeStamp, isPrimary } = event;
+      this.#finger(this.#touch.down(pointerId, this.#point(event), timeStamp, isPrimary));
       setTimeout(() => this.#finger(this.#touch.wait(performance.now())), LONG_PRESS_MS);
       return;
     }
@@ -225,7 +228,6 @@ export class Capture extends EventTarget {
     const relative = this.isRelative;
     if (!relative) this.#moveTo(this.#point(event));
     else if (event.type === 'pointermove') {
-      const step = (value) => Math.max(-RELATIVE_STEP_MAX, Math.min(RELATIVE_STEP_MAX, Math.round(value)));
       if (event.movementX || event.movementY) {
         this.#socket.say('step', { x: step(event.movementX), y: step(event.movementY) });
       }
@@ -279,8 +281,8 @@ export class Capture extends EventTarget {
   }
 
   #scrollBy(delta, how) {
-    const steps = this.#wheel.notches(delta, how);
-    if (steps.wheel || steps.pan) this.#socket.say('wheel', { ...steps, relative: this.isRelative });
+    const { wheel, pan } = this.#wheel.notches(delta, how);
+    if (wheel || pan) this.#socket.say('wheel', { wheel: step(wheel), pan: step(pan), relative: this.isRelative });
   }
 
   #isOnScrollbar({ clientX, clientY }) {

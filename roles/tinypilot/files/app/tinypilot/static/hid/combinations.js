@@ -19,6 +19,7 @@ export const BUILT_IN = [
 ];
 const STORED = 'combinations';
 const KEYS_MAX = 6; // more than a hand presses
+const OWN_MAX = 50; // more than anybody finds again
 
 export const describe = (codes) => codes.map(keyLabel).join(' + ');
 
@@ -27,12 +28,12 @@ export function isCombination(value) {
     Array.isArray(value) &&
     value.length > 0 &&
     value.length <= KEYS_MAX &&
-    value.every((code) => typeof code === 'string' && /^\w+$/.test(code))
+    value.every((code) => typeof code === 'string' && /^\w{1,32}$/.test(code))
   );
 }
 
 export function loadOwn() {
-  return (recall(STORED, Array.isArray) ?? []).filter(isCombination);
+  return (recall(STORED, Array.isArray) ?? []).filter(isCombination).slice(-OWN_MAX);
 }
 
 export function saveOwn(combinations) {

@@ -6,21 +6,25 @@
 import { MacIsoKeys } from './mac-iso-keys.js';
 
 const RELEASE_CHORD = ['ControlLeft', 'AltLeft', 'ShiftLeft'];
-// Windows makes AltGr from two events, which come at once.
-const AT_ONCE_MS = 5;
+// Windows makes AltGr from two events, which come at once, or through a remote desktop after another.
+const AT_ONCE_MS = 30;
 // KeyboardEvent.key of modifiers. AltGr is one of its own, but on a Mac, where Option types what AltGr does elsewhere.
 const MODIFIERS = ['Shift', 'Control', 'Alt', 'Meta', 'AltGraph'];
 // Keys that switch an input method: Windows tells their press alone, each time with another name.
 const PRESS_ONLY_KEYS =
   /^(Zenkaku|Hankaku|ZenkakuHankaku|Eisu|Alphanumeric|Romaji|Hiragana|Katakana|HiraganaKatakana|\w+Mode|Convert|NonConvert)$/;
 const PRESS_ONLY_CODES = /^(KanaMode|Convert|NonConvert|Lang\d)$/;
+// Those that an input method has taken, which is all that their event tells.
+const TAKEN_CODES = /^(Backquote|CapsLock)$/;
 // Windows tells its release alone, other systems take the press for their own screenshots.
 const RELEASE_ONLY_CODE = 'PrintScreen';
 
 export class HeldKeys {
-  // code -> {at, kinds: the modifiers that it is taken for, wasFlagged: an event said so, isAdded: it was hidden}
+  // code -> {at, kinds: the modifiers that it is taken for, isTold: flags tell of it, wasFlagged: an event did,
+  // isAdded: it was hidden}
   #down = new Map();
   #chord = false; // the chord is held, and nothing was pressed since
+  #afterDead = false; // a dead key was pressed: the next one types its letter with a mark
   #mac;
   #macIsoKeys;
   // code -> [plain, shifted]: the characters that a key has with AltGr, whatever the layout; see hid/layouts.py
@@ -40,19 +44,33 @@ export class HeldKeys {
     const kinds = this.#kindsOf(code, key);
     const flagged = this.#flagged(event);
     const changes = this.#dropLost(flagged, kinds);
-    if (repeat) return changes;
+    const isUnreleased = this.#isUnreleased(flagged, kinds);
+    if (repeat && (!isUnreleased || this.#down.has(code))) return changes;
     if (this.#isTap(code, key)) return [...changes, ...this.#tap(code)];
+    if (isUnreleased) {
+      changes.push(...this.#forget(code), ...this.#addHidden(flagged, event), ...this.#tap(code));
+      return [...changes, ...this.releaseHidden()];
+    }
+    const isAltGr = code === 'AltRight' && key === 'AltGraph';
+    if (isAltGr && timeStamp - this.#down.get('ControlLeft')?.at <= AT_ONCE_MS) {
+      changes.push(...this.#forget('ControlLeft'));
+    }
+    // Of an AltGr that is held, and repeats.
+    if (code === 'ControlLeft' && this.#down.get('AltRight')?.kinds.includes('AltGraph') && flagged?.has('Alt')) {
+      return changes;
+    }
     if (this.#down.has(code)) {
       // Its release was kept from the page. Of modifiers the flags have told.
       if (repeat !== false || kinds.length > 0) return changes;
       changes.push(...this.#forget(code));
     }
-    if (kinds.length === 0) changes.push(...this.#addHidden(flagged, event));
-    const control = this.#down.get('ControlLeft');
-    if (code === 'AltRight' && key === 'AltGraph' && timeStamp - control?.at <= AT_ONCE_MS) {
-      changes.push(...this.#forget('ControlLeft'));
-    }
-    this.#down.set(code, { at: timeStamp, kinds, wasFlagged: kinds.some((kind) => flagged?.has(kind)) });
+    if (kinds.length === 0) {
+      changes.push(...this.#addHidden(flagged, event));
+      this.#afterDead = key === 'Dead' || key === 'Compose';
+    } else if (key === 'Compose') this.#afterDead = true;
+    // Of what the person's system has made another key of (Compose), flags tell nothing.
+    const isTold = MODIFIERS.includes(key) || key === undefined;
+    this.#down.set(code, { at: timeStamp, kinds, isTold, wasFlagged: kinds.some((kind) => flagged?.has(kind)) });
     this.#chord = this.#down.size === RELEASE_CHORD.length && RELEASE_CHORD.every((each) => this.#down.has(each));
     changes.push({ code, down: true });
     return changes;
@@ -93,6 +111,7 @@ export class HeldKeys {
     const held = this.#down.size > 0;
     this.#down.clear();
     this.#chord = false;
+    this.#afterDead = false;
     return held;
   }
 
@@ -133,7 +152,7 @@ export class HeldKeys {
       // Ctrl and Alt that make AltGr are no more in the flags.
       if (flagged.has('AltGraph') && held.kinds.some((kind) => kind === 'Control' || kind === 'Alt')) return false;
       // Not all browsers tell of AltGr.
-      return held.wasFlagged || !held.kinds.includes('AltGraph');
+      return held.wasFlagged || (held.isTold && !held.kinds.includes('AltGraph'));
     };
     const isMetaLost = [...this.#down.values()].some((held) => held.kinds.includes('Meta') && isLost(held));
     const changes = this.#forgetAll(isLost);
@@ -167,6 +186,7 @@ export class HeldKeys {
   #needsAltGr(flagged, held, { code, key }) {
     if (this.#mac) return false;
     if (flagged.has('AltGraph')) return true;
+    if (this.#afterDead && !flagged.has('Control')) return false;
     if (flagged.has('Meta') || flagged.has('Control') !== flagged.has('Alt') || held.has('Control')) return false;
     const [plain, shifted] = this.altGrCharacters[code] ?? ['', ''];
     return key?.length === 1 && (flagged.has('Shift') ? shifted : plain).includes(key);
@@ -177,7 +197,13 @@ export class HeldKeys {
     return this.#mac && code === 'CapsLock';
   }
 
+  // macOS says nothing of keys that are let go while Command is down.
+  #isUnreleased(flagged, kinds) {
+    return this.#mac && kinds.length === 0 && (flagged?.has('Meta') ?? false);
+  }
+
   #isTap(code, key) {
+    if (key === 'Process' && TAKEN_CODES.test(code)) return true;
     return this.#isSwitch(code) || PRESS_ONLY_KEYS.test(key) || PRESS_ONLY_CODES.test(code);
   }
 

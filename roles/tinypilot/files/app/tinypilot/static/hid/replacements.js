@@ -3,15 +3,32 @@
 // a shell or a form. Free of the browser.
 
 const ALIKE = {
-  "'": '\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u2039\u203a\u00b4',
-  '"': '\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb\u301d\u301e\u301f',
-  '-': '\u2212',
-  '/': '\u2044\u2215',
-  '*': '\u2022\u2217\u25cf\u25aa',
-  x: '\u00d7',
-  '|': '\u00a6',
-  '->': '\u2192',
-  '<-': '\u2190',
+  "'": '\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u2039\u203a\u00b4\u02ca\u275b\u275c',
+  '"': '\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb\u301d\u301e\u301f\u02dd\u275d\u275e',
+  '`': '\u02cb',
+  '~': '\u02dc\u223c\u223d\u2248\u2053\u301c',
+  '^': '\u02c6',
+  _: '\u2017',
+  ':': '\u2236\ua789',
+  '-': '\u2212\u2043\u2500\u2501\u2504\u2505\u2508\u2509\u254c\u254d\u2574\u2576\u2578\u257a\u257c\u257e',
+  '=': '\u2550',
+  '/': '\u2044\u2215\u29f8\u2571\u00f7',
+  '\\': '\u2216\u29f5\u29f9\u2572',
+  '*': '\u2022\u2023\u204e\u2217\u25aa\u25ab\u25a0\u25a1\u25b8\u25ba\u25c6\u25c7\u25cb\u25cf\u25e6',
+  x: '\u00d7\u2573',
+  '|': '\u00a6\u01c0\u2223\u2502\u2503\u2506\u2507\u250a\u250b\u254e\u254f\u2551\u2575\u2577\u2579\u257b\u257d\u257f',
+  '||': '\u2016\u2225',
+  '<': '\u27e8',
+  '>': '\u27e9',
+  '<<': '\u226a',
+  '>>': '\u226b',
+  '<=': '\u2264\u2a7d\u21d0',
+  '>=': '\u2265\u2a7e',
+  '!=': '\u2260',
+  '=>': '\u21d2',
+  '->': '\u2192\u27f6',
+  '<-': '\u2190\u27f5',
+  '<->': '\u2194',
   '...': '\u2026',
   '\n': '\u0085\u2028\u2029',
 };
@@ -22,10 +39,14 @@ export function replacementFor(character) {
   if (REPLACEMENTS.has(character)) return REPLACEMENTS.get(character);
   if (/\p{Zs}/u.test(character)) return ' ';
   if (/\p{Pd}/u.test(character)) return '-';
-  if (/[\p{Cc}\p{Cf}\p{Variation_Selector}]/u.test(character)) return '';
+  if (/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(character)) return '';
+  // Corners and crossings of lines.
+  if (/[\u2500-\u257f]/.test(character)) return '+';
   // Ligatures, wide letters, raised digits.
   const plain = character.normalize('NFKC');
-  return plain === character ? null : [...plain].map((each) => REPLACEMENTS.get(each) ?? each).join('');
+  // A mark that is left without its letter can be typed no more than before.
+  if (plain === character || /\p{M}/u.test(plain)) return null;
+  return [...plain].map((each) => REPLACEMENTS.get(each) ?? each).join('');
 }
 
 // untypable: as the device has listed them, in NFC. Map from each that can be replaced to what replaces it.

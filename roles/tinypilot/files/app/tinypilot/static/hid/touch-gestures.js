@@ -24,16 +24,18 @@ export class TouchGestures {
   #starts = new Map(); // of two fingers, when the second came
   #pinches = false;
 
-  down(id, point, now) {
+  // isPrimary: for the browser there is no other finger. The end of those that seem to be was kept from the page.
+  down(id, point, now, isPrimary = false) {
+    if (isPrimary) this.#fingers.clear();
     this.#fingers.set(id, point);
     this.#scrolled = this.#fingers.size > 1;
     this.#pinches = false;
     this.#starts = new Map(this.#fingers);
-    const drop = this.#scrolled ? this.#drop() : [];
+    const drop = this.#drop();
     this.#start = this.#scrolled ? null : { ...point, at: now };
     this.#mayDrag = this.#tap !== null && now - this.#tap.at <= AGAIN_MS && distance(point, this.#tap) <= AGAIN_PX;
     this.#tap = null;
-    return this.#scrolled ? drop : [{ move: point }];
+    return this.#scrolled ? drop : [...drop, { move: point }];
   }
 
   move(id, point) {

@@ -9,7 +9,11 @@ const LINES_A_STEP = 3;
 const NOTCHES_PX = [100, 120];
 // A notch at the largest zoom. Touchpads begin more slowly.
 const LEAST_NOTCH_PX = 20;
+// A slow notch on a Mac, and times so much a faster one; no touchpad says so.
+const MAC_NOTCH_PX = 4.000244140625;
 const ROUNDING_PX = 0.5;
+// More than any hand turns.
+const DELTA_MAX = 1e6;
 // Events of one movement of the hand are closer together.
 const PAUSE_MS = 200;
 const [LINES, PAGES] = [1, 2]; // WheelEvent.deltaMode
@@ -38,7 +42,7 @@ class Axis {
 
   steps(delta, { deltaMode, timeStamp, pixelRatio, isSmooth }) {
     if (!delta) return 0;
-    const size = Math.abs(delta);
+    const size = Math.min(DELTA_MAX, Math.abs(delta));
     const direction = Math.sign(delta);
     // Another direction begins anew.
     if (direction !== this.#direction) this.#rest = 0;
@@ -48,6 +52,7 @@ class Axis {
     if (deltaMode === LINES) return direction * this.#whole(size, LINES_A_STEP);
     if (deltaMode === PAGES) return direction * this.#whole(size, 1);
     if (isNew) this.#isSmooth = isSmooth;
+    if (!isSmooth && size % MAC_NOTCH_PX === 0) return direction;
     return direction * (this.#notchesIn(size, isNew, pixelRatio) ?? this.#add(size / PIXELS_A_STEP));
   }
 

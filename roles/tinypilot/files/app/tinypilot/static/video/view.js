@@ -8,7 +8,7 @@ import { pictureIn } from './picture-map.js';
 const REMEMBERED = 'picture-view';
 const ZOOM_MAX = 8;
 const UNSCROLLED = { scale: null, scrolled: { left: 0, top: 0 } };
-const SHAPE = /^(auto|none|\d+:\d+)$/;
+const SHAPE = /^(auto|none|[1-9]\d?:[1-9]\d?)$/;
 
 export class View {
   #scroller;
@@ -26,7 +26,7 @@ export class View {
     const { rotation, actual, shape } = recall(REMEMBERED, (value) => value instanceof Object) ?? {};
     if ([90, 180, 270].includes(rotation)) this.#rotation = rotation;
     this.#actual = actual === true;
-    if (SHAPE.test(shape)) this.#shape = shape;
+    if (typeof shape === 'string' && SHAPE.test(shape)) this.#shape = shape;
     new ResizeObserver(() => this.layout()).observe(scroller);
     this.layout();
   }
