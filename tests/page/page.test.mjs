@@ -617,7 +617,9 @@ group('settings that were typed', () => {
     const inPairs = (each) => each.join('').replace(/.{4}/g, '$& ');
     const forms = {
       xxd: lines((each, row) => `${offset(row, 8)}: ${inPairs(each)} .fa0..12 beef...`),
-      hexdump: lines((each, row) => `${offset(row, 8)}  ${each.join(' ')}  |.fa0..12 beef...|`),
+      hexdump: `${lines((each, row) => `${offset(row, 8)}  ${each.join(' ')}  |.fa0..12 beef...|`)}\n00000080\n`,
+      od: `${lines((each, row) => `${(16 * row).toString(8).padStart(7, '0')} ${each.join(' ')}`)}\n0000200\n`,
+      groups: lines((each) => each.join('').replace(/.{8}/g, '$& ')),
       c: `unsigned char edid_bin[] = {\n${pairs.map((each) => `0x${each}`).join(', ')}\n};\nunsigned int len = 128;\n`,
       edidDecode: `edid-decode (hex):\n\n${lines((each) => each.join(' '))}\n\n-----\n\nBlock 0, Base EDID:\n  DTD 1: 60 Hz`,
       xrandr: `\tEDID: \n${lines((each) => `\t\t${each.join('')}`)}\n`,
@@ -632,6 +634,16 @@ group('settings that were typed', () => {
     };
     for (const [form, text] of Object.entries(forms))
       assert.equal(readEdid(new TextEncoder().encode(text)), pairs.join(''), form);
+  });
+
+  test('lines that a dump leaves out are those before', () => {
+    const row = (byte) => Array(16).fill(byte).join(' ');
+    const dump = (base) => {
+      const at = (place) => place.toString(base).padStart(8, '0');
+      return `${at(0)} ${row('0a')}\n${at(16)} ${row('00')}\n*\n${at(64)} ${row('0b')}\n${at(80)}\n`;
+    };
+    const wanted = ['0a', '00', '00', '00', '0b'].map((each) => each.repeat(16)).join('');
+    for (const base of [16, 8]) assert.equal(readEdid(new TextEncoder().encode(dump(base))), wanted);
   });
 
   test('a text in UTF-16 is read as such', () => {
