@@ -19,7 +19,7 @@ import sys
 FORMS = (
     "HOST is [user@]name[:port], such as pi@192.0.2.10, pi@kvm.lan:2222 or pi@[2001:db8::7]:2222"
 )
-USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]*\$?")
+USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@\\-]*\$?")
 # As ssh takes it: hosts of ~/.ssh/config may have an underscore, too.
 LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 NAME = re.compile(f"(?=.{{1,254}}$){LABEL}([.]{LABEL})*[.]?")
@@ -64,6 +64,8 @@ def parse(host):
 
 
 def ipv6(text):
+    # As in a URL, where the % is written as %25; a number alone is an interface's, too.
+    text = re.sub("%25(?=[A-Za-z_])", "%", text)
     address, percent, zone = text.partition("%")
     try:
         ipaddress.IPv6Address(address)

@@ -9,9 +9,10 @@ const { Backoff } = await import(new URL('../common/backoff.js', modules));
 const { FrameWatch } = await import(new URL('frame-watch.js', modules));
 const { Recovery, Remedy } = await import(new URL('recovery.js', modules));
 const { describe } = await import(new URL('screen-state.js', modules));
-const { describeMode, readCertificate, readEdid, readFields, readIce } = await import(
+const { describeMode, readCertificate, readFields, readIce, readText } = await import(
   new URL('../pages/settings-form.js', modules)
 );
+const { readEdid } = await import(new URL('../pages/edid-file.js', modules));
 const { t } = await import(new URL('../common/i18n.js', modules));
 const { askSignal, askSource, interpretSource, Source, SourceWatch } = await import(
   new URL('source-state.js', modules)
@@ -602,8 +603,60 @@ group('settings that were typed', () => {
     assert.equal(readEdid(new Uint8Array([0, 255, 0])), '00ff00');
     assert.equal(readEdid(new TextEncoder().encode('0x00, 0xFF,\n0xFF; 0x0A')), '00ffff0a');
     // What begins otherwise is for the device to refuse.
-    assert.equal(readEdid(new Uint8Array([0, 48, 48])), '\x0000');
+    assert.equal(readEdid(new Uint8Array([0, 48, 48])), '00');
     assert.equal(readEdid(new Uint8Array([48, 255, 48])), '0\ufffd0');
+    assert.equal(readEdid(new TextEncoder().encode(' \n')), ' \n');
+  });
+
+  test('an EDID is taken in the forms in which programs write it', () => {
+    const bytes = Array.from({ length: 128 }, (_, at) => (at < 8 ? (at % 7 ? 255 : 0) : (at * 37) % 256));
+    const pairs = bytes.map((each) => each.toString(16).padStart(2, '0'));
+    const lines = (write) =>
+      Array.from({ length: 8 }, (_, row) => write(pairs.slice(16 * row, 16 * row + 16), row)).join('\n');
+    const offset = (row, digits) => (16 * row).toString(16).padStart(digits, '0');
+    const inPairs = (each) => each.join('').replace(/.{4}/g, '$& ');
+    const forms = {
+      xxd: lines((each, row) => `${offset(row, 8)}: ${inPairs(each)} .fa0..12 beef...`),
+      hexdump: `${lines((each, row) => `${offset(row, 8)}  ${each.join(' ')}  |.fa0..12 beef...|`)}\n00000080\n`,
+      od: `${lines((each, row) => `${(16 * row).toString(8).padStart(7, '0')} ${each.join(' ')}`)}\n0000200\n`,
+      groups: lines((each) => each.join('').replace(/.{8}/g, '$& ')),
+      c: `unsigned char edid_bin[] = {\n${pairs.map((each) => `0x${each}`).join(', ')}\n};\nunsigned int len = 128;\n`,
+      edidDecode: `edid-decode (hex):\n\n${lines((each) => each.join(' '))}\n\n-----\n\nBlock 0, Base EDID:\n  DTD 1: 60 Hz`,
+      xrandr: `\tEDID: \n${lines((each) => `\t\t${each.join('')}`)}\n`,
+      escapes: pairs.map((each) => `\\x${each}`).join(''),
+      colons: pairs.join(':'),
+      dashes: pairs.join('-'),
+      assembler: pairs.map((each) => `${each.toUpperCase()}h`).join(' '),
+      quotes: `"${pairs.join('')}"`,
+      registry: `"EDID"=hex:${pairs.join(',')}`,
+      comments: `# a monitor\n${lines((each) => `${each.join(' ')} // of a desk`)}`,
+      nul: `${pairs.join('')}\0`,
+    };
+    for (const [form, text] of Object.entries(forms))
+      assert.equal(readEdid(new TextEncoder().encode(text)), pairs.join(''), form);
+  });
+
+  test('lines that a dump leaves out are those before', () => {
+    const row = (byte) => Array(16).fill(byte).join(' ');
+    const dump = (base) => {
+      const at = (place) => place.toString(base).padStart(8, '0');
+      return `${at(0)} ${row('0a')}\n${at(16)} ${row('00')}\n*\n${at(64)} ${row('0b')}\n${at(80)}\n`;
+    };
+    const wanted = ['0a', '00', '00', '00', '0b'].map((each) => each.repeat(16)).join('');
+    for (const base of [16, 8]) assert.equal(readEdid(new TextEncoder().encode(dump(base))), wanted);
+  });
+
+  test('a text in UTF-16 is read as such', () => {
+    const units = (text, place) =>
+      [...`\ufeff${text}`].flatMap((each) => {
+        const unit = [each.charCodeAt(0) & 255, each.charCodeAt(0) >> 8];
+        return place ? unit.reverse() : unit;
+      });
+    for (const isBigEndian of [false, true]) {
+      const bytes = new Uint8Array(units('00 ff ff', isBigEndian));
+      assert.equal(readText(bytes), '00 ff ff');
+      assert.equal(readEdid(bytes), '00ffff');
+    }
   });
 
   test('a display mode is told in words, and what the device can not take', () => {

@@ -126,6 +126,15 @@ def test_who_is_set_up_and_logs_in_is_in(browser, auth):
     assert other.ask("GET", "/api/session").get_json()["user"] == "ada"
 
 
+def test_a_code_is_taken_with_the_spaces_of_what_it_was_copied_from(browser, auth):
+    code = auth.new_setup_code().replace("-", "\N{NO-BREAK SPACE}")
+    ada = browser()
+    wanted = {"code": f"{code}\t", "name": "ada", "password": PASSWORD}
+    assert ada.ask("POST", "/api/setup", wanted).status_code == 200
+    wanted = {"code": f"{code}\0", "name": "ada", "password": PASSWORD}
+    assert ada.ask("POST", "/api/setup", wanted).status_code == 400
+
+
 def test_the_cookie_is_for_this_host_and_no_script(browser, ada):
     cookies = browser().log_in("ada").headers.getlist("Set-Cookie")
     assert len(cookies) == 2

@@ -50,6 +50,9 @@ def device(host):
         ("pi@[2001:db8::7]:22", "2001:db8::7", "pi", 22),
         ("pi@::ffff:192.0.2.7", "::ffff:192.0.2.7", "pi", None),
         ("pi@fe80::1%eth0", "fe80::1%eth0", "pi", None),
+        ("pi@[fe80::1%25eth0]:22", "fe80::1%eth0", "pi", 22),
+        ("pi@fe80::1%25", "fe80::1%25", "pi", None),
+        ("ann+kvm@kvm.lan", "kvm.lan", "ann+kvm", None),
         ("pi@[fe80::1%wlan0.5]:2222", "fe80::1%wlan0.5", "pi", 2222),
     ],
 )

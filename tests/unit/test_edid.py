@@ -116,6 +116,11 @@ REAL_LIFE = {
     "standard timings alone": base(standard=bytes([0x81, 0x80])),
     "unused standard timings as 0x0100": base(timing("720p60"), standard=b"\1\0" * 8),
     "CVT codes alone": base(b"\0\0\0\xf8\0\1" + bytes(12)),
+    "HDMI's own modes alone": base(extensions=1)
+    + cta(bytes.fromhex("6b 030c00 1000 0000 20 00 20 01")),
+    "HDMI's own modes behind latencies": base(extensions=1)
+    + cta(bytes.fromhex("6f 030c00 1000 0000 e0 0a0b0c0d 00 20 01")),
+    "video timings in a block of their own": base(extensions=1) + block(bytes([0x10, 1])),
     "DisplayID": base(extensions=1) + block(bytes([0x70, 0x12])),
     "four blocks": base(timing("720p60"), extensions=3) + cta(video(16)) + 2 * block(b"\x70\x12"),
     "two blocks that only HDMI 2.1 counts": base(timing("720p60"), extensions=1)
@@ -151,6 +156,14 @@ USELESS = {
         "no display mode",
     ),
     "sound, and no mode": (base(extensions=1) + cta(AUDIO, HDMI), "no display mode"),
+    "HDMI's block without its modes": (
+        base(extensions=1) + cta(bytes.fromhex("6a 030c00 1000 0000 20 00 00")),
+        "no display mode",
+    ),
+    "HDMI's modes in a block of another maker's": (
+        base(extensions=1) + cta(bytes.fromhex("6b 030c01 1000 0000 20 00 20 01")),
+        "no display mode",
+    ),
     "colours in an extended block, and no mode": (
         base(extensions=1) + cta(bytes([7 << 5 | 3, 5, 0xC0, 0])),
         "no display mode",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What comes over the video cable: as the driver tells it, and in words."""
 
+import contextlib
 import errno
 import importlib.util
 import json
@@ -8,6 +9,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -71,6 +73,44 @@ def test_what_is_too_large_is_said_with_both_modes_and_what_to_do(state, sends, 
 
 
 @pytest.mark.parametrize(
+    ("sends", "most"),
+    [
+        ((1920, 1080, 50), TWO_LANES),
+        ((320, 240, 60), TWO_LANES),
+        ((640, 480, 75), TWO_LANES),
+        ((1920, 1080, 60), None),
+    ],
+)
+def test_what_is_no_larger_and_refused_all_the_same_is_refused_for_its_timings(sends, most):
+    width, height, rate = sends
+    assert words(facts("out_of_range", sent(*sends), most=most)) == (
+        "Mode not supported",
+        f"The computer sends {width} x {height} at {rate} Hz, with timings that this device does not take. "
+        "Choose another resolution on the computer, or apply an EDID that offers only what fits.",
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(720, 576), (1920, 1080)])
+def test_an_interlaced_picture_that_is_refused_for_something_else_has_half_of_the_pixels(
+    width, height
+):
+    takes = {**BRIDGE, "interlaced": True}
+    found = facts("out_of_range", sent(width, height, 60, interlaced=True), takes=takes)
+    assert "with timings that this device does not take" in words(found)[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [("out_of_range", "No stable signal"), ("present", "The computer sends a picture")],
+)
+def test_a_mode_without_a_rate_is_not_said(state, title):
+    """It was measured while the mode changed."""
+    found = words(facts(state, sent(1920, 1080, 0)))
+    assert found[0] == title
+    assert "Hz" not in found[1]
+
+
+@pytest.mark.parametrize(
     ("width", "height", "rate"),
     [(1920, 1080, 50), (1920, 1080, 30), (1366, 768, 60), (1440, 900, 60), (640, 480, 60)],
 )
@@ -87,8 +127,9 @@ def test_three_bytes_a_pixel_leave_room_for_less():
     )
 
 
-def test_an_interlaced_picture_is_named_as_such():
-    _, sentence = words(facts("out_of_range", sent(720, 576, 50, interlaced=True)))
+@pytest.mark.parametrize("takes", [BRIDGE, None])
+def test_an_interlaced_picture_is_named_as_such(takes):
+    _, sentence = words(facts("out_of_range", sent(720, 576, 50, interlaced=True), takes=takes))
     assert "720 x 576, which is interlaced" in sentence
     assert "progressive mode" in sentence
 
@@ -243,13 +284,17 @@ def tells(config, tmp_path):
                 client, _ = listener.accept()
             except OSError:
                 return
-            with client:
-                client.sendall(said["answer"])
+            # Who has heard enough goes.
+            with client, contextlib.suppress(OSError):
+                for part in said["parts"]:
+                    client.sendall(part)
+                    time.sleep(said["pause_seconds"])
 
     threading.Thread(target=serve, daemon=True).start()
 
-    def tell(answer):
-        said["answer"] = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    def tell(answer, *more, pause_seconds=0):
+        first = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        said.update(parts=[first, *more], pause_seconds=pause_seconds)
         return path
 
     yield tell
@@ -278,9 +323,28 @@ def test_the_api_says_it_in_the_readers_language(logged_in, tells):
     assert german["words"].startswith("Der Rechner sendet 3840 x 2160 mit 30 Hz")
 
 
-@pytest.mark.parametrize("answer", [b"", b"nonsense", b"[1]", b"\xff"])
+NONE = json.dumps(facts("none", power=False)).encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(b"", b"nonsense", b"[1]", b"\xff"),
+        pytest.param(b"[" * 4000, id="nested"),
+        pytest.param(b" " * 1_000_000 + NONE, id="long"),
+        *({"state": "none", "power": []}, {"state": "present", "sends": [1]}),
+        *({"state": "present", "sends": {"width": 1}}, {"state": "present", "takes": [1]}),
+        pytest.param(facts(sends=sent(10**300, 10**300, 60)), id="large"),
+        facts(sends=sent(1920, 1080, 60), most="x"),
+    ],
+)
 def test_an_answer_that_is_none_is_not_known(logged_in, tells, answer):
     tells(answer)
+    assert logged_in("viewer").ask("GET", "/api/signal").get_json()["state"] == "unknown"
+
+
+def test_an_answer_that_does_not_end_is_not_waited_for(logged_in, tells):
+    tells(*[b" "] * 8, NONE, pause_seconds=0.3)
     assert logged_in("viewer").ask("GET", "/api/signal").get_json()["state"] == "unknown"
 
 

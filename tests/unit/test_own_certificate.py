@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -81,6 +82,16 @@ ROOT = signed_by("root", "root", ROOT_KEY, ROOT_KEY)
 TRADITIONAL = KEY.private_bytes(
     Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
 ).decode()
+
+
+def trusted(block):
+    """With a name that openssl shows: not all that reads a certificate reads this."""
+    command = ["openssl", "x509", "-trustout", "-setalias", "kvm"]
+    made = subprocess.run(command, input=block, capture_output=True, text=True, check=True).stdout
+    assert "BEGIN TRUSTED CERTIFICATE" in made
+    return made
+
+
 BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: <No Attributes>\n"
 
 
@@ -96,6 +107,17 @@ BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: 
         pytest.param(
             (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\r\n"), id="lines-of-windows"
         ),
+        pytest.param((LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\r"), id="lines-of-old-macs"),
+        pytest.param((LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\n    "), id="indented"),
+        pytest.param((LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", " "), id="one-line"),
+        pytest.param((LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", ""), id="one-word"),
+        pytest.param(
+            json.dumps(LEAF + MIDDLE + ROOT + pem(KEY)).replace("/", "\\/"), id="escaped-as-in-json"
+        ),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace(" CERT", " X509 CERT"), id="another-label"
+        ),
+        pytest.param(trusted(LEAF) + MIDDLE + trusted(ROOT) + pem(KEY), id="trusted"),
         pytest.param(LEAF + "\u00a0\n" + MIDDLE + ROOT + pem(KEY), id="another-space"),
     ],
 )
@@ -105,6 +127,18 @@ def test_what_programs_write_around_it_is_taken(logged_in, root, config, value):
     kept = Settings.from_config(config).overrides()[SETTING]
     assert "".join(kept.split()) == "".join((LEAF + MIDDLE + ROOT + pem(KEY)).split())
     assert "\r" not in kept
+
+
+@pytest.mark.parametrize("days", [(-2, -1), (1, 3), (-1, 0.5)])
+def test_of_several_for_the_key_the_one_that_is_valid_longest_is_the_devices(
+    logged_in, root, config, days
+):
+    other = certificate(KEY, NOW + days[0] * DAY, NOW + days[1] * DAY)
+    for value in (other + OWN, OWN + other):
+        answer = put(logged_in("admin"), value + pem(KEY))
+        assert answer.status_code == 200, answer.get_json()
+        kept = Settings.from_config(config).overrides()[SETTING]
+        assert "".join(kept.split()) == "".join((OWN + pem(KEY)).split())
 
 
 def test_a_key_of_another_form_is_taken(logged_in, root, config):

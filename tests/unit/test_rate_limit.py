@@ -111,6 +111,20 @@ def test_a_start_with_a_clock_that_is_late_locks_nobody_out_for_long(
     assert refused(later.log_in, "ada", PASSWORD, "", eve).retry_after <= HOUR / 20 + 1
 
 
+def test_a_start_after_a_clock_that_was_ahead_locks_nobody_out_for_long(
+    auth, clock, next_start, client_info
+):
+    """Each refusal comes to the same end, not to one that goes ahead with the time."""
+    eve = client_info("203.0.113.1")
+    for _ in range(30):
+        refused(auth.set_up, "AAAA", "eve", PASSWORD, eve)
+    later = next_start(-30 * 24 * HOUR)
+    code = later.new_setup_code()
+    assert refused(later.set_up, code, "ada", PASSWORD, eve).status == 429
+    clock.pass_by(HOUR / 20 + 20)
+    later.set_up(code, "ada", PASSWORD, eve)
+
+
 @pytest.mark.parametrize(
     ("address", "network"),
     [

@@ -90,6 +90,33 @@ def test_a_recovery_code_works_once(auth, key, client_info):
     assert len(set(key[1])) == 10
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "{0}-{1}",
+        "{0}\N{NO-BREAK SPACE}{1}",
+        "{0}\t{1}\n",
+        "{0}\N{EN DASH}{1}",
+        pytest.param("wide", id="full-width"),
+        pytest.param("arabic", id="Arabic-Indic"),
+    ],
+)
+def test_a_code_is_taken_as_keyboards_and_apps_write_it(auth, key, clock, client_info, typed):
+    code = second_factor.code(key[0], int(clock.now) // 30)
+    zeros = {"wide": 0xFF10, "arabic": 0x660}
+    if typed in zeros:
+        typed = "".join(chr(zeros[typed] + int(digit)) for digit in code)
+    typed = typed.format(code[:3], code[3:])
+    assert second_factor.step_of(key[0], typed) == int(clock.now) // 30
+    auth.log_in("ada", PASSWORD, typed, client_info("192.0.2.1"))
+
+
+@pytest.mark.parametrize("dash", ["\N{EN DASH}", "\N{NON-BREAKING HYPHEN}", "\t", "", " - "])
+def test_a_recovery_code_is_taken_with_any_dash(auth, key, client_info, dash):
+    code = key[1][0].replace("-", dash)
+    auth.log_in("ada", PASSWORD, code, client_info("192.0.2.1"))
+
+
 @pytest.mark.parametrize("seconds", [24 * HOUR, -24 * HOUR, 365 * 24 * HOUR])
 def test_a_clock_that_was_wrong_bars_no_code_afterwards(auth, key, clock, client_info, seconds):
     """The telephone may have had the same wrong time."""

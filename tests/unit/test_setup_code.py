@@ -16,6 +16,12 @@ def test_the_set_up_code_makes_the_first_admin_once(auth, client_info):
     assert [user["name"] for user in auth.users.all()] == ["ada"]
 
 
+@pytest.mark.parametrize("dash", ["", " ", "\t", "\N{EN DASH}", "\N{NON-BREAKING HYPHEN}"])
+def test_the_set_up_code_is_taken_with_any_dash(auth, client_info, dash):
+    code = auth.new_setup_code().replace("-", dash)
+    auth.set_up(f" {code}\n", "ada", PASSWORD, client_info("192.0.2.1"))
+
+
 def test_without_a_code_nobody_is_set_up(auth, client_info):
     assert refused(auth.set_up, "", "eve", PASSWORD, client_info("192.0.2.1")).status == 401
     assert not auth.users.exist()

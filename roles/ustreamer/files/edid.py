@@ -26,8 +26,9 @@ DESCRIPTORS = range(54, 126, 18)
 # Descriptors that are no detailed timing, by their tag: more timings of other kinds.
 MORE_TIMINGS = {0xF7, 0xF8, 0xFA}
 # Extension blocks, and data blocks in that of CTA-861.
-CTA, DISPLAY_ID = 0x02, 0x70
-VIDEO, EXTENDED, MORE_EXTENSIONS = 2, 7, 0x78
+CTA, VIDEO_TIMINGS, DISPLAY_ID = 0x02, 0x10, 0x70
+VIDEO, VENDOR, EXTENDED, MORE_EXTENSIONS = 2, 3, 7, 0x78
+HDMI = bytes.fromhex("030c00")
 # Extended data blocks that hold modes: for YCbCr 4:2:0 alone, and DisplayID's types VII, VIII and X.
 EXTENDED_VIDEO = {0x0E, 0x22, 0x23, 0x2A}
 
@@ -108,9 +109,22 @@ def has_timing(block: bytes) -> bool:
             for tag, data in data_blocks(block[4:detailed])
             if tag == VIDEO or (tag == EXTENDED and data[:1] and data[0] in EXTENDED_VIDEO)
         )
-        return any(videos) or has_detailed_timing(block, range(detailed, BLOCK_BYTES - 18, 18))
+        hdmi = (data for tag, data in data_blocks(block[4:detailed]) if tag == VENDOR)
+        return (
+            any(videos)
+            or any(map(has_hdmi_mode, hdmi))
+            or has_detailed_timing(block, range(detailed, BLOCK_BYTES - 18, 18))
+        )
     # Not read here: what it offers is taken on trust.
-    return block[0] == DISPLAY_ID
+    return block[0] in (VIDEO_TIMINGS, DISPLAY_ID)
+
+
+def has_hdmi_mode(data: bytes) -> bool:
+    """Whether this vendor's block is HDMI's, and has modes of its own (HDMI_VIC)."""
+    flags = data[7] if data.startswith(HDMI) and len(data) > 7 else 0
+    # Latencies and those of interlaced modes stand in front, and what there is of 3D.
+    lengths = 9 + 2 * (flags >> 7) + 2 * (flags >> 6 & 1)
+    return bool(flags >> 5 & 1) and len(data) > lengths and data[lengths] >> 5 > 0
 
 
 def has_detailed_timing(block: bytes, places: range) -> bool:

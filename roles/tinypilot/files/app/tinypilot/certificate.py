@@ -19,15 +19,19 @@ KEY_OF_BROWSERS = re.compile(
 
 
 # Up to the next dashes: what begins again and again and never ends costs no more than its length.
-BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----(?:(?!-----)[\t\n\r -~])*-----END \1-----")
+BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\t\n\r -~])*-----END \1-----")
 # Far more than a chain has; each costs a look by OpenSSL.
 MOST_CERTIFICATES = 10
+LINE_LETTERS = 64
 
 
 def normalized(text: str) -> str:
     """The PEM blocks of what programs write, as nginx wants them: the device's certificate, then those up to its
     authority, then the key. What stands between blocks is for people. Raises ApiError for a key with a passphrase."""
-    blocks = [(found[1], found[0].replace("\r", "")) for found in BLOCK.finditer(text)]
+    # Of JSON and of files of environment variables.
+    for escaped, meant in (("\\n", "\n"), ("\\r", "\n"), ("\\/", "/")):
+        text = text.replace(escaped, meant)
+    blocks = [(found[1], _with_lines(found[0], found[1])) for found in BLOCK.finditer(text)]
     for label, block in blocks:
         if label.startswith("ENCRYPTED") or "Proc-Type: 4,ENCRYPTED" in block:
             raise ApiError(
@@ -35,24 +39,37 @@ def normalized(text: str) -> str:
                 "The key has a passphrase, and nobody is here to type it. `openssl pkey -in key.pem -out plain.pem` "
                 "writes it without one.",
             )
-    certificates = [block for label, block in blocks if label == "CERTIFICATE"]
+    certificates = [block for label, block in blocks if label.endswith("CERTIFICATE")]
     keys = [block for label, block in blocks if label.endswith("PRIVATE KEY")]
     if not certificates or len(keys) != 1 or len(certificates) > MOST_CERTIFICATES:
         return text
     return "\n".join([*_in_order(certificates, keys[0]), keys[0], ""])
 
 
+def _with_lines(block: str, label: str) -> str:
+    """Its lines, whatever became of them."""
+    body = block.removeprefix(f"-----BEGIN {label}-----").removesuffix(f"-----END {label}-----")
+    # Headers, such as those of a passphrase, have lines of their own.
+    if ":" in body:
+        return block.replace("\r\n", "\n").replace("\r", "\n")
+    letters = "".join(body.split())
+    lines = [letters[at : at + LINE_LETTERS] for at in range(0, len(letters), LINE_LETTERS)]
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"])
+
+
 def _in_order(certificates: list[str], key: str) -> list[str]:
-    """The key's own certificate, then each one's issuer; others behind them, for check() to judge."""
-    # Hashes of subject and issuer, and the public key.
-    told = {
-        block: _ask_openssl(
-            ["x509", "-noout", "-subject_hash", "-issuer_hash", "-pubkey"], block
-        ).split("\n", 2)
-        for block in certificates
-    }
+    """The key's own certificate, then each one's issuer; others behind them, for check() to judge. Of several for the
+    key the one that is valid longest alone: a file may hold its renewals, too."""
+    # Hashes of subject and issuer, begin and end, and the public key; all of it without another label.
+    wanted = ["-subject_hash", "-issuer_hash", "-startdate", "-enddate", "-pubkey"]
+    told = {}
+    for block in certificates:
+        block = _ask_openssl(["x509"], block).strip() or block
+        told[block] = _ask_openssl(["x509", "-noout", *wanted], block).split("\n", len(wanted) - 1)
     public_key = _ask_openssl(["pkey", "-pubout"], key)
-    chain = [block for block in told if public_key and told[block][-1] == public_key][:1]
+    of_key = [block for block in told if public_key and told[block][-1] == public_key]
+    chain = sorted(of_key, key=lambda block: _validity(*told[block][2:4]))[-1:]
+    told = {block: facts for block, facts in told.items() if block in chain or block not in of_key}
     while chain:
         issuers = (
             each for each in told if each not in chain and told[each][0] == told[chain[-1]][1]
@@ -61,6 +78,12 @@ def _in_order(certificates: list[str], key: str) -> list[str]:
             break
         chain.append(issuer)
     return [*chain, *(block for block in told if block not in chain)]
+
+
+def _validity(begin: str, end: str) -> tuple[bool, int]:
+    """Whether it is valid now, and its end."""
+    first, last = (ssl.cert_time_to_seconds(told.partition("=")[2]) for told in (begin, end))
+    return first <= time.time() < last, last
 
 
 def _ask_openssl(arguments: list[str], pem: str) -> str:

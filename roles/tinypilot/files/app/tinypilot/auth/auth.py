@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tinypilot import audit
 from tinypilot.auth import passwords, rate_limit, second_factor
-from tinypilot.auth.codes import hashed, random_code
+from tinypilot.auth.codes import hashed, random_code, typed_code
 from tinypilot.auth.second_factor import SecondFactor
 from tinypilot.auth.sessions import (
     COOKIE_PREFIX,
@@ -92,7 +92,9 @@ class Auth:
         """A code for whoever provisions the device or is root on it. It replaces the one before."""
         code = random_code(4, 4)
         expires = self.store.now() + SETUP_CODE_SECONDS
-        self.store.do("INSERT OR REPLACE INTO setup_code VALUES (1, ?, ?)", hashed(code), expires)
+        self.store.do(
+            "INSERT OR REPLACE INTO setup_code VALUES (1, ?, ?)", hashed(typed_code(code)), expires
+        )
         audit.note("setup_code", "a set-up code was made")
         return code
 
@@ -105,7 +107,7 @@ class Auth:
             "setup": rate_limit.ACCOUNT_ATTEMPTS,
         }
         self._consume(attempts, client, None)
-        given = hashed(code.strip().upper())
+        given = hashed(typed_code(code))
         now = self.store.now()
         # Not longer than it was given: a Pi may be started with a clock that is late.
         row = self.store.one(
@@ -150,7 +152,7 @@ class Auth:
     ) -> list[str]:
         """Once the app has shown that it knows the key. Returns the recovery codes, which are shown once."""
         name = self._verify_password(session, password, client)["name"]
-        step = second_factor.step_of(key, code.replace(" ", ""))
+        step = second_factor.step_of(key, code)
         if step is None:
             raise ApiError(
                 400,

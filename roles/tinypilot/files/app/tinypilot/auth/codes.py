@@ -3,6 +3,7 @@
 
 import hashlib
 import secrets
+import unicodedata
 
 # Without 0, 1, I, O.
 CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -12,6 +13,16 @@ def random_code(parts: int, length: int) -> str:
     """Such as ABCD-2345."""
     return "-".join(
         "".join(secrets.choice(CODE_ALPHABET) for _ in range(length)) for _ in range(parts)
+    )
+
+
+def typed_code(typed: str) -> str:
+    """Capital letters and digits alone: keyboards and apps write them in other widths and scripts, and put spaces or
+    dashes of their own between."""
+    return "".join(
+        str(unicodedata.decimal(each, each))
+        for each in unicodedata.normalize("NFKC", typed).upper()
+        if each.isalnum()
     )
 
 

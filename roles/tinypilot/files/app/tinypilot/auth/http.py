@@ -198,7 +198,9 @@ def read_json(*fields: str) -> dict[str, str]:
         value = values[name]
         if not isinstance(value, str):
             raise ApiError(400, "{name} must be of the type {type}.", name=name, type="str")
-        if len(value) > LONGEST_INPUT or not value.isprintable():
+        # Codes are copied with tabs and no-break spaces.
+        shown = "".join(value.split()) if name == "code" else value
+        if len(value) > LONGEST_INPUT or not shown.isprintable():
             raise ApiError(
                 400,
                 "{name} must have at most {most} characters and no control characters.",

@@ -35,6 +35,13 @@ def network_of(address: str) -> str:
 def consume(store: Store, attempts: dict[str, int]) -> None:
     """Takes an attempt from each bucket ({key: its size}), or from none and raises TooManyAttempts."""
     now = store.now()
+    for key, size in attempts.items():
+        # Not further ahead than an empty bucket: a Pi may be started with a clock that is late. Kept, also where the
+        # attempt is refused: else the end would go ahead with the time.
+        empty = now + size * REFILL_SECONDS
+        store.do(
+            "UPDATE rate_limits SET free_at = ? WHERE key = ? AND free_at > ?", empty, key, empty
+        )
     with store.transaction() as database:
         database.execute("DELETE FROM rate_limits WHERE free_at <= ?", (now,))
         taken = []
@@ -42,8 +49,7 @@ def consume(store: Store, attempts: dict[str, int]) -> None:
             row = database.execute(
                 "SELECT free_at FROM rate_limits WHERE key = ?", (key,)
             ).fetchone()
-            # Not further ahead than an empty bucket: a Pi may be started with a clock that is late.
-            free_at = min(row["free_at"], now + size * REFILL_SECONDS) if row else now
+            free_at = row["free_at"] if row else now
             wait = free_at + REFILL_SECONDS - (now + size * REFILL_SECONDS)
             if wait > 0:
                 raise TooManyAttempts(int(wait) + 1)

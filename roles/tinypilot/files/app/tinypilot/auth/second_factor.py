@@ -9,7 +9,7 @@ import time
 
 import pyotp
 
-from tinypilot.auth.codes import hashed, random_code
+from tinypilot.auth.codes import hashed, random_code, typed_code
 from tinypilot.auth.store import Store
 
 STEP_SECONDS = 30
@@ -42,6 +42,7 @@ def code(key: bytes, step: int) -> str:
 def step_of(key: bytes, typed: str) -> int | None:
     """The step that `typed` is the code of, if it is now. pyotp's verify() does not tell, and each code counts once."""
     now = int(time.time()) // STEP_SECONDS
+    typed = typed_code(typed)
     for step in range(now - STEPS_APART, now + STEPS_APART + 1):
         if hmac.compare_digest(code(key, step).encode(), typed.encode()):
             return step
@@ -64,7 +65,7 @@ class SecondFactor:
             database.execute("DELETE FROM recovery_codes WHERE user = ?", (name,))
             database.executemany(
                 "INSERT INTO recovery_codes VALUES (?, ?)",
-                [(hashed(each.replace("-", "")), name) for each in codes],
+                [(hashed(typed_code(each)), name) for each in codes],
             )
         return codes
 
@@ -75,14 +76,13 @@ class SecondFactor:
 
     def use(self, user: sqlite3.Row, typed: str) -> bool:
         """Whether this is the app's code, or one of the recovery codes. Each counts once."""
-        typed = typed.replace(" ", "").upper()
         step = step_of(user["totp_key"], typed)
         if step is not None:
             with self._store.transaction() as database:
                 return self._use_step(database, user["name"], step)
         used = self._store.do(
             "DELETE FROM recovery_codes WHERE hash = ? AND user = ?",
-            hashed(typed.replace("-", "")),
+            hashed(typed_code(typed)),
             user["name"],
         )
         return used == 1

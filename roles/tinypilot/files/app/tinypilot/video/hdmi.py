@@ -8,11 +8,13 @@ HDCP is not among them: the driver of the TC358743 does not tell. A computer tha
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE_SECONDS = 1
+# Far more than an answer has.
 ANSWER_BYTES = 4096
 
 # The modes that people choose from, the largest first: (width, height, frames per second).
@@ -55,25 +57,44 @@ class Signal:
 
 
 def ask(path: Path) -> dict:
-    """The facts; {} if nobody answers."""
-    answer = b""
-    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:
+    """The facts; {} if nobody answers in time."""
+    answer, deadline = b"", time.monotonic() + PATIENCE_SECONDS
+    with (
+        contextlib.suppress(OSError, ValueError, RecursionError),
+        socket.socket(socket.AF_UNIX) as client,
+    ):
         client.settimeout(PATIENCE_SECONDS)
         client.connect(str(path))
         while part := client.recv(ANSWER_BYTES):
             answer += part
+            left_seconds = deadline - time.monotonic()
+            if left_seconds <= 0 or len(answer) > ANSWER_BYTES:
+                return {}
+            client.settimeout(left_seconds)
         facts = json.loads(answer)
         return facts if isinstance(facts, dict) else {}
     return {}
 
 
 def judge(facts: dict) -> Signal:
+    """Of another version's facts nothing is known."""
+    try:
+        return _judge(facts)
+    except (ArithmeticError, AttributeError, LookupError, TypeError):
+        return Signal(UNKNOWN)
+
+
+def _judge(facts: dict) -> Signal:
     state, sends = facts.get("state", UNKNOWN), facts.get("sends")
     limits, most = facts.get("takes"), facts.get("most_pixels_per_second")
     takes = _largest(limits, most)
+    if sends and not sends["rate_hz"]:
+        # Measured while the mode changed.
+        state, sends = UNLOCKED if state == "out_of_range" else state, None
     if sends:
-        rate = sends["width"] * sends["height"] * sends["rate_hz"] / (1 + sends["interlaced"])
-        if state == "out_of_range" and sends["interlaced"] and limits and not limits["interlaced"]:
+        rate = _pixels_per_second(sends)
+        takes_interlaced = limits and limits["interlaced"]
+        if state == "out_of_range" and sends["interlaced"] and not takes_interlaced:
             state = INTERLACED
         elif state == "out_of_range" or (most and rate > most):
             state = TOO_LARGE
@@ -153,6 +174,13 @@ def _too_large(signal: Signal, t: Callable[..., str]) -> str:
         return f"{t('The computer sends more than this device takes.')} {todo}"
     (width, height), takes = (signal.sends["width"], signal.sends["height"]), signal.takes
     if width <= takes["width"] and height <= takes["height"]:
+        if _pixels_per_second(signal.sends) <= _pixels_per_second({**takes, "interlaced": False}):
+            # Less than the least that it takes, or with more blanking.
+            return t(
+                "The computer sends {sends}, with timings that this device does not take. "
+                "Choose another resolution on the computer, or apply an EDID that offers only what fits.",
+                sends=_mode(signal.sends, t),
+            )
         todo = t(
             "Choose a lower refresh rate on the computer, or apply an EDID that offers only what fits."
         )
@@ -162,6 +190,10 @@ def _too_large(signal: Signal, t: Callable[..., str]) -> str:
         takes=_mode(takes, t),
     )
     return f"{said} {todo}"
+
+
+def _pixels_per_second(mode: dict) -> float:
+    return mode["width"] * mode["height"] * mode["rate_hz"] / (1 + mode["interlaced"])
 
 
 def _mode(mode: dict, t: Callable[..., str]) -> str:

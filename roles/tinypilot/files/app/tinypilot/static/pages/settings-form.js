@@ -43,14 +43,13 @@ export function readCertificate({ whose, chain, key }) {
   return chain && key ? { pem: `${chain}\n${key}\n` } : { missing: true };
 }
 
-// The hexadecimal digits of an EDID in a file's bytes: what begins as an EDID is one, all else is text, with the commas
-// and 0x that programs may put between.
-export function readEdid(bytes) {
-  if (bytes[0] === 0 && bytes[1] === 255) return [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');
-  return new TextDecoder()
-    .decode(bytes)
-    .replace(/\s|,|;|0x/gi, '')
-    .toLowerCase();
+// By the mark that a file begins with.
+const ENCODINGS = { 'ff,fe': 'utf-16le', 'fe,ff': 'utf-16be' };
+
+// A file's text. What PowerShell writes by itself is UTF-16.
+export function readText(bytes) {
+  const mark = [...bytes.slice(0, 2)].map((each) => each.toString(16)).join();
+  return new TextDecoder(ENCODINGS[mark] ?? 'utf-8').decode(bytes);
 }
 
 // A display mode of /api/edid, in words.

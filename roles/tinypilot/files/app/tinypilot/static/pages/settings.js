@@ -4,9 +4,10 @@
 import { ApiError, callApi, fetchSession, onSubmit } from '../common/api.js';
 import { loginPage } from '../common/destination.js';
 import { t } from '../common/i18n.js';
-import { describeMode, readCertificate, readEdid, readFields, readIce } from './settings-form.js';
+import { describeMode, readCertificate, readFields, readIce, readText } from './settings-form.js';
 
-const LARGEST_EDID_BYTES = 4096;
+// A report of edid-decode's is long.
+const LARGEST_EDID_BYTES = 24_576;
 const LARGEST_PEM_BYTES = 24_576;
 const LOOK_MS = 1000;
 
@@ -39,9 +40,11 @@ async function applyFields(form) {
   await change(form, changes);
 }
 
+const bytesOf = async (file) => new Uint8Array(await file.arrayBuffer());
+
 async function applyEdid(form, { choice, file }) {
   if (file.size > LARGEST_EDID_BYTES) throw new ApiError(t('The file is too large for an EDID.'));
-  const edid = file.size ? readEdid(new Uint8Array(await file.arrayBuffer())) : choice;
+  const edid = file.size ? (await import('./edid-file.js')).readEdid(await bytesOf(file)) : choice;
   await change(form, { [form.dataset.settings]: edid || null });
   await showOffers();
 }
@@ -66,7 +69,7 @@ async function showOffers() {
 async function applyCertificate(form, { whose, chain, key }) {
   if (Math.max(chain.size, key.size) > LARGEST_PEM_BYTES)
     throw new ApiError(t('The file is too large for a certificate.'));
-  const read = readCertificate({ whose, chain: await chain.text(), key: await key.text() });
+  const read = readCertificate({ whose, chain: readText(await bytesOf(chain)), key: readText(await bytesOf(key)) });
   if (read.missing) throw new ApiError(t('Choose two files: the certificate and its private key.'));
   const name = form.dataset.settings;
   const settings = await change(form, { [name]: read.pem });
