@@ -114,6 +114,12 @@
   function note(picture, facts) {
     count += 1;
     const frame = { number: count, ...facts };
+    // A blank one, as a capture service may send, has no code, and no room for one.
+    if (picture.codedWidth < canvas.width || picture.codedHeight < canvas.height) {
+      picture.close();
+      observer.frames.push({ ...frame, counter: null, stampUs: null });
+      return;
+    }
     const step = picture.format.startsWith('RGB') || picture.format.startsWith('BGR') ? 4 : 1;
     copyPart(picture).then((data) => {
       observer.frames.push({ ...frame, ...decode(data, step * canvas.width, step) });

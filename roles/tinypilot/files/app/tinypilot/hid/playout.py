@@ -25,6 +25,8 @@ from tinypilot.hid.layouts import Stroke
 # Firmware looks each 30 ms at the newest report alone.
 GAP_MS = 40
 GAP_SECONDS = GAP_MS / 1000
+# As long as a finger presses, where none did: no look of slow firmware misses it.
+PRESS_MS = 80
 # Text consoles repeat after 250 ms, desktops after 500.
 HOLD_SECONDS = 0.24
 REPEAT_SECONDS = 0.5
@@ -180,7 +182,7 @@ class Playout:
 def keys_of(codes: list[str], at: int) -> list[dict]:
     """A combination as keys: pressed one after the other, held for a moment, let go in the other order."""
     press = [{"type": "key", "code": code, "down": True, "at": at} for code in codes]
-    release = [{**each, "down": False, "at": at + GAP_MS} for each in reversed(press)]
+    release = [{**each, "down": False, "at": at + PRESS_MS} for each in reversed(press)]
     return press + release
 
 
