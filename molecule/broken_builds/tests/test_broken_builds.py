@@ -308,7 +308,7 @@ WHY = {
     "v5.4.5": r"uStreamer encodes no H\.264, as if it had not been told of a sink: is it another build than `systemctl "
     r"cat ustreamer` was written for\?",
     "v5.4.6": r"uStreamer says that the attached computer sends no picture, and a moment ago it did: was it switched "
-    r"off\? The computer sends 640 x 480 at 15 Hz, which this device can take\.",
+    r"off\? The computer sends \d+ x \d+ at 15 Hz, which this device can take\.",
 }
 
 
