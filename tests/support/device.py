@@ -265,7 +265,8 @@ class Device:
             self.thaw()
         sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-hid.socket nginx.socket"
         services = " ".join(f"{service}.service" for service in SERVICES)
-        # Mostly it is ready, and this is the only command: each costs a tenth of a second.
+        # Mostly it is ready, and this is the only command: each costs a tenth of a second. A look that fails, as while
+        # uStreamer starts, says "not ready", and the wait below tells what is missing.
         look = shlex.join(["python3", "-B", "-c", _IS_READY, str(SINK), *SERVICES])
         if "ready" not in self.sh(
             f"{self._plug_in} && {self._control()} && systemctl start {sockets} {services} && "

@@ -169,7 +169,9 @@ def dpkg(tmp_path):
     return make
 
 
-@pytest.mark.skipif(not os.path.exists("/usr/bin/dpkg-query"), reason="Debian's")
+@pytest.mark.skipif(
+    not os.path.exists("/usr/bin/dpkg-query"), reason="this machine has no dpkg-query"
+)
 @pytest.mark.parametrize("state", ["ok half-configured", "ok unpacked", "reinstreq half-installed"])
 def test_an_interrupted_dpkg_is_named(dpkg, state):
     sentence = said(check_system.check_dpkg, dpkg(state))

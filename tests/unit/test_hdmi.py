@@ -53,7 +53,7 @@ SLOWER = "Choose a lower refresh rate on the computer, or apply an EDID that off
 
 
 @pytest.mark.parametrize(
-    ("state", "sends", "todo"),
+    ("state", "sends", "advice"),
     [
         ("out_of_range", (3840, 2160, 30), SMALLER),
         ("out_of_range", (4096, 2160, 24), SMALLER),
@@ -63,12 +63,12 @@ SLOWER = "Choose a lower refresh rate on the computer, or apply an EDID that off
         ("out_of_range", (1280, 1024, 120), SLOWER),
     ],
 )
-def test_what_is_too_large_is_said_with_both_modes_and_what_to_do(state, sends, todo):
+def test_what_is_too_large_is_said_with_both_modes_and_what_to_do(state, sends, advice):
     width, height, rate = sends
     assert words(facts(state, sent(*sends))) == (
         "Mode not supported",
         f"The computer sends {width} x {height} at {rate} Hz, "
-        f"and this device takes at most 1920 x 1080 at 50 Hz. {todo}",
+        f"and this device takes at most 1920 x 1080 at 50 Hz. {advice}",
     )
 
 

@@ -167,11 +167,11 @@ def _present(signal: Signal, t: Callable[..., str]) -> str:
 
 
 def _too_large(signal: Signal, t: Callable[..., str]) -> str:
-    todo = t(
+    advice = t(
         "Choose a smaller resolution on the computer, or apply an EDID that offers only what fits."
     )
     if not (signal.sends and signal.takes):
-        return f"{t('The computer sends more than this device takes.')} {todo}"
+        return f"{t('The computer sends more than this device takes.')} {advice}"
     (width, height), takes = (signal.sends["width"], signal.sends["height"]), signal.takes
     if width <= takes["width"] and height <= takes["height"]:
         if _pixels_per_second(signal.sends) <= _pixels_per_second({**takes, "interlaced": False}):
@@ -181,7 +181,7 @@ def _too_large(signal: Signal, t: Callable[..., str]) -> str:
                 "Choose another resolution on the computer, or apply an EDID that offers only what fits.",
                 sends=_mode(signal.sends, t),
             )
-        todo = t(
+        advice = t(
             "Choose a lower refresh rate on the computer, or apply an EDID that offers only what fits."
         )
     said = t(
@@ -189,7 +189,7 @@ def _too_large(signal: Signal, t: Callable[..., str]) -> str:
         sends=_mode(signal.sends, t),
         takes=_mode(takes, t),
     )
-    return f"{said} {todo}"
+    return f"{said} {advice}"
 
 
 def _pixels_per_second(mode: dict) -> float:

@@ -37,7 +37,7 @@ function configure(unit) {
   if (!found || (decoder && found.join() === sps)) return;
   sps = found.join();
   decoder?.close();
-  skip(underway);
+  leaveOut(underway);
   underway = [];
   const made = new VideoDecoder({
     output: (frame) => (made === decoder ? show(frame) : frame.close()),
@@ -53,10 +53,10 @@ function show(frame) {
   failures = 0;
   // What a decoder leaves out is answered, too.
   const place = underway.indexOf(frame.timestamp);
-  skip(underway.splice(0, place));
+  leaveOut(underway.splice(0, place));
   underway.shift();
   if (newest) {
-    skip([newest.timestamp]);
+    leaveOut([newest.timestamp]);
     newest.close();
   }
   newest = frame;
@@ -69,7 +69,7 @@ function showNext() {
   newest = null;
 }
 
-function skip(ids) {
+function leaveOut(ids) {
   for (const id of ids) postMessage({ id, frame: null });
 }
 
@@ -78,7 +78,7 @@ function fail(error) {
   decoder = null;
   failures += 1;
   needsKey = true;
-  skip(underway);
+  leaveOut(underway);
   underway = [];
   const isHopeless = error.name === 'NotSupportedError' || failures >= FAILURES_MOST;
   postMessage(isHopeless ? { unsupported: true } : { lost: true });
