@@ -55,7 +55,7 @@ def leave_keyboard(screen: RemoteScreen) -> None:
 
 def test_axe_finds_something(screen: RemoteScreen):
     """Or nothing below could fail."""
-    screen.page.goto(f"{screen.url}login")
+    screen.open("login")
     screen.page.evaluate("document.documentElement.removeAttribute('lang')")
     assert [line for line in violations(screen) if line.startswith("html-has-lang")]
 
@@ -63,10 +63,10 @@ def test_axe_finds_something(screen: RemoteScreen):
 def test_the_doors_pages(new_screen: Callable[..., RemoteScreen], ada: Client, device: Device):
     screen = new_screen(role=None)
     page = screen.page
-    page.goto(f"{device.url}setup")
+    screen.open("setup")
     page.get_by_role("button", name="Set up", disabled=False).wait_for()
     assert_accessible(screen, "set-up")
-    page.goto(f"{device.url}login")
+    screen.open("login")
     for button, language in [("Deutsch", "de"), ("日本語", "ja"), ("English", "en")]:
         page.get_by_role("button", name=button).click()
         screen.wait_for(f"html[lang={language}]")
@@ -81,13 +81,13 @@ def test_the_doors_pages(new_screen: Callable[..., RemoteScreen], ada: Client, d
     log_in(screen, "ada")
     screen.wait_until_live()
     add_user(ada, "bob", "operator")
-    page.goto(f"{device.url}account")
+    screen.open("account")
     for language in LANGUAGES:
         speak(screen, language)
         page.locator("#users select").first.wait_for()
         assert_accessible(screen, f"an admin's account in {language}")
     assert_tab_reaches_everything(screen)
-    page.goto(f"{device.url}settings")
+    screen.open("settings")
     for language in LANGUAGES:
         speak(screen, language)
         page.locator("#power button:enabled").first.wait_for()
@@ -103,7 +103,7 @@ def test_the_account_of_each_role(
     for role in ("viewer", "operator"):
         add_user(ada, role, role)
         screen = new_screen(role=None)
-        screen.page.goto(f"{device.url}account")
+        screen.open("account")
         log_in(screen, role)
         screen.page.locator("#log-out:enabled").wait_for()
         assert_accessible(screen, f"account of a {role}")

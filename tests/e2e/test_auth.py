@@ -261,7 +261,7 @@ def test_each_role_watches_and_only_admins_manage(
 ):
     screen = new_screen(role=role)
     screen.open().wait_until_live()
-    screen.page.goto(f"{device.url}account")
+    screen.open("account")
     screen.page.get_by_role("button", name="Log out", exact=True).wait_for()
     assert screen.page.get_by_role("heading", name="Users").is_visible() == (role == "admin")
     status = Client(device, device.cookie(role)).ask("GET", "/api/users").status_code
@@ -275,7 +275,7 @@ def test_an_admin_adds_and_removes_users_on_the_page(
     log_in(screen, "ada")
     screen.wait_until_live()
     page = screen.page
-    page.goto(f"{device.url}account")
+    screen.open("account")
     page.get_by_label("Name of a new user").fill("bob")
     page.get_by_label("Role", exact=True).select_option("operator")
     page.locator("#user-password").fill(PASSWORD)
@@ -304,7 +304,7 @@ def test_codes_of_an_app(new_screen: Callable[..., RemoteScreen], ada: Client, d
     log_in(screen, "ada")
     screen.wait_until_live()
     page = screen.page
-    page.goto(f"{device.url}account")
+    screen.open("account")
     key = page.locator("#totp-key")
     screen.wait_until(key.inner_text, "a key is proposed")
     code = device.python(

@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from tests.support.clients import Client, log_in
 from tests.support.device import Device
@@ -49,9 +49,37 @@ def freeze(page: Page, state: str) -> None:
     session.detach()
 
 
+def lose_files_once(page: Page) -> None:
+    """As a browser whose network changes: all files that the next page is made of are given up."""
+    pages = 0
+
+    def answer(route: Route) -> None:
+        nonlocal pages
+        pages += route.request.resource_type == "document"
+        if route.request.resource_type in ("script", "stylesheet") and pages == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/*", answer)
+
+
+def test_a_page_whose_files_were_lost_loads_itself_again(new_screen):
+    screen = new_screen()
+    lose_files_once(screen.page)
+    screen.open().wait_until_live()
+
+
+def test_so_does_the_login(new_screen, ada: Client):
+    screen = new_screen(role=None)
+    lose_files_once(screen.page)
+    log_in(screen.open(), "ada")
+    screen.wait_until_live()
+
+
 def test_a_link_survives_the_login(new_screen, ada: Client, device: Device):
     screen = new_screen(role=None)
-    screen.page.goto(f"{device.url}settings")
+    screen.open("settings")
     log_in(screen, "ada")
     screen.page.wait_for_url(f"{device.url}settings")
     screen.page.get_by_role("heading", level=1).first.wait_for()
@@ -103,7 +131,7 @@ def test_a_tab_that_slept_is_back_by_itself(new_person, device: Device):
 
 
 def test_a_page_that_comes_back_from_the_browsers_memory_is_live(live: RemoteScreen):
-    live.page.goto(f"{live.url}account")
+    live.open("account")
     live.page.go_back()
     live.wait_until_live()
 

@@ -97,7 +97,7 @@ def test_a_setting_is_applied_and_shown(
 ):
     screen = new_screen(role="admin")
     page = screen.page
-    page.goto(f"{device.url}settings")
+    screen.open("settings")
     bitrate = page.get_by_label("Bitrate (kbit/s)")
     apply = page.locator("#ustreamer").get_by_role("button", name="Apply", disabled=False)
     bitrate.fill("20001")
@@ -115,7 +115,7 @@ def test_a_setting_is_applied_and_shown(
 
 def test_axe_finds_nothing(new_screen: Callable[..., RemoteScreen], device: Device):
     screen = new_screen(role=None)
-    screen.page.goto(f"{device.url}login")
+    screen.open("login")
     screen.page.locator("[type=submit]:enabled").wait_for()
     show(screen, next(look for look in LOOKS if look.scheme == "dark"))
     assert screen.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
@@ -123,6 +123,6 @@ def test_axe_finds_nothing(new_screen: Callable[..., RemoteScreen], device: Devi
     screen.page.context.add_cookies([device.browser_cookie("admin")])
     screen.open().wait_until_live()
     assert_accessible(screen, "live in Firefox")
-    screen.page.goto(f"{device.url}settings")
+    screen.open("settings")
     screen.page.locator("#power button:enabled").first.wait_for()
     assert_accessible(screen, "settings in Firefox")

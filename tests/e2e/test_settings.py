@@ -81,8 +81,8 @@ def test_what_is_set_is_in_the_stream_and_stays(
     before = kbit_per_frame(live)
     assert frames_per_second(live) == SOURCE_FPS
 
-    page = new_screen(role="admin").page
-    page.goto(f"{device.url}settings")
+    screen = new_screen(role="admin").open("settings")
+    page = screen.page
     bitrate = page.get_by_label("Bitrate (kbit/s)")
     apply = page.locator("#ustreamer").get_by_role("button", name="Apply", disabled=False)
     bitrate.fill("20001")
@@ -103,7 +103,7 @@ def test_what_is_set_is_in_the_stream_and_stays(
     device.wait_until_ready()
     assert_effective()
 
-    page.goto(f"{device.url}settings")
+    screen.open("settings")
     assert bitrate.input_value() == "2500"
     bitrate.fill("")
     page.get_by_label("Frame rate limit (fps)").fill("12")
@@ -148,8 +148,8 @@ def test_an_edid_reaches_the_device_and_the_picture_follows(
     settings = admin.ask("GET", "/api/settings").json()["settings"]
     assert read_back() == settings[EDID]["default"]
 
-    page = new_screen(role="admin").page
-    page.goto(f"{device.url}settings")
+    screen = new_screen(role="admin").open("settings")
+    page = screen.page
     apply = page.locator("#edid").get_by_role("button", name="Apply", disabled=False)
     page.get_by_label("Display modes offered").select_option("1920 × 1080 (30 Hz)")
     apply.click()
@@ -180,8 +180,8 @@ def test_turn_is_told_to_browsers_at_once_and_its_secret_to_nobody(
     viewer = Client(device, device.cookie())
     secret, address = "north wind and sun", "turn:turn.example:65535"
     ran = [device.main_pid(service) for service in SERVICES]
-    page = new_screen(role="admin").page
-    page.goto(f"{device.url}settings")
+    screen = new_screen(role="admin").open("settings")
+    page = screen.page
     apply = page.locator("#ice").get_by_role("button", name="Apply", disabled=False)
     ways, addresses = (
         page.get_by_label(label)
@@ -290,8 +290,8 @@ def test_a_certificate_of_ones_own(
 ):
     live = new_screen().open()
     live.wait_until_live()
-    page = new_screen(role="admin").page
-    page.goto(f"{device.url}settings")
+    screen = new_screen(role="admin").open("settings")
+    page = screen.page
     page.get_by_label("Certificate in use").select_option("Your own certificate")
     form = page.locator("#certificate")
     apply = form.get_by_role("button", name="Apply", disabled=False)

@@ -43,7 +43,8 @@ def far_browser(
 @pytest.fixture
 def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Callable[..., None]]:
     """Tells the device of TURN servers, as an admin does in the page."""
-    page = new_screen(role="admin").page
+    screen = new_screen(role="admin")
+    page = screen.page
     ways = page.get_by_label("Servers that the browser may use")
 
     def apply() -> None:
@@ -51,7 +52,7 @@ def told(new_screen: Callable[..., RemoteScreen], device: Device) -> Iterator[Ca
         page.locator("#ice").get_by_text("Applied.").wait_for()
 
     def tell(urls: list[str], secret: str) -> None:
-        page.goto(f"{device.url}settings")
+        screen.open("settings")
         ways.select_option("TURN with a shared secret")
         page.get_by_label("Addresses, one per line").fill("\n".join(urls))
         page.get_by_label("Shared secret").fill(secret)

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The classic script that loads the page again when one of its other scripts can't be loaded.
+// The script in the page itself that loads the page again when one of its files can't be loaded.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import vm from 'node:vm';
 
-const FILE = new URL('../../roles/tinypilot/files/app/tinypilot/static/pages/reload-on-error.js', import.meta.url);
+const FILE = new URL('../../roles/tinypilot/files/app/tinypilot/static/common/reload-on-error.js', import.meta.url);
 
 class HTMLScriptElement {}
+class HTMLLinkElement {
+  constructor(rel) {
+    this.rel = rel;
+  }
+}
 
 // A page whose timers and requests a test answers.
 function makePage(answers) {
@@ -15,15 +20,20 @@ function makePage(answers) {
   const page = { pauses: [], reloads: 0, stored };
   const context = {
     HTMLScriptElement,
+    HTMLLinkElement,
     AbortSignal: { timeout: (delay) => delay },
     Promise,
     addEventListener: (type, listen, capture) => {
-      assert.deepEqual([type, capture], ['error', true]);
-      page.fail = (target) => listen({ target });
+      if (type === 'load') page.load = listen;
+      else {
+        assert.deepEqual([type, capture], ['error', true]);
+        page.fail = (target) => listen({ target });
+      }
     },
     sessionStorage: {
       getItem: (name) => stored.get(name) ?? null,
       setItem: (name, value) => stored.set(name, String(value)),
+      removeItem: (name) => stored.delete(name),
     },
     setTimeout: (resolve, delay) => {
       page.pauses.push(delay);
@@ -63,6 +73,29 @@ test('the pause has an end', async () => {
 test('an error of another kind reloads nothing', async () => {
   const page = makePage([true]);
   page.fail({});
+  page.fail(new HTMLLinkElement('modulepreload'));
+  page.fail(new HTMLLinkElement('icon'));
   await settle();
   assert.deepEqual([page.reloads, page.pauses], [0, []]);
+});
+
+test('a style sheet that is missing reloads the page as well', async () => {
+  const page = makePage([true]);
+  page.fail(new HTMLLinkElement('stylesheet'));
+  await settle();
+  assert.equal(page.reloads, 1);
+});
+
+test('the pause begins anew only after a page whose files were all there', async () => {
+  const page = makePage([true]);
+  page.stored.set('reload-pause-ms', '8000');
+  page.fail(new HTMLScriptElement());
+  page.load();
+  await settle();
+  assert.equal(page.stored.get('reload-pause-ms'), '4000');
+
+  const whole = makePage([]);
+  whole.stored.set('reload-pause-ms', '8000');
+  whole.load();
+  assert.deepEqual([...whole.stored], []);
 });

@@ -69,6 +69,8 @@ def add_user(admin: Client, name: str, role: str) -> None:
 def log_in(screen: RemoteScreen, name: str) -> None:
     """By the page, as a person does, in whatever language."""
     screen.page.wait_for_url("**/login*")
+    # Its scripts are there.
+    screen.wait_for("#login [type=submit]:enabled")
     screen.page.locator("#name").fill(name)
     screen.page.locator("#password").fill(PASSWORD)
     screen.page.locator("#login [type=submit]").click()

@@ -160,15 +160,15 @@ class RemoteScreen:
         socket.on("framesent", lambda text: self.sent.append(json.loads(text)))
         socket.on("framereceived", lambda text: self.received.append(json.loads(text)))
 
-    def open(self) -> RemoteScreen:
-        """Loads the page, anew if the browser gave up because this machine's network changed.
+    def open(self, path: str = "") -> RemoteScreen:
+        """Loads a page of the device, anew if the browser gave up because this machine's network changed.
 
-        It does whenever a container starts or ends here, and aborts what is being loaded.
+        It does whenever a network of containers comes or goes here, and aborts what is being loaded.
         """
         for _ in range(LOADS):
             self._network_changed = False
             try:
-                self.page.goto(self.url)
+                self.page.goto(self.url + path)
             except Error as error:
                 if NETWORK_CHANGED not in error.message:
                     raise

@@ -30,12 +30,3 @@ function read(name) {
     return null;
   }
 }
-
-// See reload-on-error.js.
-export function forgetReloads() {
-  try {
-    globalThis.sessionStorage.removeItem('reload-pause-ms');
-  } catch {
-    // What can't be read was not remembered.
-  }
-}

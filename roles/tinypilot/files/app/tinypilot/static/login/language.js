@@ -4,6 +4,7 @@
 const YEAR_SECONDS = 365 * 24 * 3600;
 
 for (const button of document.querySelectorAll('[data-language]')) {
+  button.disabled = false;
   button.addEventListener('click', () => {
     const { language } = button.dataset;
     // biome-ignore lint/suspicious/noDocumentCookie: not all browsers have the Cookie Store API

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Wires the page together, but for the picture itself (screen.js).
 
-import { forgetReloads } from '../common/preferences.js';
 import { Controls } from '../hid/controls.js';
 import { PictureMenu } from '../video/picture-menu.js';
 import { dismissMenus } from './menus.js';
@@ -36,4 +35,3 @@ const controls = new Controls({
 });
 new PictureMenu({ connection, view, device: document.querySelector('.bar-name').textContent });
 runWithThePage(controls);
-if (globalThis.adapter) forgetReloads(); // every script is there

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A classic script ahead of the others: when one of them can't be loaded (the device restarts just now, the
-// network changes), nothing else of the page could say so or try again. It tries ever more slowly, across
-// reloads too (main.js forgets the pause once everything is there), and reloads only what can be had: a
-// reload in vain would end on an error page of the browser, which never tries again.
+// Stands in each page itself, because a browser whose network changes gives up all files that are underway at once.
+// When a script or a style sheet can't be loaded, nothing else of the page could say so or try again. It tries ever more
+// slowly, across reloads too, until everything is there, and reloads only what can be had: a reload in vain would end on
+// an error page of the browser.
 
 const RETRY_MS = { first: 2000, cap: 30000, timeout: 5000 };
 let reloading = false;
@@ -26,6 +26,14 @@ function rememberPause() {
   }
 }
 
+function forgetPause() {
+  try {
+    sessionStorage.removeItem('reload-pause-ms');
+  } catch {
+    // What can't be read was not remembered.
+  }
+}
+
 async function reload() {
   if (reloading) return;
   reloading = true;
@@ -43,11 +51,18 @@ async function reload() {
   location.reload();
 }
 
+function isPartOfThePage(target) {
+  return target instanceof HTMLScriptElement || (target instanceof HTMLLinkElement && target.rel === 'stylesheet');
+}
+
 addEventListener(
   'error',
   (event) => {
     // Errors of elements don't bubble, but they are captured. Those of a script's run have no element.
-    if (event.target instanceof HTMLScriptElement) reload();
+    if (isPartOfThePage(event.target)) reload();
   },
   true,
 );
+addEventListener('load', () => {
+  if (!reloading) forgetPause();
+});
