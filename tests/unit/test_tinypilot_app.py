@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The web app of the tinypilot role, without nginx."""
 
+import base64
 import gzip
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,12 +24,13 @@ def client(logged_in):
 class Page(HTMLParser):
     """All elements of a page as (tag, attributes), and what stands in `<script>` and `<style>`."""
 
-    def __init__(self, text):
+    def __init__(self, response):
         super().__init__()
+        self.headers = response.headers
         self.elements = []
         self.inline = []
         self._inside = None
-        self.feed(text)
+        self.feed(response.get_data(as_text=True))
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -40,12 +43,17 @@ class Page(HTMLParser):
     def of(self, tag):
         return [attributes for name, attributes in self.elements if name == tag]
 
+    def files(self):
+        """The addresses of its scripts, style sheets and the like."""
+        named = [a.get("src") or a.get("href") for a in self.of("script") + self.of("link")]
+        return [address for address in named if address]
+
 
 @pytest.fixture
 def page(client):
     response = client.ask("GET", "/")
     assert response.status_code == 200
-    return Page(response.get_data(as_text=True))
+    return Page(response)
 
 
 def test_page_says_whose_screen_it_is(client):
@@ -80,19 +88,21 @@ def test_page_names_every_module_it_needs(page):
 )
 def test_page_is_in_the_language_of_the_browser(client, wanted, given):
     answer = client.ask("GET", "/", headers={"Accept-Language": wanted})
-    assert Page(answer.get_data(as_text=True)).of("html")[0]["lang"] == given
+    assert Page(answer).of("html")[0]["lang"] == given
 
 
 @pytest.fixture(params=["/", "/account", "/settings", "/login", "/setup"])
 def each_page(client, request):
     response = client.ask("GET", request.param)
     assert response.status_code == 200
-    return Page(response.get_data(as_text=True))
+    return Page(response)
 
 
-def test_pages_have_nothing_inline(each_page):
+def test_pages_have_one_script_inline_and_name_its_hash(each_page):
     page = each_page
-    assert page.inline == []
+    (script,) = page.inline
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert page.headers["X-Inline-Script"] == f"'sha256-{digest}'"
     for tag, attributes in page.elements:
         assert "style" not in attributes, tag
         assert not [name for name in attributes if name.startswith("on")], tag
@@ -106,8 +116,9 @@ def test_pages_load_from_the_device_alone(each_page):
 
 
 def test_pages_name_only_static_files_that_exist(each_page):
-    named = [a.get("src") or a.get("href") for a in each_page.of("script") + each_page.of("link")]
-    static = [path.removeprefix("/static/") for path in named if path.startswith("/static/")]
+    static = [
+        path.removeprefix("/static/") for path in each_page.files() if path.startswith("/static/")
+    ]
     assert static
     for path in static:
         assert (STATIC / path).is_file(), path
@@ -121,9 +132,8 @@ def test_each_field_has_a_label(each_page):
 
 def test_who_has_not_logged_in_can_load_all_that_the_login_needs(browser, ada):
     for path in ("/login", "/setup"):
-        page = Page(browser().ask("GET", path).get_data(as_text=True))
-        needed = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
-        assert all(path.startswith(("/static/common/", "/static/login/")) for path in needed)
+        page = Page(browser().ask("GET", path))
+        assert all(path.startswith(("/static/common/", "/static/login/")) for path in page.files())
     folders = [STATIC / "common", STATIC / "login"]
     for module in [module for folder in folders for module in folder.glob("*.js")]:
         for name in re.findall(r"from '([^']+)'", module.read_text()):
@@ -154,9 +164,10 @@ def test_state_is_announced(page):
 def test_first_load_stays_small(page):
     """As nginx sends it. janus.js and the adapter, which this machine does not have, add about 46 kB, and what is left
     up to the 150 kB of tests/e2e/test_first_load.py is for words, layouts and headers."""
-    named = [a.get("src") or a.get("href") for a in page.of("script") + page.of("link")]
     files = {
-        STATIC / path.removeprefix("/static/") for path in named if path.startswith("/static/")
+        STATIC / path.removeprefix("/static/")
+        for path in page.files()
+        if path.startswith("/static/")
     }
     assert len(files) > 30
     assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 56_000
