@@ -33,6 +33,7 @@ from .test_input import (
     type_keys,
 )
 from .test_settings import BITRATE, admin
+from .test_transport import refuse_twice
 
 __all__ = [
     "admin",
@@ -67,6 +68,14 @@ def test_from_the_login_to_the_picture(new_screen: Callable[..., RemoteScreen], 
     assert screen.peer_connections == 0
     assert errors(screen) == []
     assert screen.page.evaluate("observer.violations") == []
+
+
+@pytest.mark.parametrize("script", ["socket-videos.js", "h264-decoder.js"])
+def test_code_that_did_not_arrive_is_loaded_again(screen: RemoteScreen, script: str):
+    """Firefox remembers by its address what failed, also of what a module imports."""
+    refused = refuse_twice(screen, script)
+    screen.open().wait_for_transport(TRANSPORT, REASON)
+    assert len(refused) == 2
 
 
 def test_the_pointer_follows_and_text_arrives(owner: RemoteScreen, computer: SimulatedComputer):

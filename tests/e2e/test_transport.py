@@ -208,21 +208,27 @@ def test_the_picture_returns_after_sigkill(
         assert screen.transport == transport
 
 
-@pytest.mark.parametrize("script", ["socket-videos.js", "h264-decoder.js", "h264-worker.js"])
-def test_a_transport_whose_code_did_not_arrive_is_loaded_again(
-    screen: RemoteScreen, device: Device, script: str
-):
-    """The network changed meanwhile. Browsers remember what failed, also of what a module imports."""
-    refused = []
+def refuse_twice(screen: RemoteScreen, script: str) -> list[str]:
+    """What was refused."""
+    refused: list[str] = []
 
-    def refuse_twice(route: Route) -> None:
+    def refuse(route: Route) -> None:
         if len(refused) == 2:
             route.continue_()
         else:
             refused.append(route.request.url)
-            route.abort("addressunreachable")
+            route.abort()
 
-    screen.page.route(f"**/{script}", refuse_twice)
+    screen.page.route(f"**/{script}", refuse)
+    return refused
+
+
+@pytest.mark.parametrize("script", ["socket-videos.js", "h264-decoder.js", "h264-worker.js"])
+def test_a_transport_whose_code_did_not_arrive_is_loaded_again(
+    screen: RemoteScreen, device: Device, script: str
+):
+    """The network changed meanwhile."""
+    refused = refuse_twice(screen, script)
     with device.without_udp():
         screen.open().wait_for_transport("webcodecs", "No UDP packet")
     assert len(refused) == 2

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // import(), and again where the module, or one that it imports, does not arrive: browsers give up what they are loading
-// when a network comes or goes. They also remember what failed by its address, and ask no second time. So each try has
-// addresses of its own: nginx leaves out `again-N/`.
+// when a network comes or goes. Some (Firefox) also remember what failed by its address, and ask no second time. So each
+// try has addresses of its own: nginx leaves out `again-N/`.
 
 const PAUSES_MS = [300, 1000, 3000];
 const FOLDER = /\/static\/(?:again-(\d+)\/)?/;
