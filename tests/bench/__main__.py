@@ -19,6 +19,7 @@ from . import (
     latency,
     load,
     machine,
+    mode_changes,
     provisioning,
     rate,
     recovery,
@@ -33,6 +34,7 @@ PARTS = {
     "transports": transports.measure,
     "first-picture": first_picture.measure,
     "recovery": recovery.measure,
+    "mode-changes": mode_changes.measure,
     "load": load.measure,
 }
 

@@ -9,7 +9,11 @@ What can't be seen here:
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import functools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Playwright
@@ -33,6 +37,15 @@ from .test_input import (
     type_keys,
 )
 from .test_settings import BITRATE, admin
+from .test_transport import refuse_twice
+from .test_view_tools import (
+    RECORDED_FRAMES,
+    assert_screenshots_are_as_it_is_turned,
+    button,
+    frames_in,
+    open_menu,
+    shown_statistics,
+)
 
 __all__ = [
     "admin",
@@ -55,6 +68,61 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+# Playwright hears of no download there. What the page makes into a file is kept.
+KEEP_FILES = """{
+  globalThis.files = [];
+  const { createObjectURL } = URL;
+  URL.createObjectURL = (blob) => {
+    const url = createObjectURL.call(URL, blob);
+    const file = { url };
+    files.push(file);
+    blob.arrayBuffer().then((buffer) => {
+      file.bytes = btoa([...new Uint8Array(buffer)].map((byte) => String.fromCharCode(byte)).join(''));
+    });
+    return url;
+  };
+  const { click } = HTMLAnchorElement.prototype;
+  HTMLAnchorElement.prototype.click = function () {
+    const file = files.find(({ url }) => url === this.href);
+    if (file) file.name = this.download;
+    else click.call(this);
+  };
+}"""
+
+
+@contextlib.contextmanager
+def keeping(folder: Path, screen: RemoteScreen) -> Iterator[dict]:
+    file: dict = {}
+    yield file
+    made = screen.wait_until(
+        lambda: screen.page.evaluate("files.find(({ name, bytes }) => name && bytes)"),
+        "a file is made",
+    )
+    screen.page.evaluate("files.length = 0")
+    path = folder / made["name"]
+    path.write_bytes(base64.b64decode(made["bytes"]))
+    file.update(name=made["name"], path=path)
+
+
+def test_the_tools_of_the_picture_menu(screen: RemoteScreen, tmp_path: Path):
+    downloading = functools.partial(keeping, tmp_path)
+    screen.page.add_init_script(KEEP_FILES)
+    screen.open().wait_for_transport(TRANSPORT, REASON)
+    open_menu(screen)
+    assert_screenshots_are_as_it_is_turned(screen, downloading)
+    button(screen, "Statistics").click()
+    screen.wait_until(
+        lambda: shown_statistics(screen).get("Frames per second", "unknown") != "unknown",
+        "the statistics are shown",
+    )
+    button(screen, "Record").click()
+    screen.collect(RECORDED_FRAMES)
+    with downloading(screen) as file:
+        button(screen, "Record").click()
+    assert len(frames_in(file["path"])) > RECORDED_FRAMES / 2
+    assert errors(screen) == []
+
+
 def errors(screen: RemoteScreen) -> list[str]:
     return [line for line in screen.console if line.startswith("error:")]
 
@@ -67,6 +135,14 @@ def test_from_the_login_to_the_picture(new_screen: Callable[..., RemoteScreen], 
     assert screen.peer_connections == 0
     assert errors(screen) == []
     assert screen.page.evaluate("observer.violations") == []
+
+
+@pytest.mark.parametrize("script", ["socket-videos.js", "h264-decoder.js"])
+def test_code_that_did_not_arrive_is_loaded_again(screen: RemoteScreen, script: str):
+    """Firefox remembers by its address what failed, also of what a module imports."""
+    refused = refuse_twice(screen, script)
+    screen.open().wait_for_transport(TRANSPORT, REASON)
+    assert len(refused) == 2
 
 
 def test_the_pointer_follows_and_text_arrives(owner: RemoteScreen, computer: SimulatedComputer):

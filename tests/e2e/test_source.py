@@ -2,9 +2,13 @@
 """The attached computer changes its mind: resolution, cable, power."""
 
 import time
+from collections.abc import Callable
+
+import pytest
 
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
+from tests.support.simulated_computer import SimulatedComputer, wait_for_desk
 
 
 def test_page_follows_the_resolution(live: RemoteScreen, device: Device):
@@ -17,6 +21,34 @@ def test_page_follows_the_resolution(live: RemoteScreen, device: Device):
         device.control()
         live.wait_for_frame(captured_after=time.time(), size=(1280, 720))
     assert live.peer_connections == connections
+
+
+# Up and down, and what firmware and old displays have.
+MODES = [
+    *("1920x1080@30", "640x480@60", "1366x768@60", "720x400@70"),
+    *("1920x1200@30", "1440x900@60", "640x350@70", "1280x720@30"),
+]
+
+
+@pytest.mark.parametrize("transport", ["webcodecs", "mjpeg"])
+def test_what_comes_over_a_websocket_follows_the_resolution(
+    new_screen: Callable[..., RemoteScreen], device: Device, transport: str
+):
+    """At once, and after a while in which nothing is sent, as graphics cards do it."""
+    screen = new_screen()
+    screen.page.add_init_script(f"localStorage.setItem('picture-transport', '{transport}')")
+    screen.open().wait_for_transport(transport, "You chose this")
+    with screen.by_itself():
+        for number, mode in enumerate(MODES):
+            if number % 2:
+                device.control(signal="asleep")
+                screen.wait_for_state("no-signal")
+            device.control(mode=mode)
+            width, height = map(int, mode.partition("@")[0].split("x"))
+            frame = screen.wait_for_frame(captured_after=time.time(), size=(width, height))
+            assert frame.transport == transport
+            screen.wait_for_state("live")
+    assert screen.console == []
 
 
 # What the computer, or its cable, does, and what the page says of it.
@@ -38,6 +70,13 @@ FAULTS = [
     # The driver takes it, and two lanes do not.
     ({"mode": "1920x1080@60"}, "Mode not supported", "Choose a lower refresh rate"),
     ({"mode": "720x576i@50"}, "Mode not supported", "this device takes no interlaced pictures"),
+    (
+        {"mode": "320x240@60"},
+        "Mode not supported",
+        "The computer sends 320 x 240 at 60 Hz, and this device takes no less than 640 x 350. "
+        "Choose a larger resolution on the computer",
+    ),
+    ({"mode": "640x480@10"}, "Mode not supported", "Choose a higher refresh rate"),
 ]
 
 
@@ -54,6 +93,24 @@ def test_page_says_why_there_is_no_picture_and_shows_the_next_that_fits(
             device.control(mode="1366x768@30")
             live.wait_for_frame(captured_after=time.time(), size=(1366, 768))
             live.wait_for_state("live")
+
+
+def test_a_key_wakes_a_computer_that_sleeps(owner: RemoteScreen, computer: SimulatedComputer):
+    """By the one who has the controls, who reads what to do where the picture was."""
+    with owner.by_itself():
+        computer.tell("sleep")
+        owner.wait_for_state("no-signal")
+        owner.page.locator("#notice-detail", has_text="Press a key to wake it").wait_for()
+        owner.page.keyboard.press("Shift")
+        owner.wait_for_state("live")
+        wait_for_desk(owner, lambda desk: desk.typed == 0, "nothing was typed")
+        # Who clicks where the words are has the keyboard there.
+        computer.tell("sleep")
+        owner.wait_for_state("no-signal")
+        owner.page.locator("#control-ask").focus()
+        owner.page.locator("#notice-detail").click()
+        owner.wait_for("html[data-captured=true]")
+        owner.wait_for_state("live")
 
 
 def test_page_opened_without_a_signal_says_so(screen: RemoteScreen, device: Device):

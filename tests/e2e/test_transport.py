@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from playwright.sync_api import Route
 
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
@@ -205,3 +206,29 @@ def test_the_picture_returns_after_sigkill(
         device.kill(service)
         screen.wait_until_live()
         assert screen.transport == transport
+
+
+def refuse_twice(screen: RemoteScreen, script: str) -> list[str]:
+    """What was refused."""
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if len(refused) == 2:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.abort()
+
+    screen.page.route(f"**/{script}", refuse)
+    return refused
+
+
+@pytest.mark.parametrize("script", ["socket-videos.js", "h264-decoder.js", "h264-worker.js"])
+def test_a_transport_whose_code_did_not_arrive_is_loaded_again(
+    screen: RemoteScreen, device: Device, script: str
+):
+    """The network changed meanwhile."""
+    refused = refuse_twice(screen, script)
+    with device.without_udp():
+        screen.open().wait_for_transport("webcodecs", "No UDP packet")
+    assert len(refused) == 2

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What the Picture menu makes of the picture: files, statistics, a window of its own."""
 
+import contextlib
+import time
+from collections.abc import Iterator
+
 import av
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.device import Device
@@ -12,6 +17,17 @@ from .test_transport import choose_transport
 # The observer sees a frame a moment before it is on the screen.
 AGREEMENT_MS = 40.0
 RECORDED_FRAMES = 20
+TRANSPORTS = {
+    "webrtc": "WebRTC only",
+    "webcodecs": "H.264 over a WebSocket only",
+    "mjpeg": "MJPEG only",
+}
+
+
+def choose(screen: RemoteScreen, transport: str) -> None:
+    choose_transport(screen, TRANSPORTS[transport])
+    if transport != "webrtc":
+        screen.wait_for_transport(transport, "You chose this")
 
 
 def open_menu(screen: RemoteScreen) -> None:
@@ -27,38 +43,99 @@ def frames_in(path) -> list[av.VideoFrame]:
         return list(file.decode(video=0))
 
 
-def test_a_screenshot_is_a_png_of_the_picture_as_it_is_turned(live: RemoteScreen):
-    open_menu(live)
-    for turns, size in [(0, (1280, 720)), (1, (720, 1280))]:
-        for _ in range(turns):
-            button(live, "Rotate").click()
-        with live.page.expect_download() as download:
-            button(live, "Screenshot").click()
-        assert download.value.suggested_filename.endswith(".png")
-        [frame] = frames_in(download.value.path())
+@contextlib.contextmanager
+def downloading(screen: RemoteScreen) -> Iterator[dict]:
+    """What is done meanwhile makes a file: its `name` and its `path`."""
+    file: dict = {}
+    with screen.page.expect_download() as download:
+        yield file
+    file.update(name=download.value.suggested_filename, path=download.value.path())
+
+
+def assert_screenshots_are_as_it_is_turned(screen: RemoteScreen, downloading=downloading) -> None:
+    """The code in the picture's corner is where that corner is after so many quarters to the right."""
+    for size, (across, down) in [
+        ((1280, 720), (slice(0, 640), slice(0, 48))),
+        ((720, 1280), (slice(720 - 48, 720), slice(0, 640))),
+        ((1280, 720), (slice(1280 - 640, 1280), slice(720 - 48, 720))),
+        ((720, 1280), (slice(0, 48), slice(1280 - 640, 1280))),
+    ]:
+        with downloading(screen) as file:
+            button(screen, "Screenshot").click()
+        assert file["name"].endswith(".png")
+        [frame] = frames_in(file["path"])
         assert (frame.width, frame.height) == size
+        [plane] = frame.reformat(format="gray").planes
+        rows = [bytes(plane)[y * plane.line_size :][across] for y in range(down.start, down.stop)]
+        # Cells that are black or white, and nothing else.
+        code = b"".join(rows)
+        assert sum(pixel < 60 or pixel > 195 for pixel in code) > 0.9 * len(code)
+        button(screen, "Rotate").click()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_screenshot_is_a_png_of_the_picture_as_it_is_turned(live: RemoteScreen, transport: str):
+    choose(live, transport)
+    open_menu(live)
+    assert_screenshots_are_as_it_is_turned(live)
 
 
 def test_a_recording_is_a_file_that_plays_by_each_transport(live: RemoteScreen):
-    for transport, label in [
-        ("webrtc", "WebRTC only"),
-        ("webcodecs", "H.264 over a WebSocket only"),
-        ("mjpeg", "MJPEG only"),
-    ]:
-        choose_transport(live, label)
-        if transport != "webrtc":
-            live.wait_for_transport(transport, "You chose this")
+    for transport in TRANSPORTS:
+        choose(live, transport)
         open_menu(live)
         button(live, "Record").click()
         expect(button(live, "Record")).to_have_attribute("aria-pressed", "true")
         live.collect(RECORDED_FRAMES)
-        with live.page.expect_download() as download:
+        with downloading(live) as file:
             button(live, "Record").click()
         open_menu(live)
-        assert download.value.suggested_filename.rpartition(".")[2] in ("mp4", "webm")
-        frames = frames_in(download.value.path())
+        assert file["name"].rpartition(".")[2] in ("mp4", "webm")
+        frames = frames_in(file["path"])
         assert len(frames) > RECORDED_FRAMES / 2
         assert (frames[-1].width, frames[-1].height) == (1280, 720)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_recording_goes_on_where_the_mode_changes(
+    live: RemoteScreen, device: Device, transport: str
+):
+    choose(live, transport)
+    open_menu(live)
+    button(live, "Record").click()
+    live.collect(RECORDED_FRAMES)
+    device.control(mode="1024x768@30")
+    live.wait_for_frame(captured_after=time.time(), size=(1024, 768))
+    live.collect(RECORDED_FRAMES)
+    with downloading(live) as file:
+        button(live, "Record").click()
+    assert len(frames_in(file["path"])) > RECORDED_FRAMES
+
+
+def shown_statistics(screen: RemoteScreen) -> dict[str, str]:
+    # At one moment: they are written anew each second.
+    names, values = screen.page.evaluate(
+        """() => ['dt', 'dd'].map((kind) =>
+          [...document.querySelectorAll(`#stats-list ${kind}`)].map(({ innerText }) => innerText))"""
+    )
+    return dict(zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("transport", "path"), [("webcodecs", "H.264 over a WebSocket"), ("mjpeg", "MJPEG")]
+)
+def test_there_are_statistics_over_a_websocket_too(live: RemoteScreen, transport: str, path: str):
+    choose(live, transport)
+    open_menu(live)
+    button(live, "Statistics").click()
+    known = ("Frames per second", "Bitrate", "From capture to screen, without the network")
+    live.wait_until(
+        lambda: all(shown_statistics(live).get(name, "unknown") != "unknown" for name in known),
+        "what can be known is shown",
+    )
+    figures = shown_statistics(live)
+    assert (figures["Transport"], figures["Size"]) == (path, "1280 \u00d7 720")
+    assert float(figures["Frames per second"]) > 1
 
 
 def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Device):
@@ -69,8 +146,7 @@ def test_the_statistics_can_be_read_and_copied(live: RemoteScreen, device: Devic
     button(live, "Statistics").click()
 
     def shown() -> dict[str, str]:
-        names = live.page.locator("#stats-list dt").all_inner_texts()
-        return dict(zip(names, live.page.locator("#stats-list dd").all_inner_texts(), strict=True))
+        return shown_statistics(live)
 
     def known() -> bool:
         return bool(shown()) and "unknown" not in shown().values()

@@ -636,6 +636,41 @@ group('settings that were typed', () => {
       assert.equal(readEdid(new TextEncoder().encode(text)), pairs.join(''), form);
   });
 
+  test('an EDID is found by its checksum in what else programs write', () => {
+    const bytes = Array.from({ length: 127 }, (_, at) => (at < 8 ? (at % 7 ? 255 : 0) : (at * 37) % 256));
+    bytes.push(-bytes.reduce((sum, each) => sum + each, 0) & 255);
+    const pairs = bytes.map((each) => each.toString(16).padStart(2, '0'));
+    const lines = (write) =>
+      Array.from({ length: 8 }, (_, row) => write(pairs.slice(16 * row, 16 * row + 16), row)).join('\n');
+    const place = (row, digits) => (16 * row).toString(16).padStart(digits, '0');
+    const words = (each) => each.join('').replace(/(..)(..)/g, ' $2$1');
+    const columns = Array.from({ length: 16 }, (_, at) => at.toString(16).padStart(2, '0'));
+    const coded = btoa(String.fromCharCode(...bytes));
+    const forms = {
+      i2cdump: `     ${columns.join('  ')}    0123456789abcdef\n${lines((each, row) => `${place(row, 2)}: ${each.join(' ')}    .fa0..12 beef...`)}`,
+      table: `EDID BYTES:\n0x   ${columns.join(' ')}\n    -----\n${lines((each, row) => `${place(row, 2)} | ${each.join(' ')}`)}`,
+      log: lines((each) => `[    21.345] (II) modeset(0): \t${each.join('')}`),
+      ioreg: `    | |   "IODisplayEDID" = <${pairs.join('')}>\n    | |   "IODisplayPrefsKey" = "AppleACPI"`,
+      yaml: `edid: "${pairs.join('')}"`,
+      hexdump: `${lines((each, row) => `${place(row, 7)}${words(each)}`)}\n0000080\n`,
+      powershell: `BlockContent : {${bytes.join(', ')}}`,
+      powershellLines: bytes.join('\r\n'),
+      json: JSON.stringify(bytes),
+      python: `[${bytes.map((each) => `0x${each.toString(16)}`).join(', ')}]`,
+      quoted: `"${bytes.join('","')}"`,
+      base64: coded,
+      plist: `<key>DisplayEDID</key>\n<data>\n${coded.replace(/.{52}/g, '$&\n')}\n</data>`,
+      displays: `DP-1\n${lines((each) => each.join(''))}\nHDMI-1\n${lines((each) => each.join(''))}`,
+    };
+    for (const [form, text] of Object.entries(forms))
+      assert.equal(readEdid(new TextEncoder().encode(text)), pairs.join(''), form);
+    // A damaged one is said to be that by the device.
+    pairs[20] = '00';
+    assert.equal(readEdid(new TextEncoder().encode(`edid: <${pairs.join('')}>`)).includes(pairs.join('')), true);
+    for (const odd of ['AP///////w=A', '0 255 255 255 255 255 255 0'])
+      assert.equal(readEdid(new TextEncoder().encode(odd)).startsWith('00ffffffffffff00'), false);
+  });
+
   test('lines that a dump leaves out are those before', () => {
     const row = (byte) => Array(16).fill(byte).join(' ');
     const dump = (base) => {

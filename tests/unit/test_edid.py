@@ -116,6 +116,10 @@ REAL_LIFE = {
     "standard timings alone": base(standard=bytes([0x81, 0x80])),
     "unused standard timings as 0x0100": base(timing("720p60"), standard=b"\1\0" * 8),
     "CVT codes alone": base(b"\0\0\0\xf8\0\1" + bytes(12)),
+    "Apple's 1152x870 alone": base(established=b"\0\0\x80"),
+    "more standard timings alone": base(b"\0\0\0\xfa\0\x81\x80" + b"\1" * 11),
+    "a mode that is liked best, alone": base(extensions=1) + cta(video(0x80 | 16)),
+    "a late mode of CTA-861 alone": base(extensions=1) + cta(video(218)),
     "HDMI's own modes alone": base(extensions=1)
     + cta(bytes.fromhex("6b 030c00 1000 0000 20 00 20 01")),
     "HDMI's own modes behind latencies": base(extensions=1)
@@ -166,6 +170,19 @@ USELESS = {
     ),
     "colours in an extended block, and no mode": (
         base(extensions=1) + cta(bytes([7 << 5 | 3, 5, 0xC0, 0])),
+        "no display mode",
+    ),
+    "timings that only their maker knows": (base(established=b"\0\0\x7f"), "no display mode"),
+    "a timing without lines": (base(timing("720p60")[:5] + bytes(13)), "no display mode"),
+    "a timing without pixels": (base(b"\1\x1d\0\x50\0\xd0\x1e\x20" + bytes(10)), "no display mode"),
+    "established timings III without one": (
+        base(b"\0\0\0\xf7\0\x0a" + bytes(12)),
+        "no display mode",
+    ),
+    "more standard timings, all unused": (base(b"\0\0\0\xfa\0" + b"\1" * 13), "no display mode"),
+    "codes that are no mode": (base(extensions=1) + cta(video(0, 128, 255)), "no display mode"),
+    "an empty list of modes in YCbCr 4:2:0": (
+        base(extensions=1) + cta(bytes([7 << 5 | 1, 0x0E])),
         "no display mode",
     ),
     "an empty list of modes": (base(extensions=1) + cta(video()), "no display mode"),

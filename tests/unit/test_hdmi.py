@@ -22,7 +22,11 @@ spec = importlib.util.spec_from_file_location("kvm_hdmi", ROLES / "ustreamer/fil
 driver = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(driver)
 
-BRIDGE = {"width": 1920, "height": 1200, "pixel_clock_hz": 165_000_000, "interlaced": False}
+LEAST = {"width": 640, "height": 350, "pixel_clock_hz": 13_000_000}
+BRIDGE = {
+    **{"width": 1920, "height": 1200, "pixel_clock_hz": 165_000_000},
+    **{"least": LEAST, "interlaced": False},
+}
 TWO_LANES = 121_500_000
 
 
@@ -76,7 +80,7 @@ def test_what_is_too_large_is_said_with_both_modes_and_what_to_do(state, sends, 
     ("sends", "most"),
     [
         ((1920, 1080, 50), TWO_LANES),
-        ((320, 240, 60), TWO_LANES),
+        ((800, 600, 75), TWO_LANES),
         ((640, 480, 75), TWO_LANES),
         ((1920, 1080, 60), None),
     ],
@@ -88,6 +92,30 @@ def test_what_is_no_larger_and_refused_all_the_same_is_refused_for_its_timings(s
         f"The computer sends {width} x {height} at {rate} Hz, with timings that this device does not take. "
         "Choose another resolution on the computer, or apply an EDID that offers only what fits.",
     )
+
+
+@pytest.mark.parametrize(
+    ("sends", "least", "more"),
+    [
+        ((320, 240, 60), "640 x 350", "a larger resolution"),
+        ((512, 768, 60), "640 x 350", "a larger resolution"),
+        ((1024, 300, 60), "640 x 350", "a larger resolution"),
+        (
+            (1920, 1080, 5),
+            "13 million pixels a second, with those between the pictures",
+            "a higher refresh rate",
+        ),
+    ],
+)
+def test_what_is_too_small_is_said_with_both_sizes_and_what_to_do(sends, least, more):
+    width, height, rate = sends
+    found = facts("out_of_range", sent(*sends))
+    assert words(found) == (
+        "Mode not supported",
+        f"The computer sends {width} x {height} at {rate} Hz, and this device takes no less than {least}. "
+        f"Choose {more} on the computer, or apply an EDID that offers only what fits.",
+    )
+    assert (hdmi.judge(found).state, hdmi.judge(found).least) == (hdmi.TOO_SMALL, LEAST)
 
 
 @pytest.mark.parametrize(("width", "height"), [(720, 576), (1920, 1080)])
@@ -138,7 +166,7 @@ def test_an_interlaced_picture_is_named_as_such(takes):
     ("found", "state", "said"),
     [
         (facts("none", power=False), hdmi.DISCONNECTED, "the cable is out .+ or the computer is"),
-        (facts("none", power=True), hdmi.ASLEEP, "asleep, .+HDCP"),
+        (facts("none", power=True), hdmi.ASLEEP, "asleep, .+HDCP.+Press a key to wake it"),
         (facts("none", power=None), hdmi.NO_SIGNAL, "off or asleep, or its video cable"),
         (facts("unlocked"), hdmi.UNLOCKED, "can't lock to it"),
         (facts("no_device"), hdmi.NO_DEVICE, "does not find its video input"),
@@ -318,7 +346,11 @@ def test_the_api_says_it_in_the_readers_language(logged_in, tells):
         + SMALLER,
         "sends": {"width": 3840, "height": 2160, "rate_hz": 30, "interlaced": False},
         "takes": {"width": 1920, "height": 1080, "rate_hz": 50},
+        "least": None,
     }
+    tells(facts("out_of_range", sent(320, 200, 60)))
+    assert viewer.ask("GET", "/api/signal").get_json()["least"] == LEAST
+    tells(facts("out_of_range", sent(3840, 2160, 30)))
     german = viewer.ask("GET", "/api/signal", headers={"Accept-Language": "de"}).get_json()
     assert german["words"].startswith("Der Rechner sendet 3840 x 2160 mit 30 Hz")
 
@@ -334,6 +366,7 @@ NONE = json.dumps(facts("none", power=False)).encode()
         pytest.param(b" " * 1_000_000 + NONE, id="long"),
         *({"state": "none", "power": []}, {"state": "present", "sends": [1]}),
         *({"state": "present", "sends": {"width": 1}}, {"state": "present", "takes": [1]}),
+        facts("out_of_range", sent(1, 1, 60), takes={**BRIDGE, "least": [1]}),
         pytest.param(facts(sends=sent(10**300, 10**300, 60)), id="large"),
         facts(sends=sent(1920, 1080, 60), most="x"),
     ],

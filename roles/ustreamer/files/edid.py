@@ -23,14 +23,16 @@ HEADER = bytes.fromhex("00ffffffffffff00")
 # Places in the base block.
 ESTABLISHED_TIMINGS, STANDARD_TIMINGS, EXTENSIONS = slice(35, 38), range(38, 54, 2), 126
 DESCRIPTORS = range(54, 126, 18)
+# Bits of the last byte of established timings that only their maker knows.
+MAKERS_TIMINGS = 0x7F
 # Descriptors that are no detailed timing, by their tag: more timings of other kinds.
-MORE_TIMINGS = {0xF7, 0xF8, 0xFA}
+ESTABLISHED_3, CVT, STANDARD = 0xF7, 0xF8, 0xFA
 # Extension blocks, and data blocks in that of CTA-861.
 CTA, VIDEO_TIMINGS, DISPLAY_ID = 0x02, 0x10, 0x70
 VIDEO, VENDOR, EXTENDED, MORE_EXTENSIONS = 2, 3, 7, 0x78
 HDMI = bytes.fromhex("030c00")
 # Extended data blocks that hold modes: for YCbCr 4:2:0 alone, and DisplayID's types VII, VIII and X.
-EXTENDED_VIDEO = {0x0E, 0x22, 0x23, 0x2A}
+EXTENDED_VIDEO = {b"\x0e", b"\x22", b"\x23", b"\x2a"}
 
 
 class Request(ctypes.Structure):
@@ -98,22 +100,27 @@ def extensions(blocks: list[bytes]) -> int:
 def has_timing(block: bytes) -> bool:
     """Whether the block offers a display mode, of whichever kind."""
     if block.startswith(HEADER):
-        standard = any(block[at] > 1 for at in STANDARD_TIMINGS)
+        *established, last = block[ESTABLISHED_TIMINGS]
         return (
-            any(block[ESTABLISHED_TIMINGS]) or standard or has_detailed_timing(block, DESCRIPTORS)
+            any(established)
+            or bool(last & ~MAKERS_TIMINGS)
+            or any(block[at] > 1 for at in STANDARD_TIMINGS)
+            or any(has_detailed_timing(block[at : at + 18]) for at in DESCRIPTORS)
         )
     if block[0] == CTA:
         detailed = block[2] or BLOCK_BYTES
-        videos = (
-            data if tag == VIDEO else data[1:]
-            for tag, data in data_blocks(block[4:detailed])
-            if tag == VIDEO or (tag == EXTENDED and data[:1] and data[0] in EXTENDED_VIDEO)
-        )
-        hdmi = (data for tag, data in data_blocks(block[4:detailed]) if tag == VENDOR)
+        found = list(data_blocks(block[4:detailed]))
+        videos = (data for tag, data in found if tag == VIDEO)
+        others = (data for tag, data in found if tag == EXTENDED and data[:1] in EXTENDED_VIDEO)
+        hdmi = (data for tag, data in found if tag == VENDOR)
         return (
-            any(videos)
+            any(any(map(is_video_code, data)) for data in videos)
+            or any(any(data[1:]) for data in others)
             or any(map(has_hdmi_mode, hdmi))
-            or has_detailed_timing(block, range(detailed, BLOCK_BYTES - 18, 18))
+            or any(
+                has_detailed_timing(block[at : at + 18])
+                for at in range(detailed, BLOCK_BYTES - 18, 18)
+            )
         )
     # Not read here: what it offers is taken on trust.
     return block[0] in (VIDEO_TIMINGS, DISPLAY_ID)
@@ -127,9 +134,23 @@ def has_hdmi_mode(data: bytes) -> bool:
     return bool(flags >> 5 & 1) and len(data) > lengths and data[lengths] >> 5 > 0
 
 
-def has_detailed_timing(block: bytes, places: range) -> bool:
-    # The pixel clock; without one it is a descriptor of something else.
-    return any(any(block[at : at + 2]) or block[at + 3] in MORE_TIMINGS for at in places)
+def is_video_code(code: int) -> bool:
+    """A mode of CTA-861; 1 to 64 are also written with 128 added, where a display likes them best."""
+    return 1 <= code <= 127 or 129 <= code <= 219
+
+
+def has_detailed_timing(descriptor: bytes) -> bool:
+    """A pixel clock, pixels and lines; without a clock it is a descriptor of something else."""
+    if any(descriptor[:2]):
+        width = descriptor[2] | (descriptor[4] & 0xF0) << 4
+        height = descriptor[5] | (descriptor[7] & 0xF0) << 4
+        return width > 0 and height > 0
+    tag, content = descriptor[3], descriptor[5:]
+    if tag == ESTABLISHED_3:
+        return any(content[1:7])
+    if tag == STANDARD:
+        return any(code > 1 for code in content[:12:2])
+    return tag == CVT
 
 
 def data_blocks(collection: bytes) -> Iterator[tuple[int, bytes]]:

@@ -98,11 +98,13 @@ def capabilities(device: int) -> dict | None:
         fcntl.ioctl(device, TIMINGS_CAP, request)
     except OSError:
         return None
-    _, _, _, _, _, width, _, height, _, pixel_clock, _, can = CAPABILITIES.unpack_from(request)
+    _, _, _, _, *sizes, least_clock, clock, _, can = CAPABILITIES.unpack_from(request)
+    least_width, width, least_height, height = sizes
     return {
         "width": width,
         "height": height,
-        "pixel_clock_hz": pixel_clock,
+        "pixel_clock_hz": clock,
+        "least": {"width": least_width, "height": least_height, "pixel_clock_hz": least_clock},
         "interlaced": bool(can & CAN_INTERLACED),
     }
 

@@ -108,8 +108,10 @@ static int32_t moved(int32_t place, int32_t counts, uint32_t pixels) {
     return within(pixel + counts, most) * DESK_POINTER / most;
 }
 
-static void take_mouse(struct desk *desk, enum device device, const struct descriptor *mouse,
+// Whether the person has done something: a report may also say where the pointer is already.
+static bool take_mouse(struct desk *desk, enum device device, const struct descriptor *mouse,
                        const uint8_t *report) {
+    const int32_t before[] = {desk->x, desk->y, desk->wheel, desk->pan, desk->buttons};
     int32_t x = descriptor_value(mouse, USAGE_X, report);
     int32_t y = descriptor_value(mouse, USAGE_Y, report);
     bool is_relative = device == DEVICE_RELATIVE_MOUSE;
@@ -119,6 +121,16 @@ static void take_mouse(struct desk *desk, enum device device, const struct descr
     desk->y = is_relative ? moved(desk->y, y, desk->height) : within(y, DESK_POINTER);
     desk->wheel += descriptor_value(mouse, USAGE_WHEEL, report);
     desk->pan += descriptor_value(mouse, USAGE_AC_PAN, report);
+    return before[0] != desk->x || before[1] != desk->y || before[2] != desk->wheel ||
+           before[3] != desk->pan || before[4] != desk->buttons;
+}
+
+// Whether anything is down.
+static bool says_something(const uint8_t *report, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (report[i])
+            return true;
+    return false;
 }
 
 bool computer_take(struct computer *computer, enum device device, const uint8_t *report,
@@ -133,9 +145,14 @@ bool computer_take(struct computer *computer, enum device device, const uint8_t 
     }
     desk->reports++;
     log_report(desk, device, report, size);
-    if (device != DEVICE_KEYBOARD)
-        take_mouse(desk, device, descriptor, report);
-    else if (computer->usb == USB_BIOS && size == sizeof computer->newest) {
+    if (device != DEVICE_KEYBOARD) {
+        if (take_mouse(desk, device, descriptor, report))
+            desk->asleep = false;
+        return true;
+    }
+    if (says_something(report, size))
+        desk->asleep = false;
+    if (computer->usb == USB_BIOS && size == sizeof computer->newest) {
         memcpy(computer->newest, report, size);
         if (computer->looks_us == UINT64_MAX)
             computer->looks_us = (now_us / BIOS_PERIOD_US + 1) * BIOS_PERIOD_US;
@@ -190,6 +207,7 @@ static void power(struct computer *computer, bool on, uint64_t now_us) {
     desk->buttons = 0;
     desk->x = desk->y = DESK_POINTER / 2;
     desk->powered = on;
+    desk->asleep = false;
     if (on)
         desk->boots++;
     enter(computer, on ? 0 : SYSTEM, now_us);
@@ -346,6 +364,10 @@ bool computer_command(struct computer *computer, const char *line, uint64_t now_
         power(computer, strcmp(rest, "off") != 0, now_us);
         return true;
     }
+    if (strcmp(line, "sleep") == 0 || strcmp(line, "wake") == 0) {
+        computer->desk.asleep = strcmp(line, "sleep") == 0;
+        return true;
+    }
     if (strcmp(line, "clear") == 0) {
         clear(&computer->desk);
         return true;
@@ -358,7 +380,7 @@ bool computer_command(struct computer *computer, const char *line, uint64_t now_
         (strcmp(verb, "usb") == 0 && command_usb(computer, rest)))
         return true;
     snprintf(complaint, complaint_size,
-             "%.40s is no command: these are power on, power off, reboot, clear, mode "
+             "%.40s is no command: these are power on, power off, reboot, sleep, wake, clear, mode "
              "WIDTHxHEIGHT, letterbox WIDTHxHEIGHT or off, layout NAME, repeat on, repeat off, "
              "leds [num] [caps] [scroll], and "
              "usb connected, slow, stuck, bios, disconnected or gone",

@@ -11,13 +11,14 @@ enum {
     DESK_LOG_LENGTH = 48, // bytes of a line, zero-terminated
     DESK_POINTER = 32767, // the right or lower edge of the screen, as the absolute mouse counts
     DESK_KEYS = 6,        // of a boot keyboard
-    DESK_VERSION = 2,
+    DESK_VERSION = 3,
 };
 
 struct desk {
     uint32_t sequence; // odd while it is being written
     uint32_t version;
     uint32_t powered;
+    uint32_t asleep; // no picture is sent, until somebody does something
     uint32_t width, height; // pixels
     // Black bars inside the picture, at the left and the right, at the top and the bottom: a dock
     // shows a screen of another shape. Even.

@@ -46,9 +46,10 @@ void bridge_capabilities(enum limits limits, struct v4l2_dv_timings_cap *capabil
 
     memset(capabilities, 0, sizeof *capabilities);
     capabilities->type = V4L2_DV_BT_656_1120;
-    capabilities->bt.min_width = real ? 640 : 1;
+    // Less has no room for the code in the picture.
+    capabilities->bt.min_width = MODE_SHOWN_WIDTH_MIN;
     capabilities->bt.max_width = real ? 1920 : 10000;
-    capabilities->bt.min_height = real ? 350 : 1;
+    capabilities->bt.min_height = MODE_SHOWN_HEIGHT_MIN;
     capabilities->bt.max_height = real ? 1200 : 10000;
     capabilities->bt.min_pixelclock = real ? PIXEL_CLOCK_MIN_HZ : 1;
     capabilities->bt.max_pixelclock = real ? PIXEL_CLOCK_MAX_HZ : UINT64_MAX;

@@ -119,7 +119,7 @@ static void look(void) {
         fprintf(stderr, "v4l2_emulator: %s: %s.\n", config()->control_path, complaint);
 }
 
-// A computer that is off, or does not run, sends no signal.
+// A computer that is off, or does not run, sends no signal, and one that sleeps no picture.
 static void follow_computer(struct settings *settings) {
     static struct desk desk; // the lock is held
 
@@ -127,6 +127,8 @@ static void follow_computer(struct settings *settings) {
         settings->signal = SIGNAL_LOST;
         return;
     }
+    if (desk.asleep && settings->signal == SIGNAL_PRESENT)
+        settings->signal = SIGNAL_ASLEEP;
     if (settings->mode_given)
         return;
     settings->mode.width = desk.width;

@@ -78,7 +78,8 @@ static bool read_size(const uint8_t *timing, struct mode *mode) {
         return false;
     snprintf(text, sizeof text, "%dx%d@%u", timing[2] | (timing[4] & 0xF0) << 4,
              timing[5] | (timing[7] & 0xF0) << 4, mode->fps);
-    if (!mode_parse(text, &parsed))
+    if (!mode_parse(text, &parsed) || parsed.width < MODE_SHOWN_WIDTH_MIN ||
+        parsed.height < MODE_SHOWN_HEIGHT_MIN)
         return false;
     *mode = parsed;
     return true;

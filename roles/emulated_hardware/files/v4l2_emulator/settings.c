@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-// The code in the picture needs 640 pixels; the rest is what H.264 level 5.1 and a Pi's HDMI
-// input can be asked for.
+// What a Pi's HDMI input can be asked for, and what it refuses as too small.
 #define MODE_ALLOWED                                                                               \
-    "WIDTHxHEIGHT@FPS, or WIDTHxHEIGHTi@FIELDS, with even sizes from 640x480 to 4096x2160 and 1 "  \
+    "WIDTHxHEIGHT@FPS, or WIDTHxHEIGHTi@FIELDS, with even sizes from 160x120 to 4096x2160 and 1 "  \
     "to 120 frames or fields per second"
 
 static const struct {
@@ -78,8 +77,8 @@ bool mode_parse(const char *text, struct mode *mode) {
         sscanf(text, "%4ux%4u%1[i]@%4u%n", &parsed.width, &parsed.height, scan, &parsed.fps,
                &end) != 4)
         return false;
-    if (text[end] != '\0' || parsed.width < 640 || parsed.width > 4096 || parsed.width % 2 != 0 ||
-        parsed.height < 480 || parsed.height > 2160 || parsed.height % 2 != 0 || parsed.fps < 1 ||
+    if (text[end] != '\0' || parsed.width < 160 || parsed.width > 4096 || parsed.width % 2 != 0 ||
+        parsed.height < 120 || parsed.height > 2160 || parsed.height % 2 != 0 || parsed.fps < 1 ||
         parsed.fps > 120)
         return false;
     parsed.interlaced = scan[0] != '\0';

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A smaller mode has no room for the code in the picture, and a TC358743 takes none.
+enum { MODE_SHOWN_WIDTH_MIN = 640, MODE_SHOWN_HEIGHT_MIN = 350 }; // pixels
+
 struct mode {
     uint32_t width;  // pixels
     uint32_t height; // pixels

@@ -322,6 +322,44 @@ static void test_a_computer_that_is_off_has_no_usb(void) {
     stop();
 }
 
+static void test_what_a_person_does_wakes_it(void) {
+    static const uint8_t nothing[KEYBOARD_REPORT] = {0};
+
+    start("us");
+    const struct desk *desk = computer_desk(computer);
+    command("sleep");
+    CHECK(desk->asleep && desk->powered && computer_usb(computer) == USB_CONNECTED);
+    // What the product says each second.
+    CHECK(computer_take(computer, DEVICE_KEYBOARD, nothing, sizeof nothing, now_us));
+    CHECK(desk->asleep);
+    press(0, A);
+    CHECK(!desk->asleep && desk->typed == 1);
+    command("sleep");
+    press(LEFT_SHIFT, 0);
+    CHECK(!desk->asleep);
+    command("sleep");
+    command("wake");
+    CHECK(!desk->asleep);
+    command("sleep");
+    command("reboot");
+    CHECK(!desk->asleep);
+    stop();
+}
+
+static void test_a_movement_wakes_it_and_no_movement_does_not(void) {
+    static const uint8_t place[] = {0, 100, 0, 100, 0, 0, 0}, beside[] = {0, 101, 0, 100, 0, 0, 0};
+
+    start("us");
+    const struct desk *desk = computer_desk(computer);
+    computer_take(computer, DEVICE_MOUSE, place, sizeof place, now_us);
+    command("sleep");
+    computer_take(computer, DEVICE_MOUSE, place, sizeof place, now_us);
+    CHECK(desk->asleep);
+    computer_take(computer, DEVICE_MOUSE, beside, sizeof beside, now_us);
+    CHECK(!desk->asleep);
+    stop();
+}
+
 static void test_wrong_commands_are_explained(void) {
     static const char *const wrong[] = {"dance",       "power",      "power maybe",  "leds blue",
                                         "mode 1x1",    "mode 800",   "layout",       "layout xx",
@@ -354,6 +392,8 @@ int main(void) {
     test_a_reboot_goes_through_the_firmware();
     test_a_dock_fits_a_screen_into_the_picture();
     test_a_computer_that_is_off_has_no_usb();
+    test_what_a_person_does_wakes_it();
+    test_a_movement_wakes_it_and_no_movement_does_not();
     test_wrong_commands_are_explained();
     puts("unit tests passed");
     return 0;

@@ -273,8 +273,8 @@ static void test_modes(void) {
                                       "1280x720@0",
                                       "1281x720@30",
                                       "1280x721@30",
-                                      "638x480@30",
-                                      "640x478@30",
+                                      "158x480@30",
+                                      "640x118@30",
                                       "4098x2160@30",
                                       "720x576i",
                                       "720x576ii@50",
@@ -347,7 +347,7 @@ static void test_what_a_bridge_takes(void) {
         {"1920x1080@50", true, true, false},   {"1920x1080@60", true, false, false},
         {"1920x1200@60", true, false, false},  {"1280x1024@120", false, false, false},
         {"720x576i@50", false, true, true},    {"3840x2160@30", false, false, false},
-        {"4096x2160@24", false, false, false},
+        {"4096x2160@24", false, false, false}, {"720x400@70", true, true, true},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -360,6 +360,19 @@ static void test_what_a_bridge_takes(void) {
         CHECK(bridge_carries(LIMITS_TC358743, &mode, V4L2_PIX_FMT_UYVY) == cases[i].carried_uyvy);
         CHECK(bridge_carries(LIMITS_TC358743, &mode, V4L2_PIX_FMT_RGB24) == cases[i].carried_rgb);
         CHECK(bridge_carries(LIMITS_NONE, &mode, V4L2_PIX_FMT_RGB24));
+    }
+}
+
+static void test_what_is_too_small_for_any(void) {
+    static const char *const small[] = {"320x240@60", "640x348@60", "638x480@60", "640x480@1"};
+
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+        struct v4l2_dv_timings timings;
+        struct mode mode;
+        CHECK(mode_parse(small[i], &mode));
+        bridge_timings(&mode, &timings);
+        CHECK(!bridge_takes(LIMITS_TC358743, &timings));
+        CHECK(bridge_takes(LIMITS_NONE, &timings) == (mode.fps == 1));
     }
 }
 
@@ -494,7 +507,8 @@ static void test_rgb24_and_back(void) {
 int main(void) {
     test_crc_is_ccitt_false();
     test_code_layout();
-    test_code_is_in_the_picture(640, 480, 1);
+    test_code_is_in_the_picture(640, 350, 1);
+    test_code_is_in_the_picture(720, 400, 1);
     test_code_is_in_the_picture(1280, 720, 0);
     test_painting_what_moves_is_enough(1280, 720);
     test_painting_what_moves_is_enough(642, 1200);
@@ -503,6 +517,7 @@ int main(void) {
     test_a_computer_follows_the_edid();
     test_desk_code();
     test_desk_is_drawn(640, 480, 1);
+    test_desk_is_drawn(640, 350, 1);
     test_desk_is_drawn(1280, 720, 0);
     test_desk_is_drawn(3840, 2160, 1);
     test_a_desk_with_bars();
@@ -511,6 +526,7 @@ int main(void) {
     test_words();
     test_wrong_words_change_nothing();
     test_what_a_bridge_takes();
+    test_what_is_too_small_for_any();
     test_what_a_bridge_offers();
     test_packed_to_nv12(V4L2_PIX_FMT_UYVY, 1);
     test_packed_to_nv12(V4L2_PIX_FMT_YUYV, 0);

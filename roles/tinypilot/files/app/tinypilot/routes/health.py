@@ -45,6 +45,10 @@ SIGNAL = object_of(
         **or_null(object_of(**SIZE)),
         "description": "The largest common mode that this device takes, if that is known.",
     },
+    least={
+        **or_null(object_of(width=NUMBER, height=NUMBER, pixel_clock_hz=NUMBER)),
+        "description": "What this device takes at least, if the computer sends less.",
+    },
 )
 
 

@@ -33,6 +33,7 @@ COMMON_MODES = [
 
 PRESENT = "present"
 TOO_LARGE = "too_large"
+TOO_SMALL = "too_small"
 INTERLACED = "interlaced"
 UNLOCKED = "unlocked"
 ASLEEP = "asleep"
@@ -41,19 +42,21 @@ NO_SIGNAL = "no_signal"
 NO_DEVICE = "no_device"
 UNKNOWN = "unknown"
 STATES = (
-    *(PRESENT, TOO_LARGE, INTERLACED, UNLOCKED),
+    *(PRESENT, TOO_LARGE, TOO_SMALL, INTERLACED, UNLOCKED),
     *(ASLEEP, DISCONNECTED, NO_SIGNAL, NO_DEVICE, UNKNOWN),
 )
 
 
 @dataclass(frozen=True)
 class Signal:
-    """state: one of STATES; sends: what the computer sends; takes: the largest common mode that this device takes; as
-    far as these are known. rate_hz counts frames, or fields of an interlaced picture."""
+    """state: one of STATES; sends: what the computer sends; takes: the largest common mode that this device takes;
+    least: what it takes at least, of TOO_SMALL alone; as far as these are known. rate_hz counts frames, or fields of an
+    interlaced picture."""
 
     state: str
     sends: dict | None = None
     takes: dict | None = None
+    least: dict | None = None
 
 
 def ask(path: Path) -> dict:
@@ -87,7 +90,7 @@ def judge(facts: dict) -> Signal:
 def _judge(facts: dict) -> Signal:
     state, sends = facts.get("state", UNKNOWN), facts.get("sends")
     limits, most = facts.get("takes"), facts.get("most_pixels_per_second")
-    takes = _largest(limits, most)
+    takes, least = _largest(limits, most), None
     if sends and not sends["rate_hz"]:
         # Measured while the mode changed.
         state, sends = UNLOCKED if state == "out_of_range" else state, None
@@ -96,12 +99,19 @@ def _judge(facts: dict) -> Signal:
         takes_interlaced = limits and limits["interlaced"]
         if state == "out_of_range" and sends["interlaced"] and not takes_interlaced:
             state = INTERLACED
+        elif state == "out_of_range" and _is_too_small(sends, limits):
+            state, least = TOO_SMALL, limits["least"]
         elif state == "out_of_range" or (most and rate > most):
             state = TOO_LARGE
         sends = {name: sends[name] for name in ("width", "height", "rate_hz", "interlaced")}
     if state == "none":
         state = {True: ASLEEP, False: DISCONNECTED, None: NO_SIGNAL}[facts.get("power")]
-    return Signal(state if state in STATES else UNKNOWN, sends, takes)
+    return Signal(state if state in STATES else UNKNOWN, sends, takes, least)
+
+
+def _is_too_small(sends: dict, limits: dict | None) -> bool:
+    least = (limits or {}).get("least", {})
+    return any(sends[name] < least.get(name, 0) for name in ("width", "height", "pixel_clock_hz"))
 
 
 def _largest(limits: dict | None, most_pixels_per_second: int | None) -> dict | None:
@@ -128,6 +138,8 @@ def describe(signal: Signal, t: Callable[..., str]) -> tuple[str, str]:
             return t("The computer sends a picture"), _present(signal, t)
         case "too_large":
             return t("Mode not supported"), _too_large(signal, t)
+        case "too_small":
+            return t("Mode not supported"), _too_small(signal, t)
         case "interlaced":
             return t("Mode not supported"), t(
                 "The computer sends {sends}, which is interlaced, and this device takes no interlaced pictures. "
@@ -140,10 +152,15 @@ def describe(signal: Signal, t: Callable[..., str]) -> tuple[str, str]:
                 "try a shorter one, without an adapter. A player of protected content (HDCP) may cause this, too."
             )
         case "asleep":
-            return no_signal, t(
+            why = t(
                 "The computer is connected and on, and sends no picture: it is asleep, its video output is switched "
                 "off, or it shows protected content (HDCP) only to displays that can decrypt it."
             )
+            advice = t(
+                "Press a key to wake it: on the web page, by who has the controls, or at the computer. One that is "
+                "suspended may need its power button."
+            )
+            return no_signal, f"{why} {advice}"
         case "disconnected":
             return no_signal, t(
                 "Nothing comes over the video cable, not even its 5 volts: the cable is out at one end, or the "
@@ -190,6 +207,28 @@ def _too_large(signal: Signal, t: Callable[..., str]) -> str:
         takes=_mode(takes, t),
     )
     return f"{said} {advice}"
+
+
+def _too_small(signal: Signal, t: Callable[..., str]) -> str:
+    if not (signal.sends and signal.least):
+        return t(
+            "The computer sends less than this device takes. Choose a larger resolution on the computer, or apply an "
+            "EDID that offers only what fits."
+        )
+    if any(signal.sends[name] < signal.least[name] for name in ("width", "height")):
+        return t(
+            "The computer sends {sends}, and this device takes no less than {least}. "
+            "Choose a larger resolution on the computer, or apply an EDID that offers only what fits.",
+            sends=_mode(signal.sends, t),
+            least=_size(signal.least),
+        )
+    return t(
+        "The computer sends {sends}, and this device takes no less than {least} million pixels a second, with those "
+        "between the pictures. "
+        "Choose a higher refresh rate on the computer, or apply an EDID that offers only what fits.",
+        sends=_mode(signal.sends, t),
+        least=f"{signal.least['pixel_clock_hz'] / 1e6:g}",
+    )
 
 
 def _pixels_per_second(mode: dict) -> float:

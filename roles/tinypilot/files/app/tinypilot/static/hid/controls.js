@@ -3,6 +3,7 @@
 // element (data-control, data-usb, data-captured), where style sheets and tests read it.
 
 import { t } from '../common/i18n.js';
+import { load } from '../common/load.js';
 import { Capture } from './capture.js';
 import { BUILT_IN, describe, loadOwn, Recorder, saveOwn } from './combinations.js';
 import { describeControls, nameOf } from './controls-state.js';
@@ -10,6 +11,7 @@ import { InputSocket } from './input-socket.js';
 
 // What a person is offered to make agree: the bit of its LED, the button.
 const LOCKS = { NumLock: [1, 'agree-num-lock'], CapsLock: [2, 'agree-caps-lock'] };
+const TOOLS = ['./paste-dialog.js', './uncoded-keys.js']; // of those who have the controls
 const byId = (id) => document.getElementById(id);
 // By who has the controls now.
 const ASK = { mine: t('Give up the controls'), free: t('Take the controls'), theirs: t('Ask for the controls') };
@@ -94,6 +96,9 @@ export class Controls {
     byId('open-paste').addEventListener('click', async () => (await this.#loadTools()).paste.open());
     byId('open-keyboard').addEventListener('click', async ({ currentTarget }) => {
       this.#keyboard ??= this.#loadKeyboard();
+      this.#keyboard.catch(() => {
+        this.#keyboard = null;
+      });
       await this.#keyboard;
       const shown = byId('keyboard').hidden;
       byId('keyboard').hidden = !shown;
@@ -102,7 +107,7 @@ export class Controls {
     byId('open-soft-keyboard').addEventListener('click', async () => {
       // At once: a phone shows its keyboard for what a finger has done, not for what comes later.
       byId('soft-keyboard').focus();
-      const { openSoftKeyboard } = await import('./soft-keyboard.js');
+      const { openSoftKeyboard } = await load(new URL('./soft-keyboard.js', import.meta.url));
       openSoftKeyboard(byId('soft-keyboard'), {
         say: (...message) => this.#socket.say(...message),
         layout: this.#capture.layout,
@@ -123,7 +128,7 @@ export class Controls {
 
   // What only those need who have the controls.
   #loadTools() {
-    this.#tools ??= Promise.all([import('./paste-dialog.js'), import('./uncoded-keys.js')]).then(
+    this.#tools ??= Promise.all(TOOLS.map((name) => load(new URL(name, import.meta.url)))).then(
       ([{ PasteDialog, showCharacter }, { identify }]) => {
         this.#capture.identify = identify;
         const paste = new PasteDialog(
@@ -148,11 +153,15 @@ export class Controls {
         return { paste, showCharacter };
       },
     );
+    // What did not arrive is asked for again by who wants it next.
+    this.#tools.catch(() => {
+      this.#tools = null;
+    });
     return this.#tools;
   }
 
   async #loadKeyboard() {
-    const { OnScreenKeyboard } = await import('./on-screen-keyboard.js');
+    const { OnScreenKeyboard } = await load(new URL('./on-screen-keyboard.js', import.meta.url));
     const keyboard = new OnScreenKeyboard(byId('keyboard'), {
       press: (codes) => this.#combine(codes),
       hold: (code, down) => this.#capture.hold(code, down),
@@ -184,7 +193,7 @@ export class Controls {
   }
 
   async #showLeader(needed) {
-    const { Leader, describeLeader } = needed ? await import('./leader.js') : {};
+    const { Leader, describeLeader } = needed ? await load(new URL('./leader.js', import.meta.url)) : {};
     this.#capture.leader = needed ? new Leader() : null;
     byId('leader-hint').hidden = !needed;
     if (needed) write(byId('leader-keys'), describeLeader());

@@ -7,17 +7,48 @@ const HEADER = '00ffffffffffff00';
 // In front of each line of a dump, and behind the last: where its first byte is, in hexadecimal or (od's) octal digits.
 const OFFSET = /^\s*([0-9a-f]{4,8})(?::\s*|\s+|$)/i;
 const DUMPED_BYTES = 16;
+const BLOCK_DIGITS = 256;
 const LARGEST_BYTES = 512;
 const BETWEEN = String.raw`(?:0x|\\x|h(?=[\s,;]|$)|[\s,;:"'\\{}-])*`;
 const BYTES = new RegExp(`^(?:.*hex:|[^0-9a-f]*?)${BETWEEN}((?:[0-9a-f]{2}${BETWEEN})+)`, 'i');
 // A word may begin with letters that are digits, too.
 const DIGITS_OF_A_WORD = 16;
 
-// The hexadecimal digits of an EDID: what begins as an EDID is one, all else is text. A text without digits is for the
-// device to refuse.
+// At least so many bytes of a line are data, and no word or number beside it.
+const RUN = /(?:[0-9a-f]{2}[ ,:]?){8,}/gi;
+const NUMBERS = /0x[0-9a-f]+|\d+/gi;
+const BASE64 = /AP\/{7}w[\w+/\s]+/;
+const SWAPPED_HEADER = 'ff00ffffffff00ff';
+
+// The hexadecimal digits of an EDID: what begins as an EDID is one, all else is text. Of the ways to read that, the one
+// that gives an EDID; if none does, what the device is to refuse.
 export function readEdid(bytes) {
-  if (bytes[0] === 0 && bytes[1] === 255) return [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');
+  if (bytes[0] === 0 && bytes[1] === 255) return hexOf(bytes);
   const text = readText(bytes);
+  const plain = readDump(text);
+  return (
+    [() => plain, () => readRuns(text), () => swapped(plain), () => readNumbers(text), () => readBase64(text)]
+      .map((read) => read())
+      .find(isWhole) ?? plain
+  );
+}
+
+const hexOf = (bytes) => [...bytes].map((each) => each.toString(16).padStart(2, '0')).join('');
+
+// The first one, where a program tells of several displays.
+function fromHeader(digits) {
+  const found = digits.slice(Math.max(0, digits.indexOf(HEADER)));
+  const next = found.indexOf(HEADER, 1);
+  return next > 0 && next % BLOCK_DIGITS === 0 ? found.slice(0, next) : found;
+}
+
+function isWhole(digits) {
+  if (!digits.startsWith(HEADER) || digits.length % BLOCK_DIGITS) return false;
+  const blocks = digits.match(new RegExp(`.{${BLOCK_DIGITS}}`, 'g'));
+  return blocks.every((block) => block.match(/../g).reduce((sum, each) => sum + Number(`0x${each}`), 0) % 256 === 0);
+}
+
+function readDump(text) {
   let digits = '';
   let base = '0x';
   let isRepeated = false;
@@ -35,8 +66,37 @@ export function readEdid(bytes) {
     base = found ?? base;
     digits += found ? digitsOf(line.slice(start.length)).slice(0, 2 * DUMPED_BYTES) : digitsOf(line);
   }
-  digits = digits.toLowerCase();
-  return digits.slice(Math.max(0, digits.indexOf(HEADER))) || text;
+  return fromHeader(digits.toLowerCase()) || text;
+}
+
+// Each line's longest row of bytes, whatever stands around it: logs, tables, `<...>`.
+function readRuns(text) {
+  const rows = text.split(/[\r\n]+/).map((line) => {
+    const runs = (line.match(RUN) ?? []).map((run) => run.replace(/[ ,:]/g, ''));
+    return runs.sort((one, other) => other.length - one.length)[0] ?? '';
+  });
+  return fromHeader(rows.join('').toLowerCase());
+}
+
+// Words of two bytes, the second first, as hexdump has them without options.
+function swapped(digits) {
+  const words = digits.slice(Math.max(0, digits.indexOf(SWAPPED_HEADER)));
+  return words.replace(/(..)(..)/g, '$2$1');
+}
+
+// Lists of PowerShell, JSON and Python.
+function readNumbers(text) {
+  const numbers = (text.match(NUMBERS) ?? []).map(Number);
+  return fromHeader(hexOf(numbers.filter((number) => number < 256)));
+}
+
+function readBase64(text) {
+  const [coded] = text.match(BASE64) ?? [''];
+  try {
+    return hexOf(Uint8Array.from(atob(coded.replace(/\s/g, '')), (each) => each.charCodeAt(0)));
+  } catch {
+    return ''; // something else that begins so
+  }
 }
 
 function digitsOf(line) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Wires the page together, but for the picture itself (screen.js).
 
+import { load } from '../common/load.js';
 import { Controls } from '../hid/controls.js';
 import { PictureMenu } from '../video/picture-menu.js';
 import { dismissMenus } from './menus.js';
@@ -13,7 +14,7 @@ dismissMenus(document.querySelectorAll('details.menu'));
 // Asked for only after an upgrade. What can't be loaded now is tried again when this page has lost its connection again.
 async function noteVersion(version) {
   if (version === document.documentElement.dataset.version) return;
-  const { followUpgrade } = await import('./new-version.js');
+  const { followUpgrade } = await load(new URL('./new-version.js', import.meta.url));
   followUpgrade(version, upgrade);
 }
 

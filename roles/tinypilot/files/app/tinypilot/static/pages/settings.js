@@ -4,6 +4,7 @@
 import { ApiError, callApi, fetchSession, onSubmit } from '../common/api.js';
 import { loginPage } from '../common/destination.js';
 import { t } from '../common/i18n.js';
+import { load } from '../common/load.js';
 import { describeMode, readCertificate, readFields, readIce, readText } from './settings-form.js';
 
 // A report of edid-decode's is long.
@@ -44,7 +45,9 @@ const bytesOf = async (file) => new Uint8Array(await file.arrayBuffer());
 
 async function applyEdid(form, { choice, file }) {
   if (file.size > LARGEST_EDID_BYTES) throw new ApiError(t('The file is too large for an EDID.'));
-  const edid = file.size ? (await import('./edid-file.js')).readEdid(await bytesOf(file)) : choice;
+  const edid = file.size
+    ? (await load(new URL('./edid-file.js', import.meta.url))).readEdid(await bytesOf(file))
+    : choice;
   await change(form, { [form.dataset.settings]: edid || null });
   await showOffers();
 }

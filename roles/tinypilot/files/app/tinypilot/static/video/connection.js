@@ -4,6 +4,7 @@
 // comes over a WebSocket (socket-video.js), as H.264 or as JPEGs. transport.js decides. What that needs is loaded when it
 // is needed, or when the first picture has been there for a while: then a network that is lost does not matter.
 
+import { load } from '../common/load.js';
 import { JanusLink } from './janus-link.js';
 import { describe } from './screen-state.js';
 import { askSignal, askSource, Source, SourceWatch } from './source-state.js';
@@ -26,7 +27,6 @@ export class Connection extends EventTarget {
   #screen;
   #videos;
   #isLoading = false;
-  #loads = 0;
   #isAsking = false;
   #link;
   #hindrance = null; // of WebRTC, a Reason
@@ -212,7 +212,6 @@ export class Connection extends EventTarget {
   #load() {
     if (this.#isLoading) return;
     this.#isLoading = true;
-    this.#loads += 1; // browsers remember what could not be loaded by its address
     this.#makeSocketVideos().catch(() => {
       setTimeout(() => {
         this.#isLoading = false;
@@ -221,9 +220,7 @@ export class Connection extends EventTarget {
   }
 
   async #makeSocketVideos() {
-    const { canDecodeH264, newH264Video, newJpegVideo } = await import(
-      `./socket-videos.js${this.#loads > 1 ? `?${this.#loads}` : ''}`
-    );
+    const { canDecodeH264, newH264Video, newJpegVideo } = await load(new URL('./socket-videos.js', import.meta.url));
     const can = await canDecodeH264();
     const deviceAnswers = async () => (await this.#gatewayAnswers()) || this.#reachable;
     const { h264Url, h264Canvas, mjpegUrl, mjpegCanvas } = this.#options;

@@ -2,6 +2,7 @@
 // The buttons of the Picture menu: how the picture lies, and what is made of it. What makes it is loaded then.
 
 import { t } from '../common/i18n.js';
+import { load } from '../common/load.js';
 
 const byId = (id) => document.getElementById(id);
 
@@ -51,21 +52,21 @@ export class PictureMenu {
   }
 
   async #toggleStats() {
-    const { StatsOverlay } = await import('./stats-overlay.js');
+    const { StatsOverlay } = await load(new URL('./stats-overlay.js', import.meta.url));
     this.#stats ??= new StatsOverlay(this.#connection);
     this.#stats.toggle();
     this.#press('show-stats', this.#stats.isShown);
   }
 
   async #takeScreenshot() {
-    const { fileName, save, screenshot } = await import('./recording.js');
+    const { fileName, save, screenshot } = await load(new URL('./recording.js', import.meta.url));
     const { element, width, height } = this.#connection.shown;
     const png = await screenshot(element, { width, height, rotation: this.#view.rotation });
     save(png, fileName(this.#device, new Date(), 'png'));
   }
 
   async #record() {
-    const { fileName, Recording, save } = await import('./recording.js');
+    const { fileName, Recording, save } = await load(new URL('./recording.js', import.meta.url));
     if (this.#recording) return; // by an impatient second click
     const began = new Date();
     const recording = new Recording(this.#connection.shown.stream);

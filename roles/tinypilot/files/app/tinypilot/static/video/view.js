@@ -2,6 +2,7 @@
 // How the picture lies in its place: as large as fits, or pixel for pixel with scrolling; rotated by quarters. Where
 // the mouse points is computed from the same numbers (picture-map.js), so they can't differ.
 
+import { load } from '../common/load.js';
 import { recall, remember } from '../common/preferences.js';
 import { pictureIn } from './picture-map.js';
 
@@ -93,7 +94,7 @@ export class View {
 
   // Somebody has the mouse.
   async watchBars() {
-    const { BarWatch } = await import('./picture-bars.js');
+    const { BarWatch } = await load(new URL('./picture-bars.js', import.meta.url));
     this.#bars ??= new BarWatch(this.#connection);
   }
 
