@@ -154,11 +154,7 @@ class _Mouse:
     def __init__(self) -> None:
         self.buttons = 0
         self._queue: deque[_Step] = deque()
-
-    @property
-    def waiting(self) -> int:
-        """Reports."""
-        return sum(step.reports(self._is_relative) for step in self._queue)
+        self.waiting = 0  # reports
 
     @property
     def anything_down(self) -> bool:
@@ -178,13 +174,13 @@ class _Mouse:
 
     def clear(self) -> None:
         self.buttons = 0
-        self._queue.clear()
+        self._forget()
 
     def cut(self, most: int) -> None:
         """Whatever waits behind so many reports is dropped, and all is let go."""
         is_shorter = False
         while self.waiting > most:
-            self._queue.pop()
+            self._drop_last()
             is_shorter = True
         if is_shorter or self.buttons:
             self.buttons = 0
@@ -198,12 +194,19 @@ class _Mouse:
         raise NotImplementedError
 
     def _put(self, step: _Step) -> None:
-        step = step.bounded
-        # A few steps are few reports, and need no counting.
-        if len(self._queue) * MOVE_REPORTS_MAX >= WAITING_MAX and self.waiting >= WAITING_MAX:
-            self._queue.clear()
+        if self.waiting >= WAITING_MAX:
+            self._forget()
             step = self._click_step()
+        step = step.bounded
         self._queue.append(step)
+        self.waiting += step.reports(self._is_relative)
+
+    def _drop_last(self) -> None:
+        self.waiting -= self._queue.pop().reports(self._is_relative)
+
+    def _forget(self) -> None:
+        self._queue.clear()
+        self.waiting = 0
 
     def _last_mere(self) -> _Step | None:
         """The last step, if another may be joined to it."""
@@ -223,13 +226,13 @@ class AbsoluteMouse(_Mouse):
         self._x, self._y = x, y
         last = self._last_mere()
         if last and not last.scrolls:
-            self._queue.pop()
+            self._drop_last()
         self._put(_Step(self.buttons, x, y))
 
     def scroll(self, wheel: int, pan: int) -> None:
         last = self._last_mere()
         if last:
-            self._queue.pop()
+            self._drop_last()
             wheel, pan = last.wheel + wheel, last.pan + pan
         self._put(_Step(self.buttons, self._x, self._y, wheel, pan))
 
@@ -246,6 +249,7 @@ class AbsoluteMouse(_Mouse):
 
     def pop(self) -> None:
         step = self._queue.popleft()
+        self.waiting -= 1
         rest = replace(
             step, wheel=step.wheel - _clamped(step.wheel), pan=step.pan - _clamped(step.pan)
         )
@@ -270,7 +274,7 @@ class RelativeMouse(_Mouse):
 
     def _join(self, step: _Step) -> None:
         if last := self._last_mere():
-            self._queue.pop()
+            self._drop_last()
             step = replace(
                 step,
                 x=last.x + step.x,
@@ -294,6 +298,7 @@ class RelativeMouse(_Mouse):
 
     def pop(self) -> None:
         step = self._queue.popleft()
+        self.waiting -= 1
         moves = (step.x, step.y, step.wheel, step.pan)
         rest = [value - _clamped(value) for value in moves]
         if any(rest):
