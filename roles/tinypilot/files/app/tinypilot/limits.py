@@ -87,7 +87,9 @@ class Shares:
             if person is None or by_person[person] <= by_person[place.person] + weight:
                 return False
             victim = next(
-                each for each in reversed(others) if each.person == person and each not in ended
+                each
+                for each in reversed(others)
+                if each.person == person and each.weight and each not in ended
             )
             ended.append(victim)
             by_person[person] -= victim.weight

@@ -13,12 +13,16 @@ Messages are never compressed: a hundred bytes could be announced that become a 
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from collections.abc import Iterable
 
 from aiohttp import WSCloseCode, web
 
 from tinypilot.limits import Budget
+
+# It repeats what a client has asked for, as often as the client asks.
+logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 CONTROL_BYTES = 125  # RFC 6455, 5.5
 # A peer that takes no goodbye is cut off.
@@ -85,8 +89,6 @@ class FrameGuard(asyncio.Protocol):
                 if code := self._refusal_of_frame(self._header):
                     return code
                 self._header.clear()
-            elif len(self._header) == 2 and not self._header[1] & _MASKED:
-                return WSCloseCode.PROTOCOL_ERROR
         return None
 
     def _refusal_of_frame(self, header: bytearray) -> WSCloseCode | None:
@@ -151,6 +153,8 @@ class GuardedWebSocket(web.WebSocketResponse):
         self._frames = frames
 
     async def prepare(self, request: web.BaseRequest):  # type: ignore[no-untyped-def]
+        if self.prepared:
+            return await super().prepare(request)
         transport = request.transport
         if transport is None:
             raise web.HTTPBadRequest(text="The connection is gone.\n")
