@@ -5,6 +5,7 @@ import json
 
 import pytest
 from systemd import journal
+from tinypilot import audit as audit_module
 
 # Not audit.note, in whose place the tests have something else.
 from tinypilot.audit import note
@@ -49,3 +50,22 @@ def test_without_a_journal_the_entry_is_on_standard_error(monkeypatch, capsys):
     note("login", "ada logged in", user="ada")
     entry = json.loads(capsys.readouterr().err)
     assert (entry["MESSAGE"], entry["TINYPILOT_USER"]) == ("ada logged in", "ada")
+
+
+def test_refusals_without_end_leave_the_journal_its_room(entries, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(audit_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(audit_module, "_refusals", audit_module._Refusals())
+    for _ in range(10_000):
+        note("request_refused", "refused", refused=True)
+    assert len(entries) == audit_module.REFUSALS_AT_ONCE
+    # What was done is noted all the same.
+    note("login", "ada logged in", user="ada")
+    assert entries[-1]["TINYPILOT_EVENT"] == "login"
+    now += audit_module.REFUSAL_SECONDS
+    note("request_refused", "refused", refused=True)
+    left_out = 10_000 - audit_module.REFUSALS_AT_ONCE
+    assert (
+        entries[-1]["MESSAGE"]
+        == f"refused (and {left_out} other refusals before, which are not listed)"
+    )

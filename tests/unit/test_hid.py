@@ -15,7 +15,8 @@ from aiohttp import WSCloseCode, WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient, TestServer
 from tinypilot.auth.sessions import COOKIE_PREFIX, Session, cookie_in
 from tinypilot.hid import device as device_module
-from tinypilot.hid import messages, server
+from tinypilot.hid import layouts, messages, server
+from tinypilot.hid import reports as reports_module
 from tinypilot.hid.device import HidDevice, UsbState
 from tinypilot.hid.ownership import Ownership
 from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
@@ -1096,3 +1097,308 @@ def test_a_combination_of_buttons_is_held_for_a_moment(cable):
             ]
 
     run(scenario())
+
+
+# --- Bounds ---
+
+FLOODS = {
+    "wheel": [{"type": "wheel", "wheel": -4096, "pan": 4096, "relative": True}],
+    "wheel of the other mouse": [{"type": "wheel", "wheel": 4096, "pan": 0, "relative": False}],
+    "clicks": [
+        {"type": "button", "button": 0, "down": down, "relative": True} for down in (True, False)
+    ],
+    "clicks and ways": [
+        {"type": "button", "button": 1, "down": True, "relative": True},
+        {"type": "step", "x": 4096, "y": -4096},
+        {"type": "button", "button": 1, "down": False, "relative": True},
+        {"type": "wheel", "wheel": 4096, "pan": 0, "relative": True},
+    ],
+    "places and clicks": [
+        {"type": "button", "button": 2, "down": True, "relative": False},
+        {"type": "move", "x": 1, "y": 1},
+        {"type": "button", "button": 2, "down": False, "relative": False},
+    ],
+    "keys": [{"type": "key", "code": "KeyA", "down": down} for down in (True, False)],
+    "combinations": [{"type": "combination", "codes": ["ControlLeft", "AltLeft", "Delete"]}],
+    "characters": [
+        {"type": "characters", "layout": "de", "text": "É" * 50, "held": [], "at": 0},
+    ],
+    "paste": [{"type": "paste", "layout": "de", "text": "É" * 20_000, "pace": "fast"}],
+}
+MOST_LEFT = 36  # reports: a tenth of a second at most
+
+
+async def fetch_all(cable, path):
+    """What the computer gets that asks until nothing new comes: reports but for signs of life."""
+    reports, last_news = [], time.monotonic()
+    last = None
+    while time.monotonic() - last_news < 0.2:
+        report = cable.fetch(path)
+        if report is None:
+            await asyncio.sleep(0.001)
+        elif report != last or any(report[-2:]) or path != "/dev/hidg0":
+            reports.append(report)
+            last, last_news = report, time.monotonic()
+    return reports
+
+
+@pytest.mark.parametrize("end", ["session", "give-up", "close"])
+@pytest.mark.parametrize("flood", FLOODS)
+def test_of_what_one_left_waiting_the_next_sees_hardly_anything(cable, monkeypatch, flood, end):
+    monkeypatch.setattr(server, "LOOK_SECONDS", 0.02)
+
+    async def scenario():
+        gate = Gate()
+        async with serving(gate) as page:
+            ann = await in_control(page)
+            bob = await page("bob")
+            number = (await bob.hear("welcome"))["person"]
+            for _ in range({"paste": 1, "characters": 30}.get(flood, 300)):
+                for message in FLOODS[flood]:
+                    await ann.websocket.send_json(message)
+            match end:
+                case "session":
+                    gate.gone.add("ann")
+                case "give-up":
+                    await ann.say("give-up")
+                case "close":
+                    await ann.websocket.close()
+            await bob.hear("state", owner=None)
+            await bob.say("ask")
+            await bob.hear("state", owner=number)
+            for path in ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2"):
+                reports = await fetch_all(cable, path)
+                # What the file itself has taken already is the computer's.
+                assert len(reports) <= MOST_LEFT + 20
+                if reports:
+                    assert reports[-1][0] == 0
+
+    run(scenario())
+
+
+def most_waiting(mouse, act) -> int:
+    most = 0
+    for number in range(5000):
+        act(mouse, number)
+        most = max(most, mouse.waiting)
+    return most
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda mouse, number: mouse.scroll(4096, -4096),
+        lambda mouse, number: mouse.press(0, number % 2 == 0),
+        lambda mouse, number: mouse.move(4096, 4096),
+        lambda mouse, number: (mouse.press(0, number % 2 == 0), mouse.move(4096, 4096)),
+        lambda mouse, number: (mouse.press(0, number % 2 == 0), mouse.scroll(4096, 0)),
+    ],
+)
+@pytest.mark.parametrize("kind", [AbsoluteMouse, RelativeMouse])
+def test_what_waits_has_a_bound_whatever_it_is(kind, act):
+    mouse = kind()
+    assert most_waiting(mouse, act) <= reports_module.WAITING_MAX + reports_module.MOVE_REPORTS_MAX
+    mouse.release_all()
+    assert taken(mouse)[-1][0] == 0
+
+
+def test_a_wheel_that_no_hand_turns_so_far_is_played_at_once():
+    mouse = RelativeMouse()
+    mouse.scroll(4096, 0)
+    mouse.scroll(4096, 0)
+    assert len(taken(mouse)) == reports_module.TURN_REPORTS_MAX
+    mouse.scroll(100, 0)
+    mouse.scroll(-30, 0)
+    assert taken(mouse) == [bytes([0, 0, 0, 70, 0])]
+
+
+def test_a_session_with_any_number_of_sockets_keeps_nobody_out(cable):
+    async def scenario():
+        async with serving() as page:
+            greedy = [await page("viewer-1") for _ in range(server.SESSION_SOCKETS_MAX)]
+            with pytest.raises(WSServerHandshakeError, match="503"):
+                await page("viewer-1")
+            for number in range(2, 2 + server.PEOPLE_MAX // server.SESSION_SOCKETS_MAX):
+                for _ in range(server.SESSION_SOCKETS_MAX):
+                    with contextlib.suppress(WSServerHandshakeError):
+                        greedy.append(await page(f"viewer-{number}"))
+            ann = await in_control(page)
+            await ann.say("key", code="KeyA", down=True)
+            assert await cable.next_unlike(NOTHING) == keys(0x04)
+
+    run(scenario())
+
+
+def test_so_many_people_may_watch(cable):
+    async def scenario():
+        async with serving() as page:
+            for number in range(server.PEOPLE_MAX):
+                await (await page(f"viewer-{number}")).hear("welcome")
+
+    run(scenario())
+
+
+def test_who_does_not_read_the_answers_is_cut_off(cable, monkeypatch):
+    monkeypatch.setattr(server, "NEWS_MAX", 20_000)
+
+    async def scenario():
+        async with serving() as page:
+            bob = await page("bob")
+            text = "".join(map(chr, range(0x4E00, 0x4E00 + 5000)))
+            with contextlib.suppress(ConnectionError):
+                for _ in range(2000):
+                    await bob.say("check", layout="en-us", text=text)
+            connection = bob.websocket._response.connection
+            await until(
+                lambda: not (connection and connection.transport), "the connection is gone"
+            )
+            # Nobody else notices.
+            ann = await in_control(page)
+            await ann.say("check", layout="en-us", text="ä")
+            assert (await ann.hear("checked"))["untypable"] == ["ä"]
+
+    run(scenario())
+
+
+def test_news_that_nobody_takes_have_a_bound():
+    async def scenario():
+        aborted = []
+        person = Ownership(60).join("ann", True)
+        connection = server.Connection(None, person, "token", lambda: aborted.append(True))
+        for number in range(10_000):
+            connection.tell({"type": "state", "leds": number})
+        assert not aborted  # of states the newest counts
+        for _ in range(server.NEWS_MAX // 1000):
+            connection.tell({"type": "checked", "untypable": ["x" * 1000]})
+        assert aborted
+
+    run(scenario())
+
+
+def test_a_text_that_is_checked_holds_up_nobody(cable):
+    """Whatever runs in the event loop meanwhile has its turn."""
+
+    async def scenario():
+        turns = 0
+
+        async def count():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with serving() as page:
+            ann = await in_control(page)
+            # Of which half can be typed, so that all are looked at.
+            text = "".join(map(chr, range(0x20, 0x7F))) * 100 + "".join(
+                map(chr, range(0x4E00, 0x4E00 + layouts.UNTYPABLE_MAX - 1))
+            )
+            counting = asyncio.create_task(count())
+            await ann.say("check", layout="en-us", text=text)
+            missing = (await ann.hear("checked"))["untypable"]
+            counting.cancel()
+            assert len(missing) == layouts.UNTYPABLE_MAX - 1
+            assert turns > len(set(text)) / layouts.CHARACTERS_A_TURN
+
+    run(scenario())
+
+
+def test_an_answer_names_so_many_characters_and_no_more(cable):
+    async def scenario():
+        async with serving() as page:
+            ann = await in_control(page)
+            text = "".join(map(chr, range(0x4E00, 0x4E00 + messages.TEXT_MAX)))
+            await ann.say("check", layout="en-us", text=text)
+            missing = (await ann.hear("checked"))["untypable"]
+            assert missing == list(text[: layouts.UNTYPABLE_MAX])
+            await ann.say("paste", layout="en-us", text=text)
+            assert (await ann.hear("paste", state="refused"))["untypable"] == missing
+
+    run(scenario())
+
+
+def test_marks_that_no_text_has_are_not_sorted():
+    """That takes a time that grows with the square of their number."""
+    marks = "\u0327\u0301" * (layouts.MARKS_MAX // 2)
+    assert layouts.normalized(f"e{marks}") != f"e{marks}"
+    assert layouts.normalized(f"e{marks}\u0327") == f"e{marks}\u0327"
+    assert layouts.normalized("e\u0301") == "\u00e9"
+
+
+def test_who_may_only_watch_makes_no_work(cable, monkeypatch):
+    async def fail(*_):
+        raise AssertionError("it was looked up")
+
+    monkeypatch.setattr(layouts.Layout, "find_untypable", fail)
+
+    async def scenario():
+        async with serving() as page:
+            viewer = await page("viewer")
+            await viewer.say("check", layout="en-us", text="ä")
+            assert (await viewer.hear("checked"))["untypable"] == []
+            await viewer.say("check", layout="en-us", text="ä" * messages.WATCHER_MESSAGE_MAX)
+            assert await viewer.ends() == WSCloseCode.MESSAGE_TOO_BIG
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("viewer", sum(server.WATCHER_FRAMES) * 10), ("bob", sum(server.CONTROLLER_FRAMES) * 2)],
+)
+def test_who_says_more_than_anybody_does_is_cut_off(cable, name, count):
+    async def scenario():
+        async with serving() as page:
+            talker = await page(name)
+            with contextlib.suppress(ConnectionError):
+                for _ in range(count):
+                    await talker.say("alive")
+            assert await talker.ends() == WSCloseCode.POLICY_VIOLATION
+
+    run(scenario())
+
+
+def test_who_takes_and_gives_up_the_controls_all_the_time_is_cut_off(cable, audited):
+    async def scenario():
+        async with serving() as page:
+            ann = await page("ann")
+            with contextlib.suppress(ConnectionError):
+                for _ in range(200):
+                    await ann.say("ask")
+                    await ann.say("give-up")
+            assert await ann.ends() == WSCloseCode.POLICY_VIOLATION
+            assert len(audited) <= server.HAND_OVERS[0] + 5
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "[" * 60_000,
+        '{"type":' * 10_000,
+        "9" * 60_000,
+        '{"type": "ask", "type": "give-up"}',
+        '{"type": "move", "x": 1e999, "y": 0}',
+        '{"type": "move", "x": NaN, "y": 0}',
+        '{"type": "move", "x": true, "y": 0}',
+        '{"type": "key", "code": "\\ud800", "down": true}',
+        '{"type": ["key"], "code": "KeyA", "down": true}',
+        '{"type": "characters", "layout": "de", "text": "a", "at": 0, "held": ['
+        + ",".join(['"ShiftLeft"'] * 10_000)
+        + "]}",
+        '{"type": "answer", "person": ' + "1" * 4_000 + ', "yes": true}',
+        "\u0000",
+    ],
+)
+@pytest.mark.parametrize("name", ["bob", "viewer"])
+def test_nonsense_ends_in_a_word(cable, caplog, capfd, name, data):
+    async def scenario():
+        async with serving() as page:
+            talker = await page(name)
+            await talker.websocket.send_str(data)
+            assert await talker.ends() in (1008, 1009)
+
+    run(scenario())
+    assert not caplog.records
+    assert "Traceback" not in "".join(capfd.readouterr())

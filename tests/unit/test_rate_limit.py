@@ -112,17 +112,25 @@ def test_a_start_with_a_clock_that_is_late_locks_nobody_out_for_long(
 
 
 def test_a_start_after_a_clock_that_was_ahead_locks_nobody_out_for_long(
-    auth, clock, next_start, client_info
+    auth, ada, clock, next_start, client_info
 ):
     """Each refusal comes to the same end, not to one that goes ahead with the time."""
     eve = client_info("203.0.113.1")
-    for _ in range(30):
-        refused(auth.set_up, "AAAA", "eve", PASSWORD, eve)
+    guess(auth, eve, attempts=30)
     later = next_start(-30 * 24 * HOUR)
-    code = later.new_setup_code()
-    assert refused(later.set_up, code, "ada", PASSWORD, eve).status == 429
+    assert refused(later.log_in, "ada", PASSWORD, "", eve).status == 429
     clock.pass_by(HOUR / 20 + 20)
-    later.set_up(code, "ada", PASSWORD, eve)
+    later.log_in("ada", PASSWORD, "", eve)
+
+
+def test_who_has_the_set_up_code_is_kept_out_by_nobody(auth, client_info):
+    """Not from other networks, nor from the own: 80 bits need no patience."""
+    code = auth.new_setup_code()
+    for address in ("203.0.113.1", "203.0.113.2", "192.0.2.1"):
+        eve = client_info(address)
+        statuses = [refused(auth.set_up, "AAAA", "eve", PASSWORD, eve).status for _ in range(30)]
+        assert statuses == 20 * [401] + 10 * [429]
+    auth.set_up(code, "ada", PASSWORD, client_info("192.0.2.1"))
 
 
 @pytest.mark.parametrize(

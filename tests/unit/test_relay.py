@@ -9,9 +9,16 @@ import sqlite3
 import struct
 
 import pytest
-from aiohttp import ClientSession, UnixConnector, WSMsgType, WSServerHandshakeError, web
+from aiohttp import (
+    ClientSession,
+    UnixConnector,
+    WSCloseCode,
+    WSMsgType,
+    WSServerHandshakeError,
+    web,
+)
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.sessions import COOKIE_PREFIX
+from tinypilot.auth.sessions import COOKIE_PREFIX, Session
 from tinypilot.auth.store import make_database
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import ConfigError
@@ -181,7 +188,8 @@ def test_what_a_viewer_says_reaches_janus_signed(auth, token, janus, tmp_path, m
             assert (await ask(viewer, "create", token="of the viewer's own"))["janus"] == "success"
 
     # The session is looked up with another clock than the one that signs.
-    monkeypatch.setattr(auth, "session_for", lambda given: given == token)
+    session = Session(1, None, "viewer")
+    monkeypatch.setattr(auth, "session_for", lambda given: session if given == token else None)
     asyncio.run(talk())
     assert janus.requests[0]["janus"] == "create"
     assert janus.requests[0]["token"] == sign(SECRET, "janus.plugin.ustreamer", 1_800_000_000)
@@ -901,5 +909,354 @@ def test_the_relay_says_that_it_lives_also_to_a_page_that_shows_nothing(
                 await asyncio.sleep(0.02)
             assert (await receive_unit(page))[2] == units[0]
             assert await page.receive_bytes() == bytes(5)
+
+    asyncio.run(talk())
+
+
+# --- What Janus and the relay must agree about ---
+
+
+class StrictJanus:
+    """Janus as far as the relay depends on it: sessions with handles, each of which takes one of its ports. It answers
+    nothing that is no JSON to it, and all as Janus does."""
+
+    def __init__(self, ports=64):
+        self.texts = []
+        self.requests = []
+        self.sessions = {}
+        self.ports = ports
+        self.number = 100
+        self.mute = set()  # kinds that are not answered
+
+    @property
+    def handles(self):
+        return [handle for handles in self.sessions.values() for handle in handles]
+
+    async def talk(self, request):
+        socket = web.WebSocketResponse(protocols=[PROTOCOL])
+        await socket.prepare(request)
+        async for message in socket:
+            self.texts.append(message.data)
+            if "\\u0000" in message.data:
+                await socket.send_json({"janus": "error", "error": {"code": 454, "reason": "JSON"}})
+                continue
+            asked = json.loads(message.data)
+            self.requests.append(asked)
+            if asked["janus"] not in self.mute:
+                with contextlib.suppress(ConnectionError):
+                    await socket.send_json(self.answer(asked))
+        return socket
+
+    def answer(self, asked):
+        self.number += 1
+        kind, session, handle = (asked.get(key) for key in ("janus", "session_id", "handle_id"))
+        told = {"janus": "success", "transaction": asked["transaction"]}
+        if kind == "create":
+            self.sessions[self.number] = set()
+            return {**told, "data": {"id": self.number}}
+        told["session_id"] = session
+        if session not in self.sessions:
+            return {**told, "janus": "error", "error": {"code": 458, "reason": "No such session"}}
+        match kind:
+            case "attach":
+                if len(self.handles) >= self.ports:
+                    return {**told, "janus": "error", "error": {"code": 490, "reason": "port"}}
+                self.sessions[session].add(self.number)
+                return {**told, "data": {"id": self.number}}
+            case "detach":
+                self.sessions[session].discard(handle)
+            case "destroy":
+                del self.sessions[session]
+            case "keepalive" | "message" | "trickle":
+                told["janus"] = "ack"
+        return told
+
+
+async def new_session(viewer, number=0):
+    return (await ask_as(viewer, f"create {number}", "create"))["data"]["id"]
+
+
+async def ask_as(viewer, transaction, janus, **facts):
+    await viewer.send_json({"janus": janus, "transaction": transaction, **facts})
+    async with asyncio.timeout(20):
+        while (told := await viewer.receive_json()).get("transaction") != transaction:
+            pass
+    return told
+
+
+async def attach(viewer, session, number=0):
+    return await ask_as(
+        viewer, f"attach {number}", "attach", session_id=session, plugin=relay_module.PLUGIN
+    )
+
+
+async def closes(viewer):
+    async with asyncio.timeout(20):
+        while not (await viewer.receive()).type.name.startswith("CLOS"):
+            pass
+
+
+@pytest.fixture
+def strict():
+    return StrictJanus()
+
+
+UNREADABLE = [
+    '{"janus": "destroy", "session_id": %d, "transaction": "\\u0000"}',
+    '{"janus": "destroy", "session_id": %d, "transaction": "\\ud800"}',
+    '{"janus": "destroy", "session_id": %d, "transaction": "a\\u0000b"}',
+    '{"janus": "destroy", "session_id": %d, "session_id": 1, "transaction": "t"}',
+    '{"janus": "Destroy", "session_id": %d, "transaction": "t"}',
+    '{"janus": "keepalive", "janus": "destroy", "session_id": %d, "transaction": "t"}',
+    '{"janus": "destroy", "session_id": %d.0, "transaction": "t"}',
+    '{"janus": "destroy", "session_id": %d, "transaction": ""}',
+    '{"janus": "destroy", "session_id": %d, "transaction": "tinypilot-relay-end"}',
+    '{"janus": "destroy", "session_id": %d, "transaction": "' + "t" * 65 + '"}',
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"a": NaN}}',
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"a": 1e999}}',
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"\\u0000": 1}}',
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"a": 99999999999999999999}}',
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": ' + '{"a":' * 9 + "1" + "}" * 10,
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": ["a"]}',
+    '{"janus": "destroy_session", "session_id": %d, "transaction": "t"}',
+]
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_what_two_parsers_may_read_differently_ends_the_picture(
+    auth, token, strict, tmp_path, text
+):
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            number = await new_session(viewer)
+            await attach(viewer, number)
+            before = len(strict.texts)
+            await viewer.send_str(text % number)
+            await closes(viewer)
+            await until(lambda: not strict.sessions)
+            # The relay's own destroy alone.
+            assert [json.loads(each)["transaction"] for each in strict.texts[before:]] == [
+                relay_module.END
+            ]
+
+    asyncio.run(talk())
+
+
+def test_a_session_is_forgotten_when_janus_has_destroyed_it_and_not_before(
+    auth, token, strict, tmp_path
+):
+    strict.mute = {"destroy"}
+
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            number = await new_session(viewer)
+            await viewer.send_json({"janus": "destroy", "session_id": number, "transaction": "t"})
+            await until(lambda: strict.requests[-1]["janus"] == "destroy")
+            auth.sessions.log_out(auth.session_for(token))
+            await closes(viewer)
+
+    asyncio.run(talk())
+    ends = [each for each in strict.requests if each["transaction"] == relay_module.END]
+    # Not answered on the viewer's own connection, so asked for once more on another.
+    assert len(ends) == 2
+
+
+def test_janus_gets_no_field_that_the_relay_does_not_know(auth, token, strict, tmp_path):
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            number = await new_session(viewer)
+            await ask_as(
+                viewer, "t", "attach", session_id=number, plugin=relay_module.PLUGIN, apisecret="x",
+                handle_id=7, opaque_id="y", token="z",
+            )
+
+    asyncio.run(talk())
+    attached = next(each for each in strict.requests if each["janus"] == "attach")
+    assert attached.keys() == {"janus", "transaction", "session_id", "plugin", "token"}
+    assert attached["token"] != "z"
+
+
+def test_of_an_answer_janus_gets_the_lines_that_it_knows(auth, token, strict, tmp_path):
+    known = [
+        "v=0",
+        "o=- 4611 2 IN IP4 127.0.0.1",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+        "c=IN IP4 0.0.0.0",
+        "a=fingerprint:sha-256 " + ":".join(["AB"] * 32),
+        "a=candidate:1 1 udp 2122 192.0.2.1 50000 typ host generation 0 ufrag abcd",
+        "a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+    ]
+    strange = ["a=fingerprint:md5 AA", "a=x:\x1b[31mred", "q=1", "a=setup:no", "m=x", "a=" + "\u00e4"]
+
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            number = await new_session(viewer)
+            handle = (await attach(viewer, number))["data"]["id"]
+            lines = [line for pair in zip(known, [*strange, ""], strict=True) for line in pair]
+            jsep = {"type": "answer", "sdp": "\r\n".join(lines)}
+            facts = {"session_id": number, "handle_id": handle, "body": {"request": "start"}}
+            await ask_as(viewer, "t", "message", jsep=jsep, **facts)
+            too_long = {**jsep, "sdp": "v=0\r\n" * 1000}
+            await viewer.send_json(
+                {"janus": "message", "transaction": "u", "jsep": too_long, **facts}
+            )
+            await closes(viewer)
+
+    asyncio.run(talk())
+    said = next(each for each in strict.requests if each["janus"] == "message")
+    assert said["jsep"]["sdp"].splitlines() == known
+
+
+def test_a_viewer_has_so_many_janus_sessions_however_they_are_made(auth, token, strict, tmp_path):
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            with contextlib.suppress(ConnectionError):
+                for number in range(1000):
+                    await viewer.send_json({"janus": "create", "transaction": f"{number}"})
+            await closes(viewer)
+            await until(lambda: not strict.sessions)
+
+    asyncio.run(talk())
+    assert len(strict.requests) <= 2 * relay_module.JANUS_SESSIONS
+
+
+def test_a_janus_session_has_so_many_handles_and_no_more(auth, token, strict, tmp_path):
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            number = await new_session(viewer)
+            for handle in range(relay_module.HANDLES):
+                assert (await attach(viewer, number, handle))["janus"] == "success"
+            detached = {"session_id": number, "handle_id": strict.handles[0]}
+            await ask_as(viewer, "detach", "detach", **detached)
+            await attach(viewer, number, 99)
+            await viewer.send_json(
+                {"janus": "attach", "transaction": "one more", "session_id": number,
+                 "plugin": relay_module.PLUGIN}
+            )
+            await closes(viewer)
+
+    asyncio.run(talk())
+    assert sum(each["janus"] == "attach" for each in strict.requests) == relay_module.HANDLES + 1
+
+
+def test_who_has_most_of_the_media_ports_gives_some_to_who_has_none(
+    auth, token, strict, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(relay_module, "MEDIA_PORTS", 8)
+    strict.ports = 8
+    other = auth.sessions.create_for_provisioning("viewer", 3600)
+
+    async def talk():
+        async with contextlib.AsyncExitStack() as stack:
+            http = await stack.enter_async_context(running(auth, tmp_path, strict))
+            for _ in range(2):
+                greedy = await stack.enter_async_context(connect(http, token))
+                for each in range(4):
+                    number = await new_session(greedy, each)
+                    assert (await attach(greedy, number, each))["janus"] == "success"
+            assert len(strict.handles) == 8
+            late = await stack.enter_async_context(connect(http, other))
+            number = await new_session(late)
+            assert (await attach(late, number))["janus"] == "success"
+            # And the other way round nobody is put out for one who has his share.
+            again = await stack.enter_async_context(connect(http, token))
+            for each in range(3):
+                session = await new_session(again, each)
+                assert (await attach(again, session, each))["janus"] == "success"
+            session = await new_session(again, 9)
+            refused = await attach(again, session, 9)
+            assert refused["error"]["reason"] == "All media ports are taken."
+            assert (await ask_as(late, "alive", "keepalive", session_id=number))["janus"] == "ack"
+
+    asyncio.run(talk())
+
+
+def test_nobody_claims_the_janus_session_of_somebody_else(auth, token, strict, tmp_path):
+    other = auth.sessions.create_for_provisioning("admin", 3600)
+
+    async def talk():
+        async with (
+            running(auth, tmp_path, strict) as http,
+            connect(http, token) as viewer,
+            connect(http, other) as thief,
+        ):
+            number = await new_session(viewer)
+            for kind in ("claim", "keepalive", "destroy"):
+                told = await ask_as(thief, kind, kind, session_id=number)
+                assert told["error"]["code"] == relay_module.NO_SUCH_SESSION
+            auth.sessions.log_out(auth.session_for(other))
+            await closes(thief)
+            assert strict.sessions
+            assert (await ask_as(viewer, "t", "keepalive", session_id=number))["janus"] == "ack"
+
+    asyncio.run(talk())
+
+
+def test_a_viewer_does_not_ask_without_end_for_what_is_not_answered(auth, token, strict, tmp_path):
+    strict.mute = {"info"}
+
+    async def talk():
+        async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
+            with contextlib.suppress(ConnectionError):
+                for number in range(150):
+                    await viewer.send_json({"janus": "info", "transaction": f"{number}"})
+            await closes(viewer)
+
+    asyncio.run(talk())
+    assert len(strict.requests) == relay_module.UNANSWERED
+
+
+@pytest.mark.parametrize("path", ["janus/ws", "api/h264", "api/jpegs"])
+def test_who_says_more_than_a_page_does_is_cut_off(auth, token, strict, ustreamer, tmp_path, path):
+    async def talk():
+        async with running(auth, tmp_path, strict, ustreamer) as http:
+            viewer = await http.ws_connect(
+                f"http://relay/{path}",
+                protocols=[PROTOCOL],
+                headers={"Cookie": f"{COOKIE_PREFIX}={token}"},
+                autoping=False,
+            )
+            with contextlib.suppress(ConnectionError):
+                for _ in range(3000):
+                    await viewer.ping()
+            async with asyncio.timeout(20):
+                while (packet := await viewer.receive()).type is not WSMsgType.CLOSE:
+                    pass
+            assert packet.data == WSCloseCode.POLICY_VIOLATION
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize(
+    ("path", "bound"),
+    [
+        ("janus/ws", "SIGNALLING_SOCKETS"),
+        ("api/h264", "H264_VIEWERS"),
+        ("api/jpegs", "JPEG_VIEWERS"),
+    ],
+)
+def test_a_session_with_all_sockets_gives_one_to_somebody_else(
+    auth, token, strict, ustreamer, tmp_path, monkeypatch, path, bound
+):
+    monkeypatch.setattr(relay_module, bound, 4)
+    other = auth.sessions.create_for_provisioning("viewer", 3600)
+
+    async def talk():
+        async with running(auth, tmp_path, strict, ustreamer) as http:
+
+            def come(token):
+                return http.ws_connect(
+                    f"http://relay/{path}",
+                    protocols=[PROTOCOL],
+                    headers={"Cookie": f"{COOKIE_PREFIX}={token}"},
+                )
+
+            # Kept: one that nobody knows any more is closed.
+            there = [await come(token) for _ in range(4)]
+            with pytest.raises(WSServerHandshakeError, match="503"):
+                await come(token)
+            there += [await come(other) for _ in range(2)]
+            with pytest.raises(WSServerHandshakeError, match="503"):
+                await come(other)
 
     asyncio.run(talk())

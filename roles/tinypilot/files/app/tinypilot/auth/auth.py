@@ -84,7 +84,7 @@ class Auth:
                     time=time.strftime("%Y-%m-%d %H:%M", time.gmtime(time.time())),
                 )
         rate_limit.refund(self.store, attempts)
-        tokens = self.sessions.create(name, client)
+        tokens = self.sessions.create(name, (user["password"], user["totp_key"]), client)
         audit.note("login", f"{name} logged in", user=name, network=client.network)
         return tokens
 
@@ -102,11 +102,6 @@ class Auth:
         """The code makes an admin of whoever has it: the first one, or one who forgot the password."""
         name = name.strip().lower()
         check_new(name, password)
-        attempts = {
-            client.network: rate_limit.NETWORK_ATTEMPTS,
-            "setup": rate_limit.ACCOUNT_ATTEMPTS,
-        }
-        self._consume(attempts, client, None)
         given = hashed(typed_code(code))
         now = self.store.now()
         # Not longer than it was given: a Pi may be started with a clock that is late.
@@ -116,12 +111,14 @@ class Auth:
             now + SETUP_CODE_SECONDS,
         )
         if not row or not hmac.compare_digest(row["hash"], given):
+            # Nobody guesses 80 bits, and strangers who try must not keep out who has the code. They are only told to
+            # stop.
+            self._consume({client.network: rate_limit.NETWORK_ATTEMPTS}, client, None)
             self._note_refused("wrong set-up code", client, None)
             raise ApiError(
                 401,
                 "The set-up code is wrong or has expired. `sudo tinypilot setup-code` on the device prints a new one.",
             )
-        rate_limit.refund(self.store, attempts)
         password_hash = passwords.hash_password(password)
         with self.store.transaction() as database:
             # Of two who use it at once one comes too late.
@@ -133,38 +130,40 @@ class Auth:
                 (name, password_hash),
             )
         audit.note("setup", f"{name} was set up", user=name, network=client.network)
-        return self.sessions.create(name, client)
+        return self.sessions.create(name, (password_hash, None), client)
 
     def change_password(
         self, session: Session, old: str, new: str, client: ClientInfo
     ) -> SessionTokens:
-        """Ends all sessions of the user; the one who changed it gets another."""
+        """Ends all sessions and tokens of the user; the one who changed it gets another session."""
         user = self._verify_password(session, old, client)
-        self.users.change_password(user, new)
+        password_hash = self.users.change_password(user, new, session)
         name = user["name"]
         audit.note(
             "password_changed", f"{name} changed the password", user=name, network=client.network
         )
-        return self.sessions.create(name, client)
+        return self.sessions.create(name, (password_hash, user["totp_key"]), client)
 
     def turn_on_totp(
         self, session: Session, key: bytes, code: str, password: str, client: ClientInfo
     ) -> list[str]:
         """Once the app has shown that it knows the key. Returns the recovery codes, which are shown once."""
-        name = self._verify_password(session, password, client)["name"]
+        user = self._verify_password(session, password, client)
+        name = user["name"]
         step = second_factor.step_of(key, code)
         if step is None:
             raise ApiError(
                 400,
                 "The code is wrong. Check that the app has this key, and that both clocks are right.",
             )
-        codes = self._second_factor.turn_on(name, key, step)
+        codes = self._second_factor.turn_on(user, session, key, step)
         audit.note("totp_on", f"{name} turned two-factor authentication on", user=name)
         return codes
 
     def turn_off_totp(self, session: Session, password: str, client: ClientInfo) -> None:
-        name = self._verify_password(session, password, client)["name"]
-        self._second_factor.turn_off(name)
+        user = self._verify_password(session, password, client)
+        name = user["name"]
+        self._second_factor.turn_off(user, session)
         audit.note("totp_off", f"{name} turned two-factor authentication off", user=name)
 
     def _verify_password(self, session: Session, password: str, client: ClientInfo) -> sqlite3.Row:

@@ -10,7 +10,9 @@ import time
 import pyotp
 
 from tinypilot.auth.codes import hashed, random_code, typed_code
+from tinypilot.auth.sessions import Session
 from tinypilot.auth.store import Store
+from tinypilot.auth.users import check_unchanged
 
 STEP_SECONDS = 30
 # The clocks of a telephone and of a Pi may differ by this many steps.
@@ -55,10 +57,12 @@ class SecondFactor:
     def __init__(self, store: Store):
         self._store = store
 
-    def turn_on(self, name: str, key: bytes, step: int) -> list[str]:
+    def turn_on(self, user: sqlite3.Row, by: Session, key: bytes, step: int) -> list[str]:
         """Returns the recovery codes, which are shown once."""
+        name = user["name"]
         codes = [random_code(2, 5) for _ in range(RECOVERY_CODES)]
         with self._store.transaction() as database:
+            check_unchanged(user, by, database)
             database.execute("UPDATE users SET totp_key = ? WHERE name = ?", (key, name))
             database.execute("DELETE FROM used_totp_steps WHERE user = ?", (name,))
             self._use_step(database, name, step)
@@ -69,8 +73,10 @@ class SecondFactor:
             )
         return codes
 
-    def turn_off(self, name: str) -> None:
+    def turn_off(self, user: sqlite3.Row, by: Session) -> None:
+        name = user["name"]
         with self._store.transaction() as database:
+            check_unchanged(user, by, database)
             database.execute("UPDATE users SET totp_key = NULL WHERE name = ?", (name,))
             database.execute("DELETE FROM recovery_codes WHERE user = ?", (name,))
 
@@ -79,7 +85,9 @@ class SecondFactor:
         step = step_of(user["totp_key"], typed)
         if step is not None:
             with self._store.transaction() as database:
-                return self._use_step(database, user["name"], step)
+                # Not of one who was removed meanwhile.
+                row = database.execute("SELECT 1 FROM users WHERE name = ?", (user["name"],))
+                return bool(row.fetchone()) and self._use_step(database, user["name"], step)
         used = self._store.do(
             "DELETE FROM recovery_codes WHERE hash = ? AND user = ?",
             hashed(typed_code(typed)),

@@ -21,6 +21,9 @@ LONGEST_INPUT = 256
 # with this (Auth.session_cookie). Earlier versions gave out this name itself, and what they gave out is still read.
 COOKIE_PREFIX = "__Host-tinypilot"
 REMEMBERED_BROWSER_SECONDS = 180 * 24 * 3600
+# Of one user. The oldest end.
+SESSIONS_MAX = 100
+REMEMBERED_BROWSERS_MAX = 100
 # What token_urlsafe() makes.
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -72,17 +75,50 @@ class SessionTokens:
     browser: str
 
 
+def check_still_may(role: str, by: Session, database: sqlite3.Connection) -> None:
+    """To be asked within the transaction that acts: raises ApiError if the session or token has ended since the request
+    came, or may less."""
+    if by.number:
+        row = database.execute(
+            "SELECT coalesce(users.role, sessions.role) AS role "
+            "FROM sessions LEFT JOIN users ON users.name = sessions.user WHERE number = ?",
+            (by.number,),
+        ).fetchone()
+    else:
+        row = database.execute(
+            "SELECT role FROM tokens WHERE 'token ' || name = ?", (by.user,)
+        ).fetchone()
+    if not row:
+        raise ApiError(401, "Log in first.")
+    if not Session(by.number, by.user, row["role"]).may(role):
+        raise ApiError(
+            403,
+            "This needs the role {needed}. Your role is {role}.",
+            needed=role,
+            role=row["role"],
+        )
+
+
 class Sessions:
     def __init__(self, store: Store, idle_seconds: float, absolute_seconds: float):
         self._store = store
         self._idle = idle_seconds
         self._absolute = absolute_seconds
 
-    def create(self, name: str, client: ClientInfo) -> SessionTokens:
-        """For a user who is known. What the browser was remembered by before is replaced."""
+    def create(
+        self, name: str, proven: tuple[str, bytes | None], client: ClientInfo
+    ) -> SessionTokens:
+        """For a user whose password and second factor (`proven`, as the database has them) were seen to be right: if
+        they still are these. What the browser was remembered by before is replaced."""
         tokens = SessionTokens(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         now = self._store.now()
         with self._store.transaction() as database:
+            # Comparing a password takes a second, in which it may have been changed, and the user removed.
+            row = database.execute(
+                "SELECT password, totp_key FROM users WHERE name = ?", (name,)
+            ).fetchone()
+            if not row or tuple(row) != proven:
+                raise ApiError(401, "The name or the password is wrong.")
             database.execute(
                 "DELETE FROM sessions WHERE expires <= ? OR seen <= ?", (now, now - self._idle)
             )
@@ -97,6 +133,15 @@ class Sessions:
                 "INSERT INTO remembered_browsers VALUES (?, ?, ?)",
                 (hashed(tokens.browser), name, now + REMEMBERED_BROWSER_SECONDS),
             )
+            for table, order, most in (
+                ("sessions", "number", SESSIONS_MAX),
+                ("remembered_browsers", "expires", REMEMBERED_BROWSERS_MAX),
+            ):
+                database.execute(
+                    f"DELETE FROM {table} WHERE user = ? AND rowid NOT IN (SELECT rowid FROM {table} "
+                    f"WHERE user = ? ORDER BY {order} DESC LIMIT ?)",
+                    (name, name, most),
+                )
         return tokens
 
     def create_for_provisioning(self, role: str, seconds: float) -> str:
@@ -176,6 +221,9 @@ class Sessions:
         audit.note("logout", f"{session.user} logged out", user=session.user)
 
     def revoke(self, number: int, by: Session) -> None:
-        if not self._store.do("DELETE FROM sessions WHERE number = ?", number):
-            raise ApiError(404, "There is no such session. It may have ended already.")
+        with self._store.transaction() as database:
+            check_still_may("admin", by, database)
+            done = database.execute("DELETE FROM sessions WHERE number = ?", (number,))
+            if not done.rowcount:
+                raise ApiError(404, "There is no such session. It may have ended already.")
         audit.note("session_revoked", f"{by.user} ended session {number}", by=by.user)

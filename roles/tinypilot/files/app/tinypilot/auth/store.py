@@ -86,6 +86,24 @@ CREATE TABLE IF NOT EXISTS device (
 INSERT OR IGNORE INTO device VALUES (1, lower(hex(randomblob(4))));
 PRAGMA user_version = 1
 """
+# What belongs to a user ends with the user, and with the role or the password that it was made with, whichever program
+# changes that and by which way; and so does what was made with what ends.
+TRIGGERS = (
+    """CREATE TRIGGER IF NOT EXISTS user_changed AFTER UPDATE OF role, password ON users BEGIN
+        DELETE FROM sessions WHERE user = new.name;
+        DELETE FROM tokens WHERE made_by = new.name;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS user_removed AFTER DELETE ON users BEGIN
+        DELETE FROM tokens WHERE made_by = old.name;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS token_removed AFTER DELETE ON tokens BEGIN
+        DELETE FROM tokens WHERE made_by = 'token ' || old.name;
+    END""",
+)
+# Earlier versions left these tokens.
+ORPHANS = """DELETE FROM tokens WHERE made_by IS NOT NULL
+    AND made_by NOT IN (SELECT name FROM users WHERE role = 'admin')
+    AND made_by NOT IN (SELECT 'token ' || name FROM tokens)"""
 # As in the last line of the schema.
 SCHEMA_VERSION = 1
 
@@ -109,7 +127,7 @@ def make_database(path: Path) -> None:
         earlier.with_name(f"{EARLIER_FILE}{suffix}").unlink(missing_ok=True)
     store = Store(path, is_new=True)
     with contextlib.closing(store.database), store.transaction() as database:
-        for statement in SCHEMA.split(";"):
+        for statement in (*SCHEMA.split(";"), *TRIGGERS, ORPHANS):
             database.execute(statement)
 
 
@@ -170,6 +188,8 @@ class Store:
             # A session that was ended must not return with the power.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            # A token that ends takes with it those that it made, which take those that they made.
+            connection.execute("PRAGMA recursive_triggers = ON")
             self._local.connection = connection
         return self._local.connection
 

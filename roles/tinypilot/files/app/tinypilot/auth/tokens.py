@@ -7,10 +7,12 @@ import time
 
 from tinypilot import audit
 from tinypilot.auth.codes import hashed
-from tinypilot.auth.sessions import Session
+from tinypilot.auth.sessions import Session, check_still_may
 from tinypilot.auth.store import Store
 from tinypilot.auth.users import check_name, check_role
 from tinypilot.errors import ApiError
+
+TOKENS_MAX = 100
 
 
 class ApiTokens:
@@ -34,27 +36,30 @@ class ApiTokens:
         )
 
     def add(self, name: str, role: str, by: Session) -> str:
-        """The token, which nobody is shown again."""
+        """The token, which nobody is shown again. It ends with whom it was made by (see the triggers in store.py)."""
         check_name(name)
         check_role(role)
         token = f"kvm_{secrets.token_urlsafe(32)}"
-        try:
-            self._store.do(
-                "INSERT INTO tokens (name, role, hash, made_by, created) VALUES (?, ?, ?, ?, ?)",
-                name,
-                role,
-                hashed(token),
-                by.user,
-                time.time(),
-            )
-        except sqlite3.IntegrityError:
-            raise ApiError(409, "A token with this name already exists.") from None
+        with self._store.transaction() as database:
+            check_still_may("admin", by, database)
+            (count,) = database.execute("SELECT count(*) FROM tokens").fetchone()
+            if count >= TOKENS_MAX:
+                raise ApiError(409, "There are {most} tokens already. Remove one first.", most=TOKENS_MAX)
+            try:
+                database.execute(
+                    "INSERT INTO tokens (name, role, hash, made_by, created) VALUES (?, ?, ?, ?, ?)",
+                    (name, role, hashed(token), by.user, time.time()),
+                )
+            except sqlite3.IntegrityError:
+                raise ApiError(409, "A token with this name already exists.") from None
         audit.note(
             "token_added", f"{by.user} made the token {name} as {role}", role=role, by=by.user
         )
         return token
 
     def remove(self, number: int, by: Session) -> None:
-        if not self._store.do("DELETE FROM tokens WHERE number = ?", number):
-            raise ApiError(404, "There is no such token.")
+        with self._store.transaction() as database:
+            check_still_may("admin", by, database)
+            if not database.execute("DELETE FROM tokens WHERE number = ?", (number,)).rowcount:
+                raise ApiError(404, "There is no such token.")
         audit.note("token_removed", f"{by.user} removed token {number}", by=by.user)

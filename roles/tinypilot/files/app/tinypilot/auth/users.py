@@ -6,11 +6,12 @@ import sqlite3
 
 from tinypilot import audit
 from tinypilot.auth import passwords
-from tinypilot.auth.sessions import ROLES, Session
+from tinypilot.auth.sessions import ROLES, Session, check_still_may
 from tinypilot.auth.store import Store
 from tinypilot.errors import ApiError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,31}")
+USERS_MAX = 100
 
 
 def check_name(name: str) -> None:
@@ -55,6 +56,10 @@ class Users:
         check_role(role)
         password_hash = passwords.hash_password(password)
         with self._store.transaction() as database:
+            check_still_may("admin", by, database)
+            (count,) = database.execute("SELECT count(*) FROM users").fetchone()
+            if count >= USERS_MAX:
+                raise ApiError(409, "There are {most} users already. Remove one first.", most=USERS_MAX)
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
                 raise ApiError(409, "The user {name} already exists.", name=name)
             database.execute(
@@ -66,34 +71,36 @@ class Users:
         )
 
     def change_role(self, name: str, role: str, by: Session) -> None:
-        """Ends the user's sessions: a changed role takes effect at the next login."""
+        """Ends the user's sessions and tokens: a changed role takes effect at the next login."""
         check_role(role)
-        self._check_may_be_changed(name)
         with self._store.transaction() as database:
+            check_still_may("admin", by, database)
+            self._check_may_be_changed(name)
             database.execute("UPDATE users SET role = ? WHERE name = ?", (role, name))
             self._check_admin_is_left(database)
-            database.execute("DELETE FROM sessions WHERE user = ?", (name,))
         audit.note(
             "user_changed", f"{by.user} made {name} {role}", user=name, role=role, by=by.user
         )
 
     def remove(self, name: str, by: Session) -> None:
-        self._check_may_be_changed(name)
         with self._store.transaction() as database:
+            check_still_may("admin", by, database)
+            self._check_may_be_changed(name)
             database.execute("DELETE FROM users WHERE name = ?", (name,))
             self._check_admin_is_left(database)
         audit.note("user_removed", f"{by.user} removed {name}", user=name, by=by.user)
 
-    def change_password(self, user: sqlite3.Row, password: str) -> None:
-        """Ends all sessions of the user, and forgets the user's browsers."""
+    def change_password(self, user: sqlite3.Row, password: str, by: Session) -> str:
+        """Ends all sessions and tokens of the user, and forgets the user's browsers. Returns the hash."""
         check_not_provisioned(user)
         name = user["name"]
         check_new(name, password)
         password_hash = passwords.hash_password(password)
         with self._store.transaction() as database:
+            check_unchanged(user, by, database)
             database.execute("UPDATE users SET password = ? WHERE name = ?", (password_hash, name))
-            for table in ("sessions", "remembered_browsers"):
-                database.execute(f"DELETE FROM {table} WHERE user = ?", (name,))
+            database.execute("DELETE FROM remembered_browsers WHERE user = ?", (name,))
+        return password_hash
 
     def set_provisioned(self, users: list[dict]) -> bool:
         """Makes these users ({name, role, password: a hash}) the only ones of the provisioning. Returns whether
@@ -144,3 +151,14 @@ def check_not_provisioned(user: sqlite3.Row) -> None:
             "{name} is a provisioned user. Change tinypilot_users in the inventory and provision the device again.",
             name=user["name"],
         )
+
+
+def check_unchanged(user: sqlite3.Row, by: Session, database: sqlite3.Connection) -> None:
+    """To be asked within the transaction that acts: raises ApiError if the user's password or second factor are others
+    than those that were compared, or the session has ended meanwhile."""
+    check_still_may("viewer", by, database)
+    row = database.execute(
+        "SELECT password, totp_key FROM users WHERE name = ?", (user["name"],)
+    ).fetchone()
+    if not row or tuple(row) != (user["password"], user["totp_key"]):
+        raise ApiError(403, "The current password is wrong.")

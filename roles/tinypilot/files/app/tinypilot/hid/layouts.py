@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: MIT
 """What to press for a text, on a computer that is set to this or that layout."""
 
+import asyncio
 import json
 import unicodedata
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from tinypilot.hid.keycodes import ALTGR, SHIFT, USAGES
 
 FOLDER = Path(__file__).parent / "layouts"
+# What can't be typed is named in an answer, which has a bound; whoever mends that is told of the rest.
+UNTYPABLE_MAX = 500
+# Less than a millisecond of work.
+CHARACTERS_A_TURN = 100
+# On one letter: Unicode's stream-safe text has no more (UAX 15).
+MARKS_MAX = 30
 _LEVELS = (0, SHIFT, ALTGR, SHIFT | ALTGR)
 _DOTTED_CIRCLE = "\u25cc"
 # A dead key and the space bar. Others (the acute, the diaeresis) differ between systems.
@@ -87,13 +95,38 @@ class Layout:
         return (self.dead[mark], self.direct[base])
 
     def untypable(self, text: str) -> list[str]:
-        """The characters that this layout has no keys for, each once, in the order of the text."""
-        return [character for character in dict.fromkeys(text) if not self.strokes(character)]
+        """The characters that this layout has no keys for, each once, in the order of the text: the first of them."""
+        missing = (character for character in dict.fromkeys(text) if not self.strokes(character))
+        return list(islice(missing, UNTYPABLE_MAX))
+
+    async def find_untypable(self, text: str) -> list[str]:
+        """The same of a long text, in turns with all else that waits: nobody's key is late for it."""
+        missing: list[str] = []
+        characters = list(dict.fromkeys(text))
+        for begin in range(0, len(characters), CHARACTERS_A_TURN):
+            missing += self.untypable("".join(characters[begin : begin + CHARACTERS_A_TURN]))
+            if len(missing) >= UNTYPABLE_MAX:
+                break
+            await asyncio.sleep(0)
+        return missing[:UNTYPABLE_MAX]
 
 
 def normalized(text: str) -> str:
     """The text with one character a letter and one a line end, whatever system it comes from."""
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # Marks are sorted in a time that grows with the square of their number: 20,000 take seconds.
+    return unicodedata.normalize("NFC", text) if _has_plausible_marks(text) else text
+
+
+def _has_plausible_marks(text: str) -> bool:
+    if text.isascii():
+        return True
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MARKS_MAX:
+            return False
+    return True
 
 
 @cache

@@ -14,6 +14,7 @@ from tinypilot.hid.reports import BUTTONS, KEYS_AT_ONCE, POINTER_MAX
 
 TEXT_MAX = 20_000  # characters of a paste
 MESSAGE_MAX = 128 * 1024  # bytes
+WATCHER_MESSAGE_MAX = 1024  # of who may only watch
 STEP_MAX = 4096  # of a relative mouse, in one message
 CHARACTERS_MAX = 50  # of keys that are characters: more is a paste
 COMBINATION_MAX = 8 + KEYS_AT_ONCE  # all modifiers, too
@@ -45,7 +46,11 @@ def _are_keys(value: object) -> bool:
 
 
 def _are_modifiers(value: object) -> bool:
-    return isinstance(value, list) and all(each in MODIFIERS for each in value)
+    return (
+        isinstance(value, list)
+        and len(value) <= len(MODIFIERS)
+        and all(each in MODIFIERS for each in value)
+    )
 
 
 def _is_layout(value: object) -> bool:
@@ -100,9 +105,17 @@ OPTIONAL = {"key": {"at"}}
 DEFAULTS: dict[str, dict] = {"paste": {"pace": "fast"}}
 
 
+def _as_object(pairs: list[tuple[str, object]]) -> dict:
+    """Of two fields of one name it can't be told which is meant."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field is there twice")
+    return fields
+
+
 def parse(data: str) -> dict:
     try:
-        message = json.loads(data)
+        message = json.loads(data, object_pairs_hook=_as_object)
     except (ValueError, RecursionError):
         raise ProtocolError("A message must be JSON.") from None
     kind = message.get("type") if isinstance(message, dict) else None

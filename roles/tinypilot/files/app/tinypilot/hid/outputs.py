@@ -69,6 +69,12 @@ class HidOutputs:
             queue.release_all()
         self.send()
 
+    def leave(self, most: int) -> None:
+        """Lets go of all; of what waits so many reports of each device go to the computer at most."""
+        for queue in (self.keyboard, self.absolute_mouse, self.relative_mouse):
+            queue.cut(most)
+        self.send()
+
     async def type(
         self, text: str, layout: Layout, pace: str, on_progress: Callable[[int], None]
     ) -> bool:

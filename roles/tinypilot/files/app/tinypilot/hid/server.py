@@ -6,29 +6,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import operator
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tinypilot import audit
+from tinypilot.auth.sessions import Session
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
 from tinypilot.hid.keycodes import USAGES, modifier_of
 from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
 from tinypilot.hid.playout import Playout, keys_of, strokes_of
+from tinypilot.hid.reports import LEFT_MAX
+from tinypilot.limits import Budget, Shares
 from tinypilot.version import page_version
+from tinypilot.websockets import GuardedWebSocket
 
 PING_SECONDS = 5
 # Pages say each half second that they live while something is down.
 SILENCE_SECONDS = 2.0
 LOOK_SECONDS = 0.25
 PROGRESS_SECONDS = 0.2
-# One person has one page, or a few; more sockets than this are no people.
+# One person has one page, or a few, and each comes anew before its last socket is given up.
 PEOPLE_MAX = 64
+SESSION_SOCKETS_MAX = 16
+USER_SOCKETS_MAX = 32
+# Messages at once, and a second: a hand at a mouse says 240 things a second, and after a stall what it said meanwhile.
+# Who may only watch has nothing to say.
+CONTROLLER_FRAMES = (4000, 1000)
+WATCHER_FRAMES = (60, 10)
+# Times that one takes, gives up or answers for the controls: each is told to all, and noted.
+HAND_OVERS = (20, 1)
+# What a page has not taken yet.
+NEWS_MAX = 256 * 1024  # bytes
+# Of one page's messages, before others have their turn.
+TURN_SECONDS = 0.001
 # A page that takes no news for so long is gone.
 SEND_SECONDS = 5
 # A page that is there says good-bye at once.
@@ -36,18 +54,35 @@ HANG_UP_SECONDS = 1
 
 
 class Connection:
-    def __init__(self, socket: web.WebSocketResponse, person: Person, token: str):
+    """abort: ends the connection, whatever its other end takes or not."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        person: Person,
+        token: str,
+        abort: Callable[[], None] = lambda: None,
+    ):
         self.socket = socket
         self.person = person
         self.token = token
         self.heard_at = time.monotonic()
         self.is_ending = False
-        self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
+        self.hand_overs = Budget(*HAND_OVERS)
+        self._abort = abort
+        # With the size of each. Of two states only the newer one counts.
+        self._news: deque[tuple[dict, int]] = deque()
+        self._has_news = asyncio.Event()
 
-    def tell(self, message: dict) -> None:
-        """Never waits: whoever does not listen must not hold up the others."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self._news.put_nowait(message)
+    def tell(self, message: dict, size: int | None = None) -> None:
+        """Never waits: whoever does not listen must not hold up the others, and is cut off when too much waits."""
+        if message["type"] == "state":
+            self._news = deque(each for each in self._news if each[0]["type"] != "state")
+        self._news.append((message, size or len(json.dumps(message))))
+        if sum(waiting for _, waiting in self._news) > NEWS_MAX:
+            self._news.clear()
+            self._abort()
+        self._has_news.set()
 
     def end(self) -> None:
         """The page is told why, and its socket closed."""
@@ -56,14 +91,21 @@ class Connection:
 
     async def speak(self) -> None:
         """Ends when the page has gone, or has been told that it must."""
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        try:
             while True:
-                message = await self._news.get()
-                async with asyncio.timeout(SEND_SECONDS):
-                    await self.socket.send_json(message)
-                if message["type"] == "ended":
-                    break
-        await self.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                while self._news:
+                    message, _ = self._news.popleft()
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await self.socket.send_json(message)
+                    if message["type"] == "ended":
+                        await self.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                        return
+                self._has_news.clear()
+                await self._has_news.wait()
+        except (ConnectionError, TimeoutError):
+            # One that takes nothing takes no goodbye either.
+            self._abort()
+            await self.socket.close(code=WSCloseCode.POLICY_VIOLATION)
 
 
 class Server:
@@ -76,9 +118,11 @@ class Server:
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
         self._connections: dict[int, Connection] = {}
+        self._sockets = Shares(PEOPLE_MAX, SESSION_SOCKETS_MAX, USER_SOCKETS_MAX)
         self._playout = Playout(self._change_key)
         self._next_play: asyncio.Handle | None = None
         self._paste: asyncio.Task | None = None
+        self._checking = asyncio.Lock()
         self._told: dict | None = None
 
     def application(self) -> web.Application:
@@ -113,12 +157,32 @@ class Server:
         token, session = await self._watcher.session_in(request.headers.get("Cookie", ""))
         if session is None:
             return web.Response(status=401)
-        if len(self._connections) >= PEOPLE_MAX:
+
+        def abort() -> None:
+            if request.transport:
+                request.transport.abort()
+
+        place = self._sockets.take(session, abort)
+        if place is None:
             return web.Response(status=503)
-        socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=messages.MESSAGE_MAX)
+        try:
+            return await self._talk(request, token, session, abort)
+        finally:
+            self._sockets.leave(place)
+
+    async def _talk(
+        self, request: web.Request, token: str, session: Session, abort: Callable[[], None]
+    ) -> web.StreamResponse:
+        may_control = session.may("operator")
+        socket = GuardedWebSocket(
+            message_bytes=messages.MESSAGE_MAX if may_control else messages.WATCHER_MESSAGE_MAX,
+            frames=Budget(*(CONTROLLER_FRAMES if may_control else WATCHER_FRAMES)),
+            heartbeat=PING_SECONDS,
+        )
         await socket.prepare(request)
-        person = self._ownership.join(session.user, session.may("operator"))
-        connection = self._connections[person.number] = Connection(socket, person, token)
+        person = self._ownership.join(session.user, may_control)
+        connection = Connection(socket, person, token, abort)
+        self._connections[person.number] = connection
         names = [{"id": key, "name": each.name} for key, each in layouts.load_all().items()]
         connection.tell(
             {
@@ -130,19 +194,20 @@ class Server:
                 "version": self._version,
             }
         )
-        self._told = None
-        self._tell_all()
+        # The others hear of it with the next look: who comes and goes all the time is not told of each time.
+        connection.tell(self._state())
         speaking = asyncio.create_task(connection.speak())
         try:
             await self._listen(connection)
         finally:
-            self._remove(connection)
+            self._remove(connection, is_revoked=False)
             if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
         return socket
 
     async def _listen(self, connection: Connection) -> None:
+        turn_ends = time.monotonic() + TURN_SECONDS
         async for packet in connection.socket:
             if packet.type is not WSMsgType.TEXT:
                 return
@@ -155,26 +220,50 @@ class Server:
                 return
             if connection.person.number not in self._connections:
                 return
-            self._do(connection, message)
+            if message["type"] == "check":
+                await self._check(connection, message["layout"], message["text"])
+            elif not self._do(connection, message):
+                await connection.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+                return
+            # What has arrived is read without ever waiting.
+            if time.monotonic() > turn_ends:
+                await asyncio.sleep(0)
+                turn_ends = time.monotonic() + TURN_SECONDS
 
-    def _remove(self, connection: Connection) -> None:
+    async def _check(self, connection: Connection, layout: str, text: str) -> None:
+        """Who may type nothing has nothing to check. One text at a time, whoever asks."""
+        missing: list[str] = []
+        if connection.person.may_control:
+            async with self._checking:
+                missing = await layouts.load_all()[layout].find_untypable(layouts.normalized(text))
+        connection.tell({"type": "checked", "untypable": missing})
+
+    def _remove(self, connection: Connection, *, is_revoked: bool) -> None:
         if self._connections.pop(connection.person.number, None):
-            self._change_control("left", lambda: self._ownership.leave(connection.person))
+            before = self._ownership.owner
+            self._change_control(
+                "left", lambda: self._ownership.leave(connection.person), is_revoked=is_revoked
+            )
+            if self._ownership.owner is not before:
+                self._tell_all()
 
     # --- What a person says ---
 
-    def _do(self, connection: Connection, message: dict) -> None:
+    def _do(self, connection: Connection, message: dict) -> bool:
+        """False: nobody does so much."""
         person = connection.person
+        if message["type"] in ("ask", "give-up", "answer") and not connection.hand_overs.take():
+            return False
         match message:
             case {"type": "ask"}:
                 self._change_control("taken", lambda: self._ownership.ask(person))
+                self._tell_all()
             case {"type": "give-up"}:
                 self._change_control("given_up", lambda: self._ownership.give_up(person))
+                self._tell_all()
             case {"type": "answer", "person": number, "yes": yes}:
                 self._change_control("given", lambda: self._ownership.answer(person, number, yes))
-            case {"type": "check", "layout": layout, "text": text}:
-                missing = layouts.load_all()[layout].untypable(layouts.normalized(text))
-                connection.tell({"type": "checked", "untypable": missing})
+                self._tell_all()
             case {"type": "alive"}:
                 pass
             case {"type": "held", "at": at}:
@@ -183,6 +272,7 @@ class Server:
                     self._play_soon()
             case _ if self._ownership.use(person):
                 self._line_up(connection, message)
+        return True
 
     # --- In its time (playout.py) ---
 
@@ -264,20 +354,12 @@ class Server:
                 outputs.keyboard.release_all()
             case {"type": "paste", "layout": name, "text": text, "pace": pace}:
                 layout = layouts.load_all()[name]
-                self._start_paste(connection, layout, layouts.normalized(text), pace)
+                typing = self._type(connection, layout, layouts.normalized(text), pace)
+                self._paste = asyncio.create_task(typing)
                 return
         outputs.send()
 
     # --- Paste ---
-
-    def _start_paste(
-        self, connection: Connection, layout: layouts.Layout, text: str, pace: str
-    ) -> None:
-        missing = layout.untypable(text)
-        if missing:
-            connection.tell({"type": "paste", "state": "refused", "untypable": missing})
-            return
-        self._paste = asyncio.create_task(self._type(connection, layout, text, pace))
 
     async def _type(
         self, connection: Connection, layout: layouts.Layout, text: str, pace: str
@@ -298,12 +380,19 @@ class Server:
 
         state = "cancelled"
         try:
+            async with self._checking:
+                missing = await layout.find_untypable(text)
+            if missing:
+                connection.tell({"type": "paste", "state": "refused", "untypable": missing})
+                state = "refused"
+                return
             arrived = await self._outputs.type(text, layout, pace, on_progress)
             state = "done" if arrived else "disconnected"
         finally:
             if self._paste is asyncio.current_task():
                 self._paste = None
-            tell(state, done)
+            if state != "refused":
+                tell(state, done)
 
     def _stop_paste(self) -> None:
         if self._paste:
@@ -312,25 +401,28 @@ class Server:
 
     # --- All people ---
 
-    def _change_control(self, how: str, change: Callable[[], None]) -> None:
+    def _change_control(
+        self, how: str, change: Callable[[], None], *, is_revoked: bool = False
+    ) -> None:
         before = self._ownership.owner
         change()
         after = self._ownership.owner
         if after is not before:
-            self._let_go()
+            self._let_go(is_revoked)
             _note_hand_over(how, before, after)
-        self._tell_all()
 
-    def _let_go(self) -> None:
-        """Nothing stays down, and nothing more is typed, when somebody else takes over or nobody does."""
-        self._playout.finish()
+    def _let_go(self, is_revoked: bool) -> None:
+        """Nothing stays down, and nothing more is typed, when somebody else takes over or nobody does: but for the end
+        of what was typed before, and not even that of one who may no longer."""
+        if not is_revoked:
+            self._playout.finish()
         self._playout.clear()
         self._stop_paste()
-        self._outputs.release_all()
+        self._outputs.leave(0 if is_revoked else LEFT_MAX)
 
-    def _tell_all(self) -> None:
+    def _state(self) -> dict:
         owner = self._ownership.owner
-        news = {
+        return {
             "type": "state",
             "usb": str(self._outputs.usb_state),
             "leds": self._outputs.leds,
@@ -346,10 +438,14 @@ class Server:
                 for each in self._ownership.people.values()
             ],
         }
+
+    def _tell_all(self) -> None:
+        news = self._state()
         if news != self._told:
             self._told = news
+            size = len(json.dumps(news))
             for connection in self._connections.values():
-                connection.tell(news)
+                connection.tell(news, size)
 
     async def _watch_down(self) -> None:
         """A page that hangs, or whose network is gone, holds nothing down."""
@@ -370,7 +466,7 @@ class Server:
             gone = await self._watcher.expired(tokens)
             for connection in list(self._connections.values()):
                 if connection.token in gone:
-                    self._remove(connection)
+                    self._remove(connection, is_revoked=True)
                     connection.end()
             self._tell_all()
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from flask import Blueprint, Response, current_app
 
 from tinypilot import certificate, edid
-from tinypilot.auth.http import read_object, require_role, session
+from tinypilot.auth.http import auth, read_object, require_role, session
+from tinypilot.auth.sessions import check_still_may
 from tinypilot.errors import ApiError
 from tinypilot.operation import BOOL, NOTHING, NUMBER, list_of, object_of, operation, or_null
 from tinypilot.settings.model import Settings
@@ -175,6 +176,8 @@ def log():
 
 
 def _ask_root(request: dict) -> dict:
+    # What was checked before took its time.
+    check_still_may("admin", session(), auth().store.database)
     path = current_app.config["TINYPILOT"].settings_socket
     try:
         with socket.socket(socket.AF_UNIX) as connection:
