@@ -62,7 +62,7 @@ def change(screen: RemoteScreen, device: Device, mode: str, is_dark: bool) -> fl
     before = [
         each.stamp
         for each in screen.frames_since(number - 1)
-        if each.number < frame.number and each.is_good
+        if each.number < frame.number and each.stamp
     ]
     return seen - max(before)
 
