@@ -45,7 +45,7 @@ def first_of(screen: RemoteScreen, number: int, began: float, size: tuple[int, i
 
 
 def change(screen: RemoteScreen, device: Device, mode: str, is_dark: bool) -> float:
-    """Seconds from the last picture of the mode before to the first of this one."""
+    """Seconds from the last picture of the mode before to the first of this one, with no words over it."""
     screen.page.wait_for_timeout(SETTLE_SECONDS * 1000)
     number = screen.newest.number
     if is_dark:
@@ -54,14 +54,17 @@ def change(screen: RemoteScreen, device: Device, mode: str, is_dark: bool) -> fl
     began = time.time()
     device.control(mode=mode)
     frame = first_of(screen, number, began, size_of(mode))
+    screen.wait_for_state("live")
+    live_since = screen.page.evaluate("observer.states.at(-1).at") / 1000
+    seen = max(frame.at, live_since)
     if is_dark:
-        return frame.at - began
+        return seen - began
     before = [
         each.stamp
         for each in screen.frames_since(number - 1)
-        if each.number < frame.number and each.is_good
+        if each.number < frame.number and each.stamp
     ]
-    return frame.at - max(before)
+    return seen - max(before)
 
 
 def measure(browser: Browser, device: Device) -> str:
@@ -85,7 +88,8 @@ def measure(browser: Browser, device: Device) -> str:
             )
     return (
         f"{len(MODES)} changes each, up and down, in an open page: from the last picture of the one mode to the "
-        "first fresh one of the next, as Chromium presents them. \u201cDark in between\u201d: the computer sends "
+        "first fresh one of the next, as Chromium presents them, when no words lie over it any more. "
+        "\u201cDark in between\u201d: the computer sends "
         f"nothing for {DARK_SECONDS} s, as a graphics card does, and time counts from the new mode on.\n\n"
         + table(["transport", "change", "median ms", "longest ms", "which"], rows)
     )

@@ -37,6 +37,7 @@ from .test_input import (
     type_keys,
 )
 from .test_settings import BITRATE, admin
+from .test_source import assert_follows_modes
 from .test_transport import refuse_twice
 from .test_view_tools import (
     RECORDED_FRAMES,
@@ -135,6 +136,12 @@ def test_from_the_login_to_the_picture(new_screen: Callable[..., RemoteScreen], 
     assert screen.peer_connections == 0
     assert errors(screen) == []
     assert screen.page.evaluate("observer.violations") == []
+
+
+def test_the_picture_follows_the_resolution(screen: RemoteScreen, device: Device):
+    screen.open().wait_for_transport(TRANSPORT, REASON)
+    assert_follows_modes(screen, device, TRANSPORT)
+    assert errors(screen) == []
 
 
 @pytest.mark.parametrize("script", ["socket-videos.js", "h264-decoder.js"])

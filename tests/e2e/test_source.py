@@ -30,14 +30,8 @@ MODES = [
 ]
 
 
-@pytest.mark.parametrize("transport", ["webcodecs", "mjpeg"])
-def test_what_comes_over_a_websocket_follows_the_resolution(
-    new_screen: Callable[..., RemoteScreen], device: Device, transport: str
-):
+def assert_follows_modes(screen: RemoteScreen, device: Device, transport: str) -> None:
     """At once, and after a while in which nothing is sent, as graphics cards do it."""
-    screen = new_screen()
-    screen.page.add_init_script(f"localStorage.setItem('picture-transport', '{transport}')")
-    screen.open().wait_for_transport(transport, "You chose this")
     with screen.by_itself():
         for number, mode in enumerate(MODES):
             if number % 2:
@@ -48,6 +42,16 @@ def test_what_comes_over_a_websocket_follows_the_resolution(
             frame = screen.wait_for_frame(captured_after=time.time(), size=(width, height))
             assert frame.transport == transport
             screen.wait_for_state("live")
+
+
+@pytest.mark.parametrize("transport", ["webcodecs", "mjpeg"])
+def test_what_comes_over_a_websocket_follows_the_resolution(
+    new_screen: Callable[..., RemoteScreen], device: Device, transport: str
+):
+    screen = new_screen()
+    screen.page.add_init_script(f"localStorage.setItem('picture-transport', '{transport}')")
+    screen.open().wait_for_transport(transport, "You chose this")
+    assert_follows_modes(screen, device, transport)
     assert screen.console == []
 
 

@@ -315,6 +315,36 @@ group('the computer is asked about', () => {
     assert.equal(said.at(-1).state, 'live');
   });
 
+  test('a picture that comes after that is live at once, and no words stay over it', async (t) => {
+    const { screen, said } = await linked(t, { fresh: false });
+    let source = { online: false, captured_fps: 0 };
+    answer = async (url) => ({
+      ok: true,
+      status: 200,
+      json: async () => (url === '/api/source' ? { result: { source } } : { ice_servers: [] }),
+    });
+    await clock.pass(4000);
+    assert.equal(said.at(-1).state, 'no-signal');
+    // Its frames are not counted yet.
+    source = { online: true, captured_fps: 0 };
+    screen.fresh = true;
+    screen.dispatchEvent(new Event('picture'));
+    await settle();
+    assert.equal(said.at(-1).state, 'live');
+  });
+
+  test('what keeps being decoded is asked about often while it is said to be none', async (t) => {
+    const { screen } = await linked(t, { fresh: false });
+    const off = { result: { source: { online: false, captured_fps: 0 } } };
+    answer = async (url) => ({ ok: true, status: 200, json: async () => (url === '/api/source' ? off : {}) });
+    await clock.pass(4000);
+    screen.fresh = true;
+    await clock.pass(2000);
+    const asked = asksOf('/api/source');
+    await clock.pass(2000);
+    assert.ok(asksOf('/api/source') - asked >= 3);
+  });
+
   test('only while the device can be reached', async (t) => {
     answer = () => Promise.reject(new TypeError('no network'));
     const { connection } = makeConnection(t, { fresh: false });

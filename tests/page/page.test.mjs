@@ -179,6 +179,15 @@ group('the signal, from the capture service', () => {
     source.note(1200, Source.ONLINE);
     assert.equal(source.state, Source.ONLINE);
   });
+
+  test('is believed to be on again before its frames are counted', () => {
+    const source = new SourceWatch();
+    source.note(0, Source.OFFLINE);
+    source.note(500, Source.SILENT);
+    assert.equal(source.state, Source.SILENT);
+    source.note(600, Source.OFFLINE);
+    assert.equal(source.state, Source.SILENT);
+  });
 });
 
 group('freshness of frames', () => {

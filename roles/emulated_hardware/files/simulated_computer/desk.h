@@ -18,7 +18,6 @@ struct desk {
     uint32_t sequence; // odd while it is being written
     uint32_t version;
     uint32_t powered;
-    uint32_t asleep; // no picture is sent, until somebody does something
     uint32_t width, height; // pixels
     // Black bars inside the picture, at the left and the right, at the top and the bottom: a dock
     // shows a screen of another shape. Even.
@@ -35,4 +34,5 @@ struct desk {
     char stage[16];  // of a boot: firmware, loader, system
     char layout[32]; // as XKB names it
     char log[DESK_LOG_LINES][DESK_LOG_LENGTH];
+    uint32_t asleep; // no picture is sent, until somebody does something
 };

@@ -61,8 +61,7 @@ export class Connection extends EventTarget {
     this.#link.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
     screen.addEventListener('picture', () => {
       this.#pictureSince = performance.now();
-      this.#chooseTransport();
-      this.#report();
+      this.#notePicture();
     });
   }
 
@@ -121,6 +120,13 @@ export class Connection extends EventTarget {
     this.#due.source = 0;
   }
 
+  // Frames begin to come: what was said of the computer before holds no more.
+  #notePicture() {
+    if (this.#source.isOff) this.#askSource();
+    this.#chooseTransport();
+    this.#report();
+  }
+
   #findHindrance() {
     if (this.#options.sessionOptions === null) return Reason.NO_WEBRTC;
     return webRtcHasH264() ? null : Reason.NO_WEBRTC_H264;
@@ -157,7 +163,10 @@ export class Connection extends EventTarget {
     const fresh = this.#isFresh();
     if (this.#isLinked) this.#reachedAt = now;
     const fast =
-      !this.#isShownFresh || this.shown.framesPerSecond < SLOW_RATE || now - this.#pictureSince < NEW_PICTURE_MS;
+      !this.#isShownFresh ||
+      this.#source.isOff ||
+      this.shown.framesPerSecond < SLOW_RATE ||
+      now - this.#pictureSince < NEW_PICTURE_MS;
     // No frames may mean no network: the socket has to prove itself.
     if (this.#wasFresh && !fresh) this.retryNow();
     this.#wasFresh = fresh;
@@ -227,10 +236,7 @@ export class Connection extends EventTarget {
     const webCodecs = newH264Video({ url: h264Url, canvas: h264Canvas, deviceAnswers });
     const mjpeg = newJpegVideo({ url: mjpegUrl, canvas: mjpegCanvas, deviceAnswers });
     for (const video of [webCodecs, mjpeg]) {
-      video.addEventListener('picture', () => {
-        this.#chooseTransport();
-        this.#report();
-      });
+      video.addEventListener('picture', () => this.#notePicture());
     }
     webCodecs.addEventListener('unsupported', () => this.#noteWebCodecs(false));
     Object.assign(this.#videos, { [Transport.WEBCODECS]: webCodecs, [Transport.MJPEG]: mjpeg });

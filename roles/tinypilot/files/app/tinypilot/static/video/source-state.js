@@ -63,6 +63,8 @@ export class SourceWatch {
       this.#since = now;
     }
     const isGood = BELIEVE_AFTER_MS[reading] === undefined;
-    if (isGood || now - this.#since >= this.#patience) this.state = reading;
+    // The computer is on again, and its frames are not counted yet.
+    const isBetter = this.state === Source.OFFLINE && reading === Source.SILENT;
+    if (isGood || isBetter || now - this.#since >= this.#patience) this.state = reading;
   }
 }
