@@ -84,7 +84,9 @@ def errors(values, options, prefix, ranges, patterns, renamed):
             good = lowest <= float(value) <= highest
         if good and name in patterns:
             texts = value if isinstance(value, list) else [value]
-            good = all(re.fullmatch(patterns[name][0], str(text)) for text in texts)
+            pattern, _, *most = patterns[name]
+            good = all(re.fullmatch(pattern, str(text)) for text in texts)
+            good = good and all(len(texts) <= count for count in most)
         if not good:
             shown = (
                 "(not shown)" if spec.get("no_log") else "empty" if value is None else repr(value)
@@ -102,7 +104,11 @@ def bounds(settings):
         if schema["type"] == "integer"
     }
     patterns = {
-        name: [schema.get("items", schema)["pattern"], schema["description"]]
+        name: [
+            schema.get("items", schema)["pattern"],
+            schema["description"],
+            *([schema["maxItems"]] if "maxItems" in schema else []),
+        ]
         for name, schema in schemas.items()
         if name not in ranges
     }

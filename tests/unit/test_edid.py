@@ -226,6 +226,18 @@ def test_a_broken_edid_decode_is_no_verdict_on_the_file(monkeypatch, program):
     assert app.describe(GOOD.hex()) == ([], [])
 
 
+def test_an_edid_decode_that_aborts_is_no_verdict_on_the_file(monkeypatch, tmp_path):
+    """Whatever it has said until then."""
+    program = tmp_path / "edid-decode"
+    program.write_text(
+        "#!/bin/sh\necho '  DTD 1:  1920x1080  60.000 Hz'\necho\necho Failures:\necho\n"
+        "echo '  Detailed: bad.'\nkill -ABRT $$\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(app, "PROGRAM", str(program))
+    assert app.describe(GOOD.hex()) == ([], [])
+
+
 def test_a_slow_edid_decode_is_no_verdict_on_the_file(monkeypatch):
     def run(*arguments, **options):
         raise subprocess.TimeoutExpired("edid-decode", options["timeout"])

@@ -314,6 +314,20 @@ def test_turn_is_in_the_next_answer_and_nothing_is_restarted(logged_in, root, sy
     assert not any(systemd.commands)
 
 
+@pytest.mark.parametrize(
+    ("servers", "status"),
+    [
+        (["stun:stun.example"] * 16, 200),
+        (["stun:stun.example"] * 17, 400),
+        (["stun:" + "s" * 253], 200),
+        (["stun:" + "s" * 254], 400),
+        (["stun:[" + "1:" * 23 + "]"], 400),
+    ],
+)
+def test_a_page_is_told_of_so_many_servers(logged_in, root, servers, status):
+    assert logged_in("admin").ask("PATCH", "/api/settings", {SERVERS: servers}).status_code == status
+
+
 def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatch, capsys):
     sesame = "open, sesame, as in the play"
     declare(config, "tinypilot", defaults={SERVERS: [], SECRET: "", USER: "", PASSWORD: sesame})

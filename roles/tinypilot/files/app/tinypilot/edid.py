@@ -29,18 +29,22 @@ class Mode:
 
 def describe(digits: str) -> tuple[list[Mode], list[str]]:
     """The modes that it offers, the largest first, and what edid-decode dislikes of it. Both are empty where that does
-    not run: it says nothing of the EDID."""
+    not run, or does not come to its end: that says nothing of the EDID."""
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             [PROGRAM, "--check"],
             input=digits,
             capture_output=True,
             text=True,
             errors="replace",
             timeout=PATIENCE_SECONDS,
-        ).stdout
+        )
     except (OSError, subprocess.TimeoutExpired):
         return [], []
+    if done.returncode < 0:
+        # Killed by a signal: some files make it abort half-way.
+        return [], []
+    told = done.stdout
     modes = {
         Mode(int(width), int(height), round(float(rate)), bool(interlaced))
         for width, height, interlaced, rate in MODE.findall(told)

@@ -83,7 +83,11 @@ def conforms(value: object, schema: Mapping) -> bool:
         # bool is an int in Python
         return type(value) is int and schema["minimum"] <= value <= schema["maximum"]
     if schema["type"] == "array":
-        return isinstance(value, list) and all(conforms(each, schema["items"]) for each in value)
+        return (
+            isinstance(value, list)
+            and len(value) <= schema.get("maxItems", len(value))
+            and all(conforms(each, schema["items"]) for each in value)
+        )
     if schema["type"] == "string":
         return isinstance(value, str) and re.fullmatch(schema["pattern"], value) is not None
     raise ValueError(f"A setting has the type {schema['type']}, which is not known.")
