@@ -17,12 +17,12 @@ SINK = "/dev/shm/kvm::h264"
 # Unit and its user.
 SERVICES = {
     "ustreamer.service": "ustreamer",
-    "ustreamer-encoder-watch.service": "ustreamer",
     "kvm-hdmi.service": "ustreamer",
     "janus.service": "janus",
     "tinypilot.service": "tinypilot",
     "tinypilot-relay.service": "tinypilot",
     "tinypilot-hid.service": "tinypilot",
+    "tinypilot-supervisor.service": "tinypilot",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).

@@ -29,7 +29,7 @@ from aiohttp import (
     web,
 )
 
-from tinypilot import audit
+from tinypilot import audit, healing
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config, ConfigError
@@ -294,9 +294,11 @@ def main() -> None:
         str(config.ustreamer_socket),
         H264Source(Memsink(config.h264_sink)),
     )
+    application = relay.application()
+    application.cleanup_ctx.append(healing.give_signs_of_life)
     # systemd has opened the socket, so nobody is refused while the relay restarts.
     web.run_app(
-        relay.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
+        application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
     )
 
 

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+"""Of the web app's gunicorn. Its main process tells systemd that it lives, from the loop that looks after the worker."""
+
+from tinypilot import healing
+
+
+def when_ready(server):
+    look_after_worker = server.murder_workers
+
+    def look_and_tell():
+        healing.give_sign_of_life()
+        look_after_worker()
+
+    server.murder_workers = look_and_tell
+    healing.SignOfLife().is_ready()
