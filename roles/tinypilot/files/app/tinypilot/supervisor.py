@@ -119,26 +119,29 @@ class Ward:
         self._in_vain: dict[str, int] = {}
         # Since this program began to look, or since the last healing.
         self._was_well = False
+        self._well_at = self._clock()
         self._ill: tuple[str, float] | None = None
 
     async def look(self) -> bool:
         """Whether the unit is well."""
+        began = self._clock()
         ages = [each.age_seconds for each in self._processes(self._patient.unit)]
         found = await self._examine() if ages else {*self._in_vain}
         if not isinstance(found, Trouble):
-            self._ill, self._was_well = None, bool(ages)
+            self._ill, self._was_well, self._well_at = None, bool(ages), began
             self._in_vain = {what: count for what, count in self._in_vain.items() if what in found}
             return True
         what, now = str(found), self._clock()
         # Troubles replace each other while a program starts: each has its own beginning.
         if self._ill is None or self._ill[0] != what:
-            self._ill = what, now
+            # Since the last look at the earliest, also if this program itself was late.
+            self._ill = what, max(self._well_at, now - LOOK_SECONDS - ANSWER_SECONDS)
         seconds = now - self._ill[1]
         is_starting = not self._was_well or max(ages) < seconds + START_SECONDS
         if seconds >= self._patience_seconds(found, is_starting):
             await self._heal(self._patient.unit, f"{what} for {seconds:.0f} s")
             self._in_vain[what] = min(self._in_vain.get(what, 0) + 1, 16)
-            self._was_well, self._ill = False, None
+            self._was_well, self._ill, self._well_at = False, None, self._clock()
         return False
 
     def _patience_seconds(self, trouble: Trouble, is_starting: bool) -> float:

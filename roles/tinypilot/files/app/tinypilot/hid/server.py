@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import functools
 import operator
+import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -16,6 +18,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from tinypilot import audit
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
+from tinypilot.hid.last_owner import LastOwner, proof_of
 from tinypilot.hid.keycodes import USAGES, modifier_of
 from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
@@ -31,6 +34,8 @@ PROGRESS_SECONDS = 0.2
 PEOPLE_MAX = 64
 # A page that takes no news for so long is gone.
 SEND_SECONDS = 5
+# Who was cut off, or had the controls when the service was started anew, comes back within this time.
+HOLD_SECONDS = 15
 # A page that is there says good-bye at once.
 HANG_UP_SECONDS = 1
 
@@ -40,6 +45,8 @@ class Connection:
         self.socket = socket
         self.person = person
         self.token = token
+        # With it the page gets the controls back, if it has them now.
+        self.secret = secrets.token_urlsafe(24)
         self.heard_at = time.monotonic()
         self.is_ending = False
         self._news: asyncio.Queue[dict] = asyncio.Queue(maxsize=100)
@@ -80,6 +87,10 @@ class Server:
         self._next_play: asyncio.Handle | None = None
         self._paste: asyncio.Task | None = None
         self._told: dict | None = None
+        self._last_owner = LastOwner(os.environ.get("RUNTIME_DIRECTORY"))
+        if self._last_owner:
+            self._ownership.hold(HOLD_SECONDS)
+        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -102,6 +113,7 @@ class Server:
 
     async def _hang_up(self, _: web.Application) -> None:
         """The service restarts, and the pages come back to the next one."""
+        self._is_stopping = True
         sockets = [each.socket for each in self._connections.values()]
         closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
         if closing:
@@ -124,6 +136,7 @@ class Server:
             {
                 "type": "welcome",
                 "person": person.number,
+                "secret": connection.secret,
                 "layouts": names,
                 "codes": list(USAGES),
                 "altGrCharacters": layouts.altgr_characters(),
@@ -136,7 +149,8 @@ class Server:
         try:
             await self._listen(connection)
         finally:
-            self._remove(connection)
+            # A page that goes, or is told to, says so in a frame of its own.
+            self._remove(connection, is_cut_off=socket.close_code in (None, WSCloseCode.ABNORMAL_CLOSURE))
             if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
@@ -157,15 +171,34 @@ class Server:
                 return
             self._do(connection, message)
 
-    def _remove(self, connection: Connection) -> None:
+    def _remove(self, connection: Connection, is_cut_off: bool = False) -> None:
         if self._connections.pop(connection.person.number, None):
-            self._change_control("left", lambda: self._ownership.leave(connection.person))
+            hold_seconds = HOLD_SECONDS if is_cut_off or self._is_stopping else 0
+            self._change_control(
+                "cut_off" if hold_seconds else "left",
+                lambda: self._ownership.leave(connection.person, hold_seconds),
+            )
+
+    def _resume(self, connection: Connection, secret: str) -> None:
+        """The owner is back on another connection, perhaps before it was noticed that the first is lost."""
+        owner = self._ownership.owner
+        if owner is connection.person:
+            return
+        if self._last_owner.is_proven_by(proof_of(secret, connection.token)):
+            self._change_control("back", lambda: self._ownership.come_back(connection.person))
+            if owner and (lost := self._connections.get(owner.number)):
+                self._remove(lost)
+                lost.end()
 
     # --- What a person says ---
 
     def _do(self, connection: Connection, message: dict) -> None:
         person = connection.person
         match message:
+            case {"type": "ping"}:
+                connection.tell({"type": "pong"})
+            case {"type": "resume", "token": secret}:
+                self._resume(connection, secret)
             case {"type": "ask"}:
                 self._change_control("taken", lambda: self._ownership.ask(person))
             case {"type": "give-up"}:
@@ -319,6 +352,12 @@ class Server:
         if after is not before:
             self._let_go()
             _note_hand_over(how, before, after)
+            # Who was cut off may come back until somebody else has the controls.
+            if how != "cut_off":
+                connection = self._connections.get(after.number) if after else None
+                self._last_owner.remember(
+                    proof_of(connection.secret, connection.token) if connection else ""
+                )
         self._tell_all()
 
     def _let_go(self) -> None:
@@ -372,7 +411,7 @@ class Server:
                 if connection.token in gone:
                     self._remove(connection)
                     connection.end()
-            self._tell_all()
+            self._change_control("left", self._ownership.end_hold)
 
 
 def _note_hand_over(how: str, before: Person | None, after: Person | None) -> None:
@@ -383,7 +422,9 @@ def _note_hand_over(how: str, before: Person | None, after: Person | None) -> No
         "taken": f"{has} took the controls{had and f' over from {had}, who was idle'}",
         "given": f"{had} gave the controls to {has}",
         "given_up": f"{had} gave the controls up{to_next}",
-        "left": f"{had} left with the controls{to_next}",
+        "cut_off": f"{had}, who has the controls, was cut off",
+        "back": f"{has}, who was cut off, is back and has the controls",
+        "left": f"{had or 'Somebody, who was cut off,'} left with the controls{to_next}",
     }[how]
     audit.note(f"controls_{how}", sentence, had=had, has=has)
 
