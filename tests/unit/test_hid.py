@@ -978,6 +978,20 @@ def test_nobody_else_gets_back_what_was_not_theirs(cable, who):
     run(scenario())
 
 
+def test_a_connection_that_the_page_has_given_up_on_may_end_late(cable):
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            bob = await page("bob")
+            # A frame as of WebSocket.close() without a code.
+            ann.websocket._response.connection.transport.write(b"\x88\x80\0\0\0\0")
+            await bob.hear("state", owner=None)
+            again, number = await back(page, secret)
+            await again.hear("state", owner=number)
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("how", ["gives them up", "closes the page"])
 def test_who_lets_the_controls_go_does_not_get_them_back(cable, how):
     async def scenario():

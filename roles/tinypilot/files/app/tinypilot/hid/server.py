@@ -36,6 +36,8 @@ PEOPLE_MAX = 64
 SEND_SECONDS = 5
 # Who was cut off, or had the controls when the service was started anew, comes back within this time.
 HOLD_SECONDS = 15
+# A page that goes, or is told to, says so; one that has given up on a connection closes it without a reason.
+GOOD_BYES = (WSCloseCode.OK, WSCloseCode.GOING_AWAY, WSCloseCode.POLICY_VIOLATION)
 # A page that is there says good-bye at once.
 HANG_UP_SECONDS = 1
 
@@ -149,8 +151,7 @@ class Server:
         try:
             await self._listen(connection)
         finally:
-            # A page that goes, or is told to, says so in a frame of its own.
-            self._remove(connection, is_cut_off=socket.close_code in (None, WSCloseCode.ABNORMAL_CLOSURE))
+            self._remove(connection, is_cut_off=socket.close_code not in GOOD_BYES)
             if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()

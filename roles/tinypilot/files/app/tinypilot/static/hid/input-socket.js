@@ -50,7 +50,7 @@ export class InputSocket extends EventTarget {
     this.#running = false;
     clearTimeout(this.#timer);
     clearTimeout(this.#connectTimer);
-    this.#socket?.close();
+    this.#socket?.close(1000); // for good: nothing is to be given back
   }
 
   // Whether this page has the controls: after the connection was lost it gets them back.
