@@ -5,25 +5,11 @@ import time
 
 import pytest
 
-from tests.support.device import Device
+from tests.support.device import PROCESSES, Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import wait_for_desk
 from tests.support.stuck_thread import stuck_threads
 from tests.support.waiting import wait_until
-
-# Each process of the device that runs all the time.
-PROCESSES = [
-    ("ustreamer", "main"),
-    ("kvm-hdmi", "main"),
-    ("janus", "main"),
-    ("tinypilot", "main"),
-    ("tinypilot", "worker"),
-    ("tinypilot-relay", "main"),
-    ("tinypilot-hid", "main"),
-    ("tinypilot-supervisor", "main"),
-    ("nginx", "main"),
-    ("nginx", "worker"),
-]
 
 
 def wait_until_healed(screen: RemoteScreen, device: Device, service: str, before: int) -> None:

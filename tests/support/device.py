@@ -17,6 +17,13 @@ from . import ROOT
 from .waiting import NeverHappened, wait_until
 
 SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-hid", "nginx")
+# Each process of the device that runs all the time: the main one of its service, or what this one has started.
+PROCESSES = (
+    *(("ustreamer", "main"), ("kvm-hdmi", "main"), ("janus", "main")),
+    *(("tinypilot", "main"), ("tinypilot", "worker"), ("tinypilot-relay", "main")),
+    *(("tinypilot-hid", "main"), ("tinypilot-supervisor", "main")),
+    *(("nginx", "main"), ("nginx", "worker")),
+)
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 

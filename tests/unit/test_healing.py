@@ -14,12 +14,14 @@ from tinypilot.supervisor import Patient, Process, Trouble, UStreamer, Ward
 from tinypilot.video import hdmi, memsink
 
 UNIT = "janus.service"
+REAL_SLOWNESS = healing.slowness
 RUNS = [Process("S", 3600)]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(healing, "FOLDER", tmp_path)
+    monkeypatch.setattr(healing, "slowness", lambda: 1)
     monkeypatch.setattr(healing.of, "__defaults__", (tmp_path,))
     monkeypatch.setattr(healing.note, "__defaults__", (tmp_path,))
     return tmp_path
@@ -81,7 +83,7 @@ def test_a_program_tells_systemd_from_its_loop(monkeypatch):
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
     assert told[0] == "READY=1\nWATCHDOG_USEC=5000000\nWATCHDOG=1"
-    assert {*told[1:]} == {"WATCHDOG=1"}
+    assert {*told[1:]} == {"WATCHDOG_USEC=5000000\nWATCHDOG=1"}
 
 
 def test_a_program_that_hangs_again_and_again_has_systemd_wait_longer(folder, monkeypatch):
@@ -151,6 +153,16 @@ def test_who_does_not_answer_is_healed_within_seconds():
 def test_who_answers_late_is_left_alone(ask):
     clinic = Clinic(ask)
     assert clinic.run(300) == []
+
+
+def test_an_overloaded_machine_gets_more_patience(monkeypatch):
+    monkeypatch.setattr(healing, "slowness", lambda: 3)
+    assert Clinic(hangs_from(10, until=16)).run(100) == []
+    assert 20 <= Clinic(hangs_from(10)).run(30)[0] <= 24
+
+
+def test_slowness_is_that_of_the_machine():
+    assert 1 <= REAL_SLOWNESS() <= healing.LONGEST_SLOWNESS
 
 
 def test_who_does_not_run_is_systemds_business():

@@ -5,11 +5,12 @@ from tinypilot import healing
 
 
 def when_ready(server):
+    sign_of_life = healing.SignOfLife()
     look_after_worker = server.murder_workers
 
     def look_and_tell():
-        healing.give_sign_of_life()
+        sign_of_life.give()
         look_after_worker()
 
     server.murder_workers = look_and_tell
-    healing.SignOfLife().is_ready()
+    sign_of_life.is_ready()

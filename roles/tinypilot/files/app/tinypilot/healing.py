@@ -10,6 +10,7 @@ A unit that hangs again and again gets more patience each time, so that nothing 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import sys
@@ -29,6 +30,9 @@ QUICK_HEALINGS = 10
 # Whoever has lived for so much longer than it takes to find that it hangs, begins anew.
 WELL_SECONDS = 20.0
 LONGEST_PATIENCE_SECONDS = 300.0
+# Of processes that want a processor, or wait for a disk, for each processor: with more all takes longer.
+BUSY_LOAD = 8
+LONGEST_SLOWNESS = 6.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,20 @@ def note(unit: str, reason: str, folder: Path = FOLDER) -> None:
         os.replace(new, folder / unit)
 
 
+class _SystemInformation(ctypes.Structure):
+    _fields_ = (("uptime", ctypes.c_long), ("loads", ctypes.c_ulong * 3), ("rest", ctypes.c_byte * 256))
+
+
+def slowness() -> float:
+    """How much longer than usual all may take, because the machine or its disk is overloaded. From the kernel: units do
+    not see /proc/loadavg."""
+    information = _SystemInformation()
+    if ctypes.CDLL(None).sysinfo(ctypes.byref(information)):
+        return 1
+    load = information.loads[0] / 65536
+    return min(max(1, load / (os.cpu_count() or 1) / BUSY_LOAD), LONGEST_SLOWNESS)
+
+
 def give_sign_of_life() -> None:
     daemon.notify("WATCHDOG=1")
 
@@ -95,14 +113,20 @@ class SignOfLife:
         self._seconds = of(unit).patience_seconds(WATCHDOG_SECONDS)
 
     def is_ready(self) -> None:
-        daemon.notify(f"READY=1\nWATCHDOG_USEC={int(self._seconds * 1e6)}\nWATCHDOG=1")
+        daemon.notify(f"READY=1\n{self._patience()}")
+
+    def give(self) -> None:
+        daemon.notify(self._patience())
+
+    def _patience(self) -> str:
+        return f"WATCHDOG_USEC={int(self._seconds * slowness() * 1e6)}\nWATCHDOG=1"
 
     async def keep_giving(self) -> None:
         import asyncio  # not for who notes a healing: each tenth of a second counts
 
         self.is_ready()
         while True:
-            give_sign_of_life()
+            self.give()
             await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
 
 

@@ -146,13 +146,14 @@ class Ward:
 
     def _patience_seconds(self, trouble: Trouble, is_starting: bool) -> float:
         first = max(trouble.patience, START_PATIENCE_SECONDS if is_starting else 0)
+        first *= healing.slowness()
         patience = healing.of(self._patient.unit).patience_seconds(first)
         in_vain = self._in_vain.get(str(trouble), 0)
         return min(patience * 2**in_vain, max(first, healing.LONGEST_PATIENCE_SECONDS))
 
     async def _examine(self) -> Trouble | set[str]:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS * healing.slowness()):
                 return await self._patient.ask()
         except Trouble as trouble:
             return trouble
