@@ -307,6 +307,8 @@ def janus(tmp_path, reader_late_ms=0, plugin_answers=True):
             asked = json.loads(message.data)
             assert asked["token"]
             answer = {"transaction": asked["transaction"], "janus": "success", "data": {"id": 7}}
+            if asked["janus"] == "info":
+                answer["janus"] = "server_info"
             if asked["janus"] == "create":
                 sessions.append(socket)
             if asked["janus"] == "message":
@@ -351,6 +353,39 @@ def test_a_plugin_that_does_not_answer_is_noticed(tmp_path):
 
 def test_a_thread_that_does_not_read_is_noticed(tmp_path):
     assert str(janus(tmp_path, reader_late_ms=5000)) == "does not read the sink"
+
+
+@pytest.mark.parametrize(
+    ("info", "is_watched", "pauses", "healed"),
+    [
+        pytest.param({"name": "x"}, False, 3, 3, id="its-servers-did-not-answer"),
+        pytest.param({"name": "x", "stun-server": "192.0.2.1:3478"}, False, 3, 0, id="has-one"),
+        pytest.param({"name": "x"}, True, 3, 0, id="somebody-watches"),
+        pytest.param({}, False, 3, 0, id="janus-is-away"),
+    ],
+)
+def test_a_router_that_boots_later_leaves_no_server_off(monkeypatch, info, is_watched, pauses, healed):
+    done, slept = [], []
+    asked = supervisor.Janus(None, b"")
+    asked.info = info
+
+    class Over(Exception):
+        pass
+
+    async def sleep(seconds):
+        if len(slept) == pauses:
+            raise Over
+        slept.append(seconds)
+
+    async def heal(unit, reason):
+        done.append((unit, reason))
+
+    monkeypatch.setattr(supervisor.asyncio, "sleep", sleep)
+    with pytest.raises(Over):
+        asyncio.run(supervisor.renew_ice_servers(["stun-server"], asked, lambda: is_watched, heal))
+    reason = "could not ask its stun-server when it started"
+    assert done == [("janus.service", reason)] * healed
+    assert slept == ([60, 120, 240] if healed else [60] * 3)
 
 
 # --- Root's part ---

@@ -37,7 +37,7 @@ class Config:
     `nginx_socket` nginx tells that it and the web app live; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
     listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
-    for people has; a session ends so many minutes after its last use, and after its beginning; the controls may be
+    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many minutes after its last use, and after its beginning; the controls may be
     taken from whoever has not used them for so many seconds."""
 
     name: str
@@ -53,6 +53,7 @@ class Config:
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
+    janus_ice_servers: tuple[str, ...] = ()
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -84,5 +85,6 @@ class Config:
             name=str(values.get("name") or socket.gethostname()),
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
+            janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
             **fields,
         )

@@ -14,7 +14,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,8 @@ START_PATIENCE_SECONDS = 20.0
 NO_SOCKET_PATIENCE_SECONDS = 60.0
 # A program may have begun before it was seen to be ill.
 START_SECONDS = 3.0
+# How long Janus goes without STUN or TURN, at first and at the most, while nobody watches.
+ICE_SECONDS, LONGEST_ICE_SECONDS = 60, 3600
 # Each look has its own limit.
 FOR_EVER = ClientTimeout(total=None)
 # uStreamer looks for a signal each second, and needs two to follow another mode.
@@ -177,6 +179,7 @@ class UStreamer:
         self._sink = sink
         self._signal = signal
         self._number = 0
+        self.is_watched = False
 
     async def ask(self) -> set[str]:
         async with (
@@ -200,11 +203,13 @@ class UStreamer:
         says of itself may be of the time before."""
         self._sink.refresh()
         glance = self._sink.glance()
+        self.is_watched = False
         if glance is None:
             return False, False
         number, reader_seen = glance
         is_new, self._number = number != self._number, number
-        return 0 <= memsink.now() - reader_seen < READER_SECONDS, is_new
+        self.is_watched = 0 <= memsink.now() - reader_seen < READER_SECONDS
+        return self.is_watched, is_new
 
 
 class Janus:
@@ -217,6 +222,8 @@ class Janus:
         self._socket: ClientWebSocketResponse | None = None
         self._handle: dict = {}
         self._number = 0
+        # What it says of itself: the same until its end.
+        self.info: dict = {}
 
     async def ask(self) -> set[str]:
         try:
@@ -237,6 +244,8 @@ class Janus:
         self._http = ClientSession(connector=UnixConnector(str(self._path)), timeout=FOR_EVER)
         self._socket = await self._http.ws_connect("http://janus/", protocols=[PROTOCOL])
         self._handle = {}
+        await self._say("info")
+        self.info = await self._answer("server_info")
         await self._say("create")
         self._handle["session_id"] = (await self._answer("success"))["data"]["id"]
         await self._say("attach", plugin=PLUGIN, **self._handle)
@@ -351,7 +360,26 @@ class Root:
             print(f"{unit} {reason}, and could not be ended: {error!r}", flush=True)
 
 
-def wards(config: Config) -> list[Ward]:
+async def renew_ice_servers(
+    wanted: Collection[str],
+    janus: Janus,
+    is_watched: Callable[[], bool],
+    heal: Callable[[str, str], Awaitable[None]],
+) -> None:
+    """Janus asks for its STUN and TURN servers when it starts, and goes without those that do not answer then, as while
+    a router boots. It is started anew when nobody watches."""
+    pause = ICE_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        missing = [kind for kind in wanted if janus.info and kind not in janus.info]
+        if not missing:
+            pause = ICE_SECONDS
+        elif not is_watched():
+            await heal("janus.service", f"could not ask its {' and '.join(missing)} when it started")
+            pause = min(2 * pause, LONGEST_ICE_SECONDS)
+
+
+def watches(config: Config) -> list[Coroutine[None, None, None]]:
     root = Root(config.settings_socket)
     signal = HdmiSignal(config.hdmi_socket)
     nginx = Nginx(config.nginx_socket, "nginx.service")
@@ -364,15 +392,18 @@ def wards(config: Config) -> list[Ward]:
         Patient("nginx.service", nginx.ask),
         Patient("tinypilot.service", nginx.ask_web_app),
     ]
-    return [Ward(patient, root.heal) for patient in patients]
+    renewal = renew_ice_servers(
+        config.janus_ice_servers, janus, lambda: ustreamer.is_watched, root.heal
+    )
+    return [renewal, *(Ward(patient, root.heal).watch() for patient in patients)]
 
 
 async def supervise(config: Config) -> None:
     sign_of_life = healing.SignOfLife()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sign_of_life.keep_giving())
-        for ward in wards(config):
-            tasks.create_task(ward.watch())
+        for watch in watches(config):
+            tasks.create_task(watch)
 
 
 def main() -> None:
