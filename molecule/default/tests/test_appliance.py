@@ -35,6 +35,7 @@ SCORES = {
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,
     "tinypilot-reconcile.service": 0.5,
+    "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
     "gateway-host-name.service": 0.5,
     "usb-gadget.service": 0.5,
