@@ -95,7 +95,10 @@ def run(browser: Browser, device: Device, turns: list[Round]) -> dict[str, Row]:
         row = rows[turn.title]
         row.gaps.append(seconds)
         row.lost += lost
-        print(f"{number}: {turn.what}: {seconds:.1f} s{''.join(f'; {each}' for each in lost)}", flush=True)
+        print(
+            f"{number}: {turn.what}: {seconds:.1f} s{''.join(f'; {each}' for each in lost)}",
+            flush=True,
+        )
     return rows
 
 

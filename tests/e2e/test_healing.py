@@ -52,9 +52,7 @@ def test_an_encoder_that_answers_no_more_is_not_waited_for(live: RemoteScreen, d
 
 
 @pytest.mark.parametrize("how", ["killed", "hangs"])
-def test_the_controls_are_given_back_to_who_had_them(
-    owner: RemoteScreen, device: Device, how: str
-):
+def test_the_controls_are_given_back_to_who_had_them(owner: RemoteScreen, device: Device, how: str):
     process = device.main_pid("tinypilot-hid")
     if how == "killed":
         device.kill("tinypilot-hid")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Stops one thread of a program on the virtual Pi, as a driver or a deadlock would; the other threads live on.
 
-    python -m tests.support.stuck_thread THREAD...    by numbers of this machine, until it is ended or they are
+python -m tests.support.stuck_thread THREAD...    by numbers of this machine, until it is ended or they are
 """
 
 from __future__ import annotations

@@ -364,7 +364,9 @@ def test_a_thread_that_does_not_read_is_noticed(tmp_path):
         pytest.param({}, False, 3, 0, id="janus-is-away"),
     ],
 )
-def test_a_router_that_boots_later_leaves_no_server_off(monkeypatch, info, is_watched, pauses, healed):
+def test_a_router_that_boots_later_leaves_no_server_off(
+    monkeypatch, info, is_watched, pauses, healed
+):
     done, slept = [], []
     asked = supervisor.Janus(None, b"")
     asked.info = info

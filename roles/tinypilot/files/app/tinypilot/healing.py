@@ -51,7 +51,9 @@ class Healings:
         return min(first * 2**doublings, max(first, LONGEST_PATIENCE_SECONDS))
 
     def and_another(self, now: float, reason: str) -> Healings:
-        is_in_row = self.count and now - self.at < self.patience_seconds(WATCHDOG_SECONDS) + WELL_SECONDS
+        is_in_row = (
+            self.count and now - self.at < self.patience_seconds(WATCHDOG_SECONDS) + WELL_SECONDS
+        )
         return Healings(self.count + 1, self.in_row + 1 if is_in_row else 1, now, reason)
 
 
@@ -87,7 +89,11 @@ def note(unit: str, reason: str, folder: Path = FOLDER) -> None:
 
 
 class _SystemInformation(ctypes.Structure):
-    _fields_ = (("uptime", ctypes.c_long), ("loads", ctypes.c_ulong * 3), ("rest", ctypes.c_byte * 256))
+    _fields_ = (
+        ("uptime", ctypes.c_long),
+        ("loads", ctypes.c_ulong * 3),
+        ("rest", ctypes.c_byte * 256),
+    )
 
 
 def slowness() -> float:

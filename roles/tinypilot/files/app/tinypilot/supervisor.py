@@ -87,7 +87,11 @@ class Process:
 def processes_of(unit: str) -> list[Process]:
     """Of a unit beside this program's own, by its control group."""
     own = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
-    slices = {Path(line.split(":", 2)[2].lstrip("/")).parent for line in own if ":name=systemd:" in line or "::" in line}
+    slices = {
+        Path(line.split(":", 2)[2].lstrip("/")).parent
+        for line in own
+        if ":name=systemd:" in line or "::" in line
+    }
     for listed in [root / each / unit / "cgroup.procs" for root in CGROUPS for each in slices]:
         with contextlib.suppress(OSError):
             return [found for pid in listed.read_text().split() if (found := _process(pid))]
@@ -183,7 +187,9 @@ class UStreamer:
 
     async def ask(self) -> set[str]:
         async with (
-            ClientSession(connector=UnixConnector(str(self._http_socket)), timeout=FOR_EVER) as http,
+            ClientSession(
+                connector=UnixConnector(str(self._http_socket)), timeout=FOR_EVER
+            ) as http,
             http.get("http://ustreamer/state") as answer,
         ):
             state = (await answer.json(content_type=None))["result"]
@@ -266,7 +272,10 @@ class Janus:
             if message.type is not WSMsgType.TEXT:
                 break
             answer = json.loads(message.data)
-            if answer.get("transaction") == str(self._number) and answer["janus"] in (kind, "error"):
+            if answer.get("transaction") == str(self._number) and answer["janus"] in (
+                kind,
+                "error",
+            ):
                 return answer
         raise ConnectionError
 
@@ -375,7 +384,9 @@ async def renew_ice_servers(
         if not missing:
             pause = ICE_SECONDS
         elif not is_watched():
-            await heal("janus.service", f"could not ask its {' and '.join(missing)} when it started")
+            await heal(
+                "janus.service", f"could not ask its {' and '.join(missing)} when it started"
+            )
             pause = min(2 * pause, LONGEST_ICE_SECONDS)
 
 
@@ -383,7 +394,9 @@ def watches(config: Config) -> list[Coroutine[None, None, None]]:
     root = Root(config.settings_socket)
     signal = HdmiSignal(config.hdmi_socket)
     nginx = Nginx(config.nginx_socket, "nginx.service")
-    ustreamer = UStreamer(config.ustreamer_socket, memsink.Memsink(config.h264_sink), lambda: signal.last)
+    ustreamer = UStreamer(
+        config.ustreamer_socket, memsink.Memsink(config.h264_sink), lambda: signal.last
+    )
     janus = Janus(config.janus_socket, read_secret(config.janus_token_file))
     patients = [
         Patient("kvm-hdmi.service", signal.ask),

@@ -297,9 +297,7 @@ def main() -> None:
     application = relay.application()
     application.cleanup_ctx.append(healing.give_signs_of_life)
     # systemd has opened the socket, so nobody is refused while the relay restarts.
-    web.run_app(
-        application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
-    )
+    web.run_app(application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None)
 
 
 if __name__ == "__main__":
