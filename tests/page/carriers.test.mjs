@@ -127,17 +127,19 @@ group('the socket of keyboard and mouse', () => {
     real.open();
     return { socket, real };
   };
+  const sent = (real) => real.sent.filter((text) => text !== '{"type":"ping"}');
+  const said = (real) => sent(real).map((text) => JSON.parse(text));
 
   test('says each half second that it lives, while something is held', () => {
     const { socket, real } = started();
-    mock.timers.tick(5000);
-    assert.deepEqual(real.sent, []);
+    mock.timers.tick(1000);
+    assert.deepEqual(sent(real), []);
     socket.held = true;
     mock.timers.tick(1500);
-    assert.deepEqual(real.sent, Array(3).fill('{"type":"alive"}'));
+    assert.deepEqual(sent(real), Array(3).fill('{"type":"alive"}'));
     socket.held = false;
     mock.timers.tick(5000);
-    assert.equal(real.sent.length, 3);
+    assert.equal(sent(real).length, 3);
   });
 
   test('says that a key is still held, after what a press of typing takes, until it is let go', () => {
@@ -170,6 +172,58 @@ group('the socket of keyboard and mouse', () => {
     assert.deepEqual(moments, [4201, 5000, 5000, 5000, undefined, 5000]);
   });
 
+  test('notices within two seconds that nobody answers, and connects anew if it stays so', () => {
+    const { socket, real } = started();
+    const heard = [];
+    socket.addEventListener('silence', ({ detail }) => heard.push(detail.isSilent));
+    socket.addEventListener('lost', () => heard.push('lost'));
+    mock.timers.tick(1100);
+    real.hear('{"type":"pong"}');
+    assert.deepEqual(heard, []);
+    mock.timers.tick(2000);
+    assert.deepEqual(heard, [true]);
+    // The line had stalled: nothing was lost.
+    real.hear('{"type":"pong"}');
+    assert.deepEqual(heard, [true, false]);
+    mock.timers.tick(2000);
+    mock.timers.tick(3500);
+    assert.deepEqual(heard, [true, false, true, false, 'lost']);
+    mock.timers.tick(200);
+    assert.equal(FakeWebSocket.made.length, 2);
+    // What an abandoned connection still says, or its end, changes nothing.
+    real.hear('{"type":"pong"}');
+    real.dispatchEvent(new Event('close'));
+    assert.equal(heard.length, 5);
+  });
+
+  test('does not wait for a connection that does not come about', () => {
+    started();
+    FakeWebSocket.made[0].dispatchEvent(new Event('close'));
+    for (let turn = 0; turn < 10; turn += 1) mock.timers.tick(1000);
+    assert.ok(FakeWebSocket.made.length >= 4, `${FakeWebSocket.made.length} attempts`);
+  });
+
+  test('proves on the next connection that it had the controls, and only then', () => {
+    const { socket, real } = started();
+    real.hear('{"type":"welcome","secret":"first"}');
+    assert.deepEqual(said(real), []);
+    socket.hasControls = true;
+    real.dispatchEvent(new Event('close'));
+    mock.timers.tick(200);
+    const [, second] = FakeWebSocket.made;
+    second.open();
+    second.hear('{"type":"welcome","secret":"second"}');
+    assert.deepEqual(said(second), [{ type: 'resume', token: 'first' }]);
+    socket.hasControls = true;
+    socket.hasControls = false; // given up
+    second.dispatchEvent(new Event('close'));
+    mock.timers.tick(200);
+    const [, , third] = FakeWebSocket.made;
+    third.open();
+    third.hear('{"type":"welcome","secret":"third"}');
+    assert.deepEqual(said(third), []);
+  });
+
   test('loses what is said while it is not open', () => {
     const socket = new InputSocket('wss://kvm.example/');
     socket.say('key', { code: 'KeyA', down: true });
@@ -196,7 +250,7 @@ group('the socket of keyboard and mouse', () => {
     socket.retryNow();
     assert.equal(FakeWebSocket.made.length, 3);
     socket.retryNow();
-    mock.timers.tick(5000);
+    mock.timers.tick(2500);
     assert.equal(FakeWebSocket.made.length, 3);
   });
 

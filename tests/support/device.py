@@ -17,6 +17,13 @@ from . import ROOT
 from .waiting import NeverHappened, wait_until
 
 SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-hid", "nginx")
+# Each process of the device that runs all the time: the main one of its service, or what this one has started.
+PROCESSES = (
+    *(("ustreamer", "main"), ("kvm-hdmi", "main"), ("janus", "main")),
+    *(("tinypilot", "main"), ("tinypilot", "worker"), ("tinypilot-relay", "main")),
+    *(("tinypilot-hid", "main"), ("tinypilot-supervisor", "main")),
+    *(("nginx", "main"), ("nginx", "worker")),
+)
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")
 
@@ -172,6 +179,17 @@ class Device:
     def kill(self, service: str) -> None:
         """SIGKILL to all its processes: an orphaned worker would hide the death of its parent."""
         self.sh(f"systemctl kill --kill-whom=all --signal=KILL {service}.service")
+
+    def hang(self, service: str, process: str = "main") -> None:
+        """SIGSTOP, as a deadlock looks: to its main process, or to the first that this one has started ("worker")."""
+        main = self.main_pid(service)
+        self.sh(f"kill -STOP {main if process == 'main' else f'$(pgrep -o -P {main})'}")
+
+    def healings(self, service: str) -> int:
+        """How often it was started anew because it hung, since the start of the device."""
+        file = f"/run/kvm-healings/{service}.service"
+        noted = self.sh(f"cat {file} 2>/dev/null", check=False)
+        return json.loads(noted)["count"] if noted else 0
 
     def restart(self) -> None:
         """As near to a power cycle as a container comes: /run, /tmp and /dev/shm are emptied."""

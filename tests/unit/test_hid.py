@@ -864,6 +864,165 @@ def test_the_controls_go_from_one_to_the_other_with_nothing_held(cable):
     run(scenario())
 
 
+@pytest.fixture
+def runtime_folder(tmp_path, monkeypatch):
+    """What outlives the service, while the device runs."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+async def cut_off(page: Page) -> None:
+    """Without a word, as when the network is gone or nginx was killed."""
+    page.websocket._response.connection.transport.abort()
+    await asyncio.sleep(0)
+
+
+async def with_secret(page, name="ann") -> tuple[Page, str]:
+    ann = await page(name)
+    welcome = await ann.hear("welcome")
+    await ann.say("ask")
+    await ann.hear("state", owner=welcome["person"])
+    return ann, welcome["secret"]
+
+
+async def back(page, secret, name="ann") -> tuple[Page, int]:
+    again = await page(name)
+    number = (await again.hear("welcome"))["person"]
+    await again.say("resume", token=secret)
+    return again, number
+
+
+def test_who_was_cut_off_has_the_controls_again_and_nobody_else_meanwhile(cable):
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            bob = await page("bob")
+            await cut_off(ann)
+            await bob.hear("state", owner=None)
+            await bob.say("ask")
+            again, number = await back(page, secret)
+            state = await again.hear("state", owner=number)
+            assert [each["asks"] for each in state["people"] if each["name"] == "bob"] == [True]
+            await again.say("key", code="KeyB", down=True)
+            assert await cable.next_unlike(NOTHING) == keys(0x05)
+
+    run(scenario())
+
+
+def test_who_does_not_come_back_in_time_has_lost_the_controls(cable, monkeypatch):
+    monkeypatch.setattr(server, "HOLD_SECONDS", 0.05)
+
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            bob = await page("bob")
+            bobs = (await bob.hear("welcome"))["person"]
+            await cut_off(ann)
+            await bob.hear("state", owner=None)
+            await bob.say("ask")
+            await bob.hear("state", owner=bobs)
+            again, _ = await back(page, secret)
+            assert (await again.hear("state"))["owner"] == bobs
+            await again.say("check", layout="de", text="x")
+            await again.hear("checked")
+            assert (await (await page("eve")).hear("state"))["owner"] == bobs
+
+    run(scenario())
+
+
+def test_an_owner_is_back_before_the_lost_connection_is_noticed(cable):
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            again, number = await back(page, secret)
+            await again.hear("state", owner=number)
+            assert (await ann.hear("ended")) == {"type": "ended"}
+
+    run(scenario())
+
+
+def test_the_next_start_of_the_service_knows_who_had_the_controls(cable, runtime_folder):
+    async def scenario():
+        async with serving() as page:
+            _, secret = await with_secret(page)
+            kept = (runtime_folder / "last-owner").read_text()
+        # As if the service had been killed.
+        (runtime_folder / "last-owner").write_text(kept)
+        async with serving() as page:
+            bob = await page("bob")
+            bobs = (await bob.hear("welcome"))["person"]
+            await bob.say("ask")
+            await bob.say("check", layout="de", text="x")
+            await bob.hear("checked")
+            again, number = await back(page, secret)
+            await again.hear("state", owner=number)
+            assert number != bobs
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("who", ["another session with the secret", "the session with a guess"])
+def test_nobody_else_gets_back_what_was_not_theirs(cable, who):
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            await cut_off(ann)
+            guess = secret if who.startswith("another") else "x" * len(secret)
+            name = "bob" if who.startswith("another") else "ann"
+            eve, _ = await back(page, guess, name)
+            assert (await eve.hear("state"))["owner"] is None
+            await eve.say("check", layout="de", text="x")
+            await eve.hear("checked")
+            watcher = await page("bob")
+            assert (await watcher.hear("state"))["owner"] is None
+
+    run(scenario())
+
+
+def test_a_connection_that_the_page_has_given_up_on_may_end_late(cable):
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            bob = await page("bob")
+            # A frame as of WebSocket.close() without a code.
+            ann.websocket._response.connection.transport.write(b"\x88\x80\0\0\0\0")
+            await bob.hear("state", owner=None)
+            again, number = await back(page, secret)
+            await again.hear("state", owner=number)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("how", ["gives them up", "closes the page"])
+def test_who_lets_the_controls_go_does_not_get_them_back(cable, how):
+    async def scenario():
+        async with serving() as page:
+            ann, secret = await with_secret(page)
+            bob = await page("bob")
+            bobs = (await bob.hear("welcome"))["person"]
+            if how == "gives them up":
+                await ann.say("give-up")
+            else:
+                await ann.websocket.close()
+            await bob.hear("state", owner=None)
+            again, _ = await back(page, secret)
+            assert (await again.hear("state"))["owner"] is None
+            await bob.say("ask")
+            await bob.hear("state", owner=bobs)
+
+    run(scenario())
+
+
+def test_a_ping_is_answered(cable):
+    async def scenario():
+        async with serving() as page:
+            ann = await page("ann")
+            await ann.say("ping")
+            await ann.hear("pong")
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("how", "event", "sentence"),
     [

@@ -653,13 +653,13 @@ def test_the_command_line_tells_what_differs_from_the_play(monkeypatch, capsys, 
 
 
 def test_what_systemd_is_asked_and_how_its_answer_is_read(monkeypatch):
-    run, asked = subprocess.run, []
+    run, asked = subprocess.Popen, []
 
     def answer(command, **options):
-        asked.append(command[1:])
+        asked.append([*command[1:]])
         return run(["printf", r" a\377\n"], **options)
 
-    monkeypatch.setattr(apply.subprocess, "run", answer)
+    monkeypatch.setattr(apply.subprocess, "Popen", answer)
     # What a service has written may be anything.
     assert apply._journal(["a.service"]) == " a\N{REPLACEMENT CHARACTER}\n"
     assert asked.pop() == [
@@ -671,8 +671,8 @@ def test_what_systemd_is_asked_and_how_its_answer_is_read(monkeypatch):
     ]
     monkeypatch.setattr(
         apply.subprocess,
-        "run",
-        lambda command, **options: asked.append(command[1:]) or run(["echo", "active"], **options),
+        "Popen",
+        lambda command, **options: asked.append([*command[1:]]) or run(["echo", "active"], **options),
     )
     assert (apply._state("a.service"), apply._main_process("a.service")) == ("active", "active")
     assert asked == [

@@ -17,12 +17,12 @@ SINK = "/dev/shm/kvm::h264"
 # Unit and its user.
 SERVICES = {
     "ustreamer.service": "ustreamer",
-    "ustreamer-encoder-watch.service": "ustreamer",
     "kvm-hdmi.service": "ustreamer",
     "janus.service": "janus",
     "tinypilot.service": "tinypilot",
     "tinypilot-relay.service": "tinypilot",
     "tinypilot-hid.service": "tinypilot",
+    "tinypilot-supervisor.service": "tinypilot",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -35,6 +35,7 @@ SCORES = {
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,
     "tinypilot-reconcile.service": 0.5,
+    "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
     "gateway-host-name.service": 0.5,
     "usb-gadget.service": 0.5,

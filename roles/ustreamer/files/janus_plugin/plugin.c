@@ -102,6 +102,7 @@ static struct session *sessions;
 static struct gop gop;
 static int64_t wanted_until; /* the sink is read until then though nobody watches */
 static bool want_key;
+static int64_t reader_due; /* when the reader was to look again; 0: not before it is poked */
 static struct {
     enum memsink_state state;
     int error;
@@ -126,6 +127,9 @@ static uint32_t rtp_time(int64_t moment_ns) {
 
 static void poke_reader(void) {
     poked = true;
+    int64_t now = now_ns();
+    if (!reader_due || reader_due > now)
+        reader_due = now;
     pthread_cond_signal(&wake);
 }
 
@@ -355,6 +359,8 @@ static void sleep_until_wanted(struct reader *reader) {
         pthread_mutex_lock(&lock);
     }
     reader->open_at = 0;
+    if (!poked)
+        reader_due = 0;
     while (!poked)
         pthread_cond_wait(&wake, &lock);
     poked = false;
@@ -369,6 +375,7 @@ static void *run_reader(void *argument) {
     while (!stopping) {
         int64_t now = now_ns();
         bool watched = anybody_watches(), ask_key = want_key;
+        reader_due = now;
         if (watched && wanted_until < now + linger_ns)
             wanted_until = now + linger_ns;
         if (!watched && now >= wanted_until) {
@@ -383,6 +390,8 @@ static void *run_reader(void *argument) {
             again = now + UNWATCHED_NS;
         pthread_mutex_lock(&lock);
         int64_t burst = catch_up(now_ns());
+        if (!poked)
+            reader_due = burst < again ? burst : again;
         sleep_until(burst < again ? burst : again);
     }
     pthread_mutex_unlock(&lock);
@@ -522,16 +531,20 @@ static void handle_stop(janus_plugin_session *handle, const char *transaction) {
 
 /* The same variable as upstream's, which the page may use as its STUN server; but without it none
  * is named: viewers are not to talk to somebody outside unasked. The clock is that of the frames'
- * RTP timestamps, which tell when they were captured: so a viewer learns their age. */
+ * RTP timestamps, which tell when they were captured: so a viewer learns their age. How late the
+ * reader is tells whoever watches over this program that it hangs. */
 static void handle_features(janus_plugin_session *handle, const char *transaction) {
+    pthread_mutex_lock(&lock);
+    int64_t late_ns = reader_due ? now_ns() - reader_due : 0;
+    pthread_mutex_unlock(&lock);
     const char *url = getenv("JANUS_USTREAMER_WEB_ICE_URL");
     json_t *ice = json_pack("{s:s}", "url", url ? url : "");
     json_t *clock = json_pack("{s:I, s:i}", "rtp_timestamp", (json_int_t)rtp_time(now_ns()), "hz",
                               RTP_CLOCK_HZ);
     push(handle, transaction,
-         json_pack("{s:s, s:{s:s, s:{s:b, s:b, s:o, s:o}}}", "ustreamer", "event", "result",
+         json_pack("{s:s, s:{s:s, s:{s:b, s:b, s:o, s:o, s:I}}}", "ustreamer", "event", "result",
                    "status", "features", "features", "audio", 0, "mic", 0, "ice", ice, "clock",
-                   clock),
+                   clock, "reader_late_ms", (json_int_t)(late_ns > 0 ? late_ns / MS_NS : 0)),
          NULL);
 }
 

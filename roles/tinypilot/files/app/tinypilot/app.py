@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The application factory. Each part of the product is a blueprint of its own."""
 
-from flask import Flask, Response, request
+import sqlite3
+
+from flask import Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from tinypilot import i18n, openapi
+from tinypilot.auth import copies
 from tinypilot.auth import http as auth_http
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
+from tinypilot.errors import ApiError
 from tinypilot.routes import account, health, pages, settings
 from tinypilot.version import page_version
 
@@ -28,8 +32,27 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(openapi.blueprint)
     app.context_processor(i18n.for_templates)
     app.register_error_handler(HTTPException, _describe_error)
+    app.register_error_handler(sqlite3.DatabaseError, _mend_database)
     app.after_request(_forbid_caching)
     return app
+
+
+def _mend_database(error: sqlite3.DatabaseError) -> ResponseReturnValue:
+    """The next try succeeds if this could be mended: nobody stays locked out."""
+    path = current_app.config["TINYPILOT"].auth_file
+    if not isinstance(error, sqlite3.OperationalError):
+        make_database(path)
+        refusal = ApiError(
+            503, "The database of users was damaged. It was restored from a copy: try again."
+        )
+    elif "full" in str(error) and copies.give_reserve(path):
+        refusal = ApiError(503, "The device's disk is full. There is room for this now: try again.")
+    else:
+        refusal = ApiError(
+            503, "Nothing can be saved: the device's disk is full, defective or read-only."
+        )
+    current_app.logger.error("%s: %s", path, error)
+    return auth_http.describe_refusal(refusal)
 
 
 def _describe_error(error: HTTPException) -> ResponseReturnValue:

@@ -18,6 +18,7 @@ PATHS = (
     "hdmi_socket",
     "janus_socket",
     "janus_token_file",
+    "nginx_socket",
     "settings_declarations",
     "settings_dir",
     "settings_socket",
@@ -32,10 +33,11 @@ class ConfigError(ValueError):
 @dataclass(frozen=True)
 class Config:
     """`name` is shown to people; `auth_file` is the database of users and sessions; `janus_token_file` holds the
-    secret that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; in
+    secret that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; at
+    `nginx_socket` nginx tells that it and the web app live; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
     listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
-    for people has; a session ends so many minutes after its last use, and after its beginning; the controls may be
+    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many minutes after its last use, and after its beginning; the controls may be
     taken from whoever has not used them for so many seconds."""
 
     name: str
@@ -45,11 +47,13 @@ class Config:
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
     h264_sink: Path = Path("/dev/shm/kvm::h264")
     hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
+    nginx_socket: Path = Path("/run/tinypilot/nginx.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
+    janus_ice_servers: tuple[str, ...] = ()
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -81,5 +85,6 @@ class Config:
             name=str(values.get("name") or socket.gethostname()),
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
+            janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
             **fields,
         )

@@ -376,6 +376,8 @@ static void check_features(const char *ice_url) {
     const json_t *url = json_object_get(json_object_get(features, "ice"), "url");
     CHECK(json_is_string(url) && !strcmp(json_string_value(url), ice_url));
     const json_t *clock = json_object_get(features, "clock");
+    json_int_t late_ms = json_integer_value(json_object_get(features, "reader_late_ms"));
+    CHECK(json_object_get(features, "reader_late_ms") && late_ms >= 0 && late_ms < 5000);
     CHECK_EQUAL(json_integer_value(json_object_get(clock, "hz")), 90000);
     /* Now, in the time of the frames: writer_now() is what they are stamped with. */
     uint32_t now = (uint32_t)(writer_now() / 1000 * 90 / 1000);

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinypilot.auth import copies
+
 BUSY_SECONDS = 5
 SEEN_EACH_SECONDS = 60
 # gunicorn says that it is ready before its worker, which makes the database, has started.
@@ -125,6 +127,7 @@ def make_database(path: Path) -> None:
         _take_over(earlier, path)
     for suffix in ("", "-wal", "-shm"):
         earlier.with_name(f"{EARLIER_FILE}{suffix}").unlink(missing_ok=True)
+    copies.restore_if_damaged(path, SCHEMA_VERSION)
     store = Store(path, is_new=True)
     with contextlib.closing(store.database), store.transaction() as database:
         for statement in (*SCHEMA.split(";"), *TRIGGERS, ORPHANS):
@@ -161,6 +164,7 @@ class Store:
     sqlite3.OperationalError if it makes none."""
 
     def __init__(self, path: Path, is_new: bool = False):
+        self._path = path
         self._address = f"{path.absolute().as_uri()}?mode={'rwc' if is_new else 'rw'}"
         self._local = threading.local()
         self._began: float | None = None
@@ -179,19 +183,31 @@ class Store:
     @property
     def database(self) -> sqlite3.Connection:
         """This thread's connection. Each statement outside transaction() is one by itself."""
-        if not hasattr(self._local, "connection"):
-            connection = sqlite3.connect(
-                self._address, uri=True, timeout=BUSY_SECONDS, isolation_level=None
-            )
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A session that was ended must not return with the power.
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            # A token that ends takes with it those that it made, which take those that they made.
-            connection.execute("PRAGMA recursive_triggers = ON")
-            self._local.connection = connection
+        connection = getattr(self._local, "connection", None)
+        if connection is None or (self._has_moved() and not connection.in_transaction):
+            self._connect()
         return self._local.connection
+
+    def _has_moved(self) -> bool:
+        """Whether another file is there, since the database was restored."""
+        try:
+            return self._path.stat().st_ino != self._local.inode
+        except OSError:
+            return False
+
+    def _connect(self) -> None:
+        connection = sqlite3.connect(
+            self._address, uri=True, timeout=BUSY_SECONDS, isolation_level=None
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A session that was ended must not return with the power.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # A token that ends takes with it those that it made, which take those that they made.
+        connection.execute("PRAGMA recursive_triggers = ON")
+        self._local.connection = connection
+        self._local.inode = self._path.stat().st_ino
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

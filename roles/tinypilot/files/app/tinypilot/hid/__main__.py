@@ -5,6 +5,7 @@ import socket
 
 from aiohttp import web
 
+from tinypilot import healing
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config
@@ -18,9 +19,9 @@ def main() -> None:
     config = Config.from_environment()
     watcher = SessionWatcher(Auth.from_config(config))
     server = Server(watcher, PATHS, config.input_idle_seconds)
-    web.run_app(
-        server.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
-    )
+    application = server.application()
+    application.cleanup_ctx.append(healing.give_signs_of_life)
+    web.run_app(application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None)
 
 
 if __name__ == "__main__":

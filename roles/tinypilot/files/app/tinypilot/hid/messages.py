@@ -69,6 +69,10 @@ def _are_characters(value: object) -> bool:
     return _is_text(value) and len(str(value)) <= CHARACTERS_MAX
 
 
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[\w-]{16,64}", value, re.ASCII) is not None
+
+
 _is_place = _whole(0, POINTER_MAX)
 _is_step = _whole(-STEP_MAX, STEP_MAX)
 _is_number = _whole(1, 2**53)
@@ -97,6 +101,10 @@ FIELDS: dict[str, dict[str, Callable[[object], bool]]] = {
     "paste": {"layout": _is_layout, "text": _is_text, "pace": _is_pace},
     "cancel": {},
     "ask": {},
+    # Whoever had the controls before the connection was lost, or this service was started anew.
+    "resume": {"token": _is_token},
+    # Answered at once: a page so notices a lost network.
+    "ping": {},
     "give-up": {},
     "answer": {"person": _is_number, "yes": _is_flag},
 }

@@ -24,6 +24,7 @@ class Ownership:
         self._clock = clock
         self._used_at = 0.0
         self._number = 0
+        self._held_until = 0.0
         self.people: dict[int, Person] = {}
         self.owner: Person | None = None
 
@@ -32,10 +33,29 @@ class Ownership:
         person = self.people[self._number] = Person(self._number, name, may_control)
         return person
 
-    def leave(self, person: Person) -> None:
+    def leave(self, person: Person, hold_seconds: float = 0) -> None:
+        """Nobody else gets the controls for so long: their owner may only have been cut off."""
         self.people.pop(person.number, None)
-        if self.owner is person:
+        if self.owner is person and hold_seconds:
+            self._hand(None)
+            self.hold(hold_seconds)
+        elif self.owner is person:
             self._hand_to_next()
+
+    def hold(self, seconds: float) -> None:
+        self._held_until = self._clock() + seconds
+
+    def end_hold(self) -> None:
+        """If its time has come, whoever asked first gets the controls."""
+        if self._held_until and self._clock() >= self._held_until:
+            self._held_until = 0
+            if self.owner is None:
+                self._hand_to_next()
+
+    def come_back(self, person: Person) -> None:
+        """The owner from before, on another connection."""
+        if person.may_control:
+            self._hand(person)
 
     @property
     def is_idle(self) -> bool:
@@ -53,7 +73,7 @@ class Ownership:
         """Gets the controls if nobody has or uses them; else the owner is asked."""
         if not person.may_control or self.owner is person:
             return
-        if self.owner is None or self.is_idle:
+        if self.is_idle if self.owner else not self._held_until:
             self._hand(person)
         else:
             person.asked_at = self._clock()
@@ -74,6 +94,7 @@ class Ownership:
 
     def _hand(self, person: Person | None) -> None:
         self.owner = person
+        self._held_until = 0
         self._used_at = self._clock()
         if person:
             person.asked_at = None

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import json
 import operator
+import os
+import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,6 +21,7 @@ from tinypilot.auth.sessions import Session
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
 from tinypilot.hid.keycodes import USAGES, modifier_of
+from tinypilot.hid.last_owner import LastOwner, proof_of
 from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
 from tinypilot.hid.playout import Playout, keys_of, strokes_of
@@ -49,6 +51,10 @@ NEWS_MAX = 256 * 1024  # bytes
 TURN_SECONDS = 0.001
 # A page that takes no news for so long is gone.
 SEND_SECONDS = 5
+# Who was cut off, or had the controls when the service was started anew, comes back within this time.
+HOLD_SECONDS = 15
+# A page that goes, or is told to, says so; one that has given up on a connection closes it without a reason.
+GOOD_BYES = (WSCloseCode.OK, WSCloseCode.GOING_AWAY, WSCloseCode.POLICY_VIOLATION)
 # A page that is there says good-bye at once.
 HANG_UP_SECONDS = 1
 
@@ -66,6 +72,8 @@ class Connection:
         self.socket = socket
         self.person = person
         self.token = token
+        # With it the page gets the controls back, if it has them now.
+        self.secret = secrets.token_urlsafe(24)
         self.heard_at = time.monotonic()
         self.is_ending = False
         self.hand_overs = Budget(*HAND_OVERS)
@@ -124,6 +132,10 @@ class Server:
         self._paste: asyncio.Task | None = None
         self._checking = asyncio.Lock()
         self._told: dict | None = None
+        self._last_owner = LastOwner(os.environ.get("RUNTIME_DIRECTORY"))
+        if self._last_owner:
+            self._ownership.hold(HOLD_SECONDS)
+        self._is_stopping = False
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -146,6 +158,7 @@ class Server:
 
     async def _hang_up(self, _: web.Application) -> None:
         """The service restarts, and the pages come back to the next one."""
+        self._is_stopping = True
         sockets = [each.socket for each in self._connections.values()]
         closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
         if closing:
@@ -188,6 +201,7 @@ class Server:
             {
                 "type": "welcome",
                 "person": person.number,
+                "secret": connection.secret,
                 "layouts": names,
                 "codes": list(USAGES),
                 "altGrCharacters": layouts.altgr_characters(),
@@ -200,7 +214,7 @@ class Server:
         try:
             await self._listen(connection)
         finally:
-            self._remove(connection, is_revoked=False)
+            self._remove(connection, is_cut_off=socket.close_code not in GOOD_BYES)
             if connection.is_ending:
                 await asyncio.wait({speaking}, timeout=SEND_SECONDS)
             speaking.cancel()
@@ -238,23 +252,48 @@ class Server:
                 missing = await layouts.load_all()[layout].find_untypable(layouts.normalized(text))
         connection.tell({"type": "checked", "untypable": missing})
 
-    def _remove(self, connection: Connection, *, is_revoked: bool) -> None:
+    def _remove(
+        self, connection: Connection, *, is_revoked: bool = False, is_cut_off: bool = False
+    ) -> None:
+        """The controls are held for who was cut off, but not for one who may no longer have them."""
         if self._connections.pop(connection.person.number, None):
+            is_held = (is_cut_off or self._is_stopping) and not is_revoked
             before = self._ownership.owner
             self._change_control(
-                "left", lambda: self._ownership.leave(connection.person), is_revoked=is_revoked
+                "cut_off" if is_held else "left",
+                lambda: self._ownership.leave(connection.person, HOLD_SECONDS if is_held else 0),
+                is_revoked=is_revoked,
             )
             if self._ownership.owner is not before:
                 self._tell_all()
+
+    def _resume(self, connection: Connection, secret: str) -> None:
+        """The owner is back on another connection, perhaps before it was noticed that the first is lost."""
+        owner = self._ownership.owner
+        if owner is connection.person:
+            return
+        if self._last_owner.is_proven_by(proof_of(secret, connection.token)):
+            self._change_control("back", lambda: self._ownership.come_back(connection.person))
+            if owner and (lost := self._connections.get(owner.number)):
+                self._remove(lost)
+                lost.end()
+            self._tell_all()
 
     # --- What a person says ---
 
     def _do(self, connection: Connection, message: dict) -> bool:
         """False: nobody does so much."""
         person = connection.person
-        if message["type"] in ("ask", "give-up", "answer") and not connection.hand_overs.take():
+        if (
+            message["type"] in ("ask", "give-up", "answer", "resume")
+            and not connection.hand_overs.take()
+        ):
             return False
         match message:
+            case {"type": "ping"}:
+                connection.tell({"type": "pong"})
+            case {"type": "resume", "token": secret}:
+                self._resume(connection, secret)
             case {"type": "ask"}:
                 self._change_control("taken", lambda: self._ownership.ask(person))
                 self._tell_all()
@@ -410,6 +449,12 @@ class Server:
         if after is not before:
             self._let_go(is_revoked)
             _note_hand_over(how, before, after)
+            # Who was cut off may come back until somebody else has the controls.
+            if how != "cut_off":
+                connection = self._connections.get(after.number) if after else None
+                self._last_owner.remember(
+                    proof_of(connection.secret, connection.token) if connection else ""
+                )
 
     def _let_go(self, is_revoked: bool) -> None:
         """Nothing stays down, and nothing more is typed, when somebody else takes over or nobody does: but for the end
@@ -468,6 +513,7 @@ class Server:
                 if connection.token in gone:
                     self._remove(connection, is_revoked=True)
                     connection.end()
+            self._change_control("left", self._ownership.end_hold)
             self._tell_all()
 
 
@@ -479,7 +525,9 @@ def _note_hand_over(how: str, before: Person | None, after: Person | None) -> No
         "taken": f"{has} took the controls{had and f' over from {had}, who was idle'}",
         "given": f"{had} gave the controls to {has}",
         "given_up": f"{had} gave the controls up{to_next}",
-        "left": f"{had} left with the controls{to_next}",
+        "cut_off": f"{had}, who has the controls, was cut off",
+        "back": f"{has}, who was cut off, is back and has the controls",
+        "left": f"{had or 'Somebody, who was cut off,'} left with the controls{to_next}",
     }[how]
     audit.note(f"controls_{how}", sentence, had=had, has=has)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, current_app
 
+from tinypilot import healing
 from tinypilot.auth.http import session
 from tinypilot.i18n import t
 from tinypilot.operation import BOOL, NUMBER, SECRET, TEXT, TIME, object_of, operation, or_null
@@ -50,14 +51,23 @@ SIGNAL = object_of(
         "description": "What this device takes at least, if the computer sends less.",
     },
 )
+HEALINGS = {
+    "type": "object",
+    "additionalProperties": NUMBER,
+    "description": "By unit: how often since the start of the device.",
+}
 
 
 @blueprint.get("/health")
-@operation("Whether the web app answers", answers=object_of(status=TEXT, since=TIME))
+@operation(
+    "Whether the web app answers, and what was started anew because it hung",
+    answers=object_of(status=TEXT, since=TIME, healings=HEALINGS),
+)
 def health():
     """Answers when the web app does: for checks after provisioning and for monitoring. Another `since` tells a page
     that waits for a restart that it is over."""
-    return {"status": "ok", "since": STARTED}
+    healings = {unit: each.count for unit, each in healing.of_all().items()}
+    return {"status": "ok", "since": STARTED, "healings": healings}
 
 
 @blueprint.get("/ice-servers")

@@ -12,13 +12,14 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tinypilot import audit
+from tinypilot import audit, healing
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 from tinypilot.settings.model import Settings
@@ -30,6 +31,11 @@ LOOK_SECONDS = 0.1
 RESPONSE_DRAIN_SECONDS = 1
 # Days of a device where nothing happens, and a file of two MB at the most.
 LOG_LINES = 10_000
+# What the supervisor may have ended.
+HEALABLE = {
+    *("ustreamer.service", "kvm-hdmi.service", "janus.service"),
+    *("nginx.service", "tinypilot.service"),
+}
 
 
 class UnitFailed(Exception):
@@ -106,7 +112,13 @@ class Applier:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with open(self.settings.file.with_name("lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while True:
+                healing.give_sign_of_life()
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(LOOK_SECONDS)
             yield
 
 
@@ -156,9 +168,16 @@ def _main_process(unit: str) -> str:
 
 
 def _systemctl(*arguments: str) -> str:
-    return subprocess.run(
-        ["/usr/bin/systemctl", *arguments], stdout=subprocess.PIPE, text=True
-    ).stdout.strip()
+    return _run("/usr/bin/systemctl", *arguments).strip()
+
+
+def _run(*command: str) -> str:
+    """What it writes. However long it takes, systemd need not think that this program hangs."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        while True:
+            healing.give_sign_of_life()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=healing.SIGN_OF_LIFE_SECONDS)[0]
 
 
 def power_commands(services: Sequence[str]) -> dict[str, list[str]]:
@@ -170,7 +189,15 @@ def _journal(units: Sequence[str]) -> str:
     """The last lines that these units and the product's own wrote, the oldest first."""
     command = ["/usr/bin/journalctl", "--quiet", "--output=short-iso", f"--lines={LOG_LINES}"]
     command += [f"--unit={unit}" for unit in (*units, "tinypilot*")]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace").stdout
+    return _run(*command)
+
+
+def _heal(unit: str, reason: str) -> None:
+    """Ends all its processes. systemd, which starts it anew, waits for no good-bye."""
+    if unit not in HEALABLE or not re.fullmatch(r"[\w ,.;:'-]{1,200}", reason):
+        raise ValueError
+    healing.note(unit, reason)
+    _systemctl("kill", "--kill-whom=all", "--signal=KILL", unit)
 
 
 def answer(
@@ -185,6 +212,9 @@ def answer(
             command = power_commands(services)[request["power"]]
             audit.note("power", f"{by} asked for: {request['power']}", by=by)
             return {}, command
+        if "heal" in request:
+            _heal(request["heal"], request["reason"])
+            return {}, ()
         if "log" in request:
             audit.note("log_read", f"{by} read the log", by=by)
             return {"log": _journal((*services, *log_units))}, ()

@@ -76,6 +76,10 @@ def _number(data: bytes, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "little")
 
 
+def _seconds(head: bytes, at: int) -> float:
+    return ctypes.c_longdouble.from_buffer_copy(head[at : at + TIME_BYTES]).value
+
+
 class Memsink:
     """Opened when it is there, and anew when a new one has taken its place: nobody need wait for uStreamer."""
 
@@ -133,6 +137,17 @@ class Memsink:
             self.close()
             return False
 
+    def glance(self) -> tuple[int, float] | None:
+        """The newest frame's number, and when a reader was last seen, by now(). uStreamer takes no notice."""
+        if self._layout is None:
+            return None
+        try:
+            head = os.pread(self._fd, HEADER_BYTES, 0)
+        except OSError:
+            self.close()
+            return None
+        return _number(head, AT_ID, 8), _seconds(head, self._layout.reader_seen)
+
     def fetch(self, wants_key: bool) -> Frame | None:
         """The newest frame, if it was not fetched before; tells uStreamer that somebody reads, and what is wanted.
 
@@ -179,8 +194,7 @@ class Memsink:
         used = _number(head, AT_USED, 8)
         if used > min(self._size - layout.data, LARGEST_FRAME_BYTES):
             return None
-        captured = head[layout.captured : layout.captured + TIME_BYTES]
-        seconds = ctypes.c_longdouble.from_buffer_copy(captured).value
+        seconds = _seconds(head, layout.captured)
         # Any bits can stand there.
         if not math.isfinite(seconds):
             seconds = now()

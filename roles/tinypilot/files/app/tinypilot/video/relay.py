@@ -30,7 +30,7 @@ from aiohttp import (
     web,
 )
 
-from tinypilot import audit
+from tinypilot import audit, healing
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import Session
 from tinypilot.auth.watcher import SessionWatcher
@@ -488,10 +488,10 @@ def main() -> None:
         str(config.ustreamer_socket),
         H264Source(Memsink(config.h264_sink)),
     )
+    application = relay.application()
+    application.cleanup_ctx.append(healing.give_signs_of_life)
     # systemd has opened the socket, so nobody is refused while the relay restarts.
-    web.run_app(
-        relay.application(), sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None
-    )
+    web.run_app(application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,11 @@ export class Controls {
     });
     this.#socket.addEventListener('state', ({ detail }) => this.#show(detail));
     this.#socket.addEventListener('lost', () => this.#show(null));
+    // What is typed is still sent: mostly the line stalls for a moment.
+    this.#socket.addEventListener('silence', ({ detail }) => {
+      this.#root.dataset.inputSilent = String(detail.isSilent);
+      this.#show(this.#state);
+    });
     this.#capture.addEventListener('change', () => this.#showCapture());
     this.#capture.addEventListener('locks', ({ detail }) => {
       for (const code in LOCKS) this.#showLock(code, { here: detail[code] });
@@ -271,7 +276,9 @@ export class Controls {
     if (control === 'mine') this.#loadTools();
     this.#root.dataset.control = control;
     this.#root.dataset.usb = state?.usb ?? 'unknown';
-    write(byId('control-text'), text);
+    if (state) this.#socket.hasControls = control === 'mine';
+    const isSilent = state && this.#root.dataset.inputSilent === 'true';
+    write(byId('control-text'), isSilent ? t('Keyboard and mouse: the device does not answer') : text);
     write(byId('control-problem'), problem);
     const ask = byId('control-ask');
     ask.hidden = control === 'watching' || control === 'offline';

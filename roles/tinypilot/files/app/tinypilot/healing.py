@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""What was started anew because it hung: noted for each unit, for people (journal) and programs (FOLDER).
+
+python3 -m tinypilot.healing UNIT
+    Notes that systemd's watchdog has ended UNIT. Units run it as root, after their end.
+
+A unit that hangs again and again gets more patience each time, so that nothing is restarted in a storm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from systemd import daemon
+
+FOLDER = Path("/run/kvm-healings")
+# As the units' WatchdogSec=.
+WATCHDOG_SECONDS = 5.0
+SIGN_OF_LIFE_SECONDS = 1.0
+# So often in a row a unit is healed as fast as at first.
+QUICK_HEALINGS = 10
+# Whoever has lived for so much longer than it takes to find that it hangs, begins anew.
+WELL_SECONDS = 20.0
+LONGEST_PATIENCE_SECONDS = 300.0
+# Of processes that want a processor, or wait for a disk, for each processor: with more all takes longer.
+BUSY_LOAD = 8
+LONGEST_SLOWNESS = 6.0
+
+
+@dataclass(frozen=True)
+class Healings:
+    """Of one unit since the device was started. in_row: how many followed each other closely; at: the last, in seconds
+    since the start of the device; reason: why."""
+
+    count: int = 0
+    in_row: int = 0
+    at: float = 0.0
+    reason: str = ""
+
+    def patience_seconds(self, first: float) -> float:
+        """How long the unit may not be heard of, before it is healed once more."""
+        doublings = min(max(0, self.in_row - QUICK_HEALINGS), 16)
+        return min(first * 2**doublings, max(first, LONGEST_PATIENCE_SECONDS))
+
+    def and_another(self, now: float, reason: str) -> Healings:
+        is_in_row = (
+            self.count and now - self.at < self.patience_seconds(WATCHDOG_SECONDS) + WELL_SECONDS
+        )
+        return Healings(self.count + 1, self.in_row + 1 if is_in_row else 1, now, reason)
+
+
+def of(unit: str, folder: Path = FOLDER) -> Healings:
+    """None are known of a file that can't be read: healing goes on."""
+    try:
+        return Healings(**json.loads((folder / unit).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return Healings()
+
+
+def of_all(folder: Path = FOLDER) -> dict[str, Healings]:
+    try:
+        units = [each.name for each in folder.iterdir() if each.suffix == ".service"]
+    except OSError:
+        return {}
+    return {unit: of(unit, folder) for unit in sorted(units)}
+
+
+def note(unit: str, reason: str, folder: Path = FOLDER) -> None:
+    """One line for the journal, and the number."""
+    healings = of(unit, folder).and_another(time.monotonic(), reason)
+    print(
+        f"Healed: {unit} {reason}, and is started anew. Times since the start of the device: {healings.count}.",
+        file=sys.stderr,
+        flush=True,
+    )
+    # Without room for it nothing is remembered, and healing goes on.
+    with contextlib.suppress(OSError):
+        new = folder / f"{unit}.new"
+        new.write_text(json.dumps(asdict(healings)), encoding="utf-8")
+        os.replace(new, folder / unit)
+
+
+class _SystemInformation(ctypes.Structure):
+    _fields_ = (
+        ("uptime", ctypes.c_long),
+        ("loads", ctypes.c_ulong * 3),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+def slowness() -> float:
+    """How much longer than usual all may take, because the machine or its disk is overloaded. From the kernel: units do
+    not see /proc/loadavg."""
+    information = _SystemInformation()
+    if ctypes.CDLL(None).sysinfo(ctypes.byref(information)):
+        return 1
+    load = information.loads[0] / 65536
+    return min(max(1, load / (os.cpu_count() or 1) / BUSY_LOAD), LONGEST_SLOWNESS)
+
+
+def give_sign_of_life() -> None:
+    daemon.notify("WATCHDOG=1")
+
+
+class SignOfLife:
+    """What a program whose unit has WatchdogSec= tells systemd, from the loop that does its work. `unit`: its name, which
+    tells how often it has hung."""
+
+    def __init__(self, unit: str | None = None):
+        unit = unit or os.environ.get("TINYPILOT_UNIT", "")
+        self._seconds = of(unit).patience_seconds(WATCHDOG_SECONDS)
+
+    def is_ready(self) -> None:
+        daemon.notify(f"READY=1\n{self._patience()}")
+
+    def give(self) -> None:
+        daemon.notify(self._patience())
+
+    def _patience(self) -> str:
+        return f"WATCHDOG_USEC={int(self._seconds * slowness() * 1e6)}\nWATCHDOG=1"
+
+    async def keep_giving(self) -> None:
+        import asyncio  # not for who notes a healing: each tenth of a second counts
+
+        self.is_ready()
+        while True:
+            self.give()
+            await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
+
+
+async def give_signs_of_life(_: object) -> AsyncIterator[None]:
+    """For a web application's cleanup_ctx."""
+    import asyncio
+
+    task = asyncio.create_task(SignOfLife().keep_giving())
+    yield
+    task.cancel()
+
+
+if __name__ == "__main__":
+    note(sys.argv[1], "gave no sign of life")
