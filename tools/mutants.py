@@ -65,8 +65,10 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
         [f"{APP}/auth/*.py"],
         [
             "test_auth_*.py",
+            "test_copies.py",
             "test_passwords.py",
             "test_rate_limit.py",
+            "test_rights_end.py",
             "test_second_factor.py",
             "test_sessions.py",
             "test_setup_code.py",
@@ -86,7 +88,14 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
             "test_usb_gadget.py",
         ],
     ),
-    "video": ([f"{APP}/video/*.py"], ["test_relay.py", "test_ice.py"]),
+    "video": (
+        [f"{APP}/video/*.py"],
+        ["test_relay.py", "test_ice.py", "test_hdmi.py", "test_h264_stream.py"],
+    ),
+    "services": (
+        [f"{APP}/{name}.py" for name in ("healing", "supervisor", "limits", "websockets")],
+        ["test_healing.py", "test_hid.py", "test_relay.py", "test_websockets.py"],
+    ),
     "plugins": (
         ["plugins/*/*.py"],
         ["plugins/test_*.py", "test_absent_units.py", "test_variables.py"],
