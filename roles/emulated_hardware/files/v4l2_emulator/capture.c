@@ -204,12 +204,22 @@ static int capture_control(struct device *device, unsigned long request, void *a
 
 // ---------------------------------------------------------------------------------- Frames
 
+// A picture that is being drawn, which takes a third of a second at 1080p: meanwhile the screen is
+// grey, as a computer's may be that has just changed its mode. Belongs to two threads.
+struct drawing {
+    pthread_mutex_t lock;
+    struct picture_format format;
+    struct picture *picture;
+    bool is_done, is_abandoned;
+};
+
 // The artist's state between frames, used by the capture thread alone.
 struct studio {
     struct queue *queue;
     uint32_t fps;
     struct picture_format format;
-    struct picture *picture; // drawn when first asked for, as is the next
+    struct drawing *drawing; // begun when first asked for, as is the next
+    struct picture *picture; // its result
     struct desk_view *desk_view;
     struct desk desk;
     uint64_t number;  // of the picture, so that buffers know whether they hold its still parts
@@ -232,6 +242,60 @@ static bool sleep_until(struct capture *capture, const struct timespec *time) {
            pthread_cond_timedwait(&capture->stop, &capture->device.lock, time) != ETIMEDOUT)
         ;
     return !capture->stopping;
+}
+
+static void drawing_free(struct drawing *drawing) {
+    picture_free(drawing->picture);
+    pthread_mutex_destroy(&drawing->lock);
+    free(drawing);
+}
+
+static void *drawing_run(void *argument) {
+    struct drawing *drawing = argument;
+    struct picture *picture = picture_create(&drawing->format);
+
+    pthread_mutex_lock(&drawing->lock);
+    drawing->picture = picture;
+    drawing->is_done = true;
+    bool is_abandoned = drawing->is_abandoned;
+    pthread_mutex_unlock(&drawing->lock);
+    if (is_abandoned)
+        drawing_free(drawing);
+    return NULL;
+}
+
+// NULL if there is no thread or memory for it.
+static struct drawing *drawing_begin(const struct picture_format *format) {
+    struct drawing *drawing = calloc(1, sizeof *drawing);
+    pthread_t thread;
+
+    if (!drawing)
+        return NULL;
+    drawing->format = *format;
+    pthread_mutex_init(&drawing->lock, NULL);
+    if (pthread_create(&thread, NULL, drawing_run, drawing) != 0) {
+        drawing_free(drawing);
+        return NULL;
+    }
+    pthread_detach(thread);
+    return drawing;
+}
+
+static struct picture *drawing_result(struct drawing *drawing) {
+    pthread_mutex_lock(&drawing->lock);
+    struct picture *picture = drawing->picture;
+    pthread_mutex_unlock(&drawing->lock);
+    return picture;
+}
+
+// Nobody waits for it.
+static void drawing_end(struct drawing *drawing) {
+    pthread_mutex_lock(&drawing->lock);
+    drawing->is_abandoned = true;
+    bool is_done = drawing->is_done;
+    pthread_mutex_unlock(&drawing->lock);
+    if (is_done)
+        drawing_free(drawing);
 }
 
 static bool can_capture(const struct capture *capture) {
@@ -265,14 +329,19 @@ static void paint(struct capture *capture, struct studio *studio, struct buffer 
         if (studio->desk_view)
             desk_view_paint(studio->desk_view, pixels, &studio->desk);
     } else {
-        if (!studio->picture)
-            studio->picture = picture_create(&studio->format);
+        if (!studio->drawing)
+            studio->drawing = drawing_begin(&studio->format);
+        if (!studio->picture && studio->drawing)
+            studio->picture = drawing_result(studio->drawing);
         if (studio->picture)
             picture_paint(studio->picture, pixels, whole, tick, due);
+        else
+            memset(pixels, 128, (size_t)studio->format.width * studio->format.height * 2);
     }
     stats.paint_us += clock_us(CLOCK_MONOTONIC) - begin;
     pthread_mutex_lock(&capture->device.lock);
-    buffer->painted = content == CONTENT_COMPUTER ? 0 : studio->number;
+    bool is_kept = content != CONTENT_COMPUTER && studio->picture;
+    buffer->painted = is_kept ? studio->number : 0;
 }
 
 // The moment of capture: takes the time and hands the frame out.
@@ -337,7 +406,8 @@ static bool studio_open(struct studio *studio, struct capture *capture) {
 }
 
 static void studio_close(struct studio *studio) {
-    picture_free(studio->picture);
+    if (studio->drawing)
+        drawing_end(studio->drawing);
     desk_view_free(studio->desk_view);
     free(studio->scratch);
 }

@@ -425,6 +425,18 @@ static void test_stream(bool dmabuf) {
     source_stop(&source);
 }
 
+// It is drawn while the first frames are handed out, which are grey.
+static void await_picture(const struct source *source) {
+    bool is_drawn = false;
+
+    while (!is_drawn) {
+        struct v4l2_buffer frame = source_frame(source);
+        const uint8_t *pixels = source->buffers[frame.index].data;
+        is_drawn = pixels[source->width * source->height + 1] != 128;
+        give_back(source, &frame);
+    }
+}
+
 // Returns how large a JPEG of the still picture is.
 static size_t test_jpegs(int quality) {
     struct source source;
@@ -432,6 +444,7 @@ static size_t test_jpegs(int quality) {
     size_t size = 0;
 
     source_start(&source);
+    await_picture(&source);
     jpeg_start(&encoder, &source, quality);
     for (int i = 0; i < 3; i++) {
         struct v4l2_buffer frame = source_frame(&source);

@@ -90,7 +90,7 @@ def judge(facts: dict) -> Signal:
 def _judge(facts: dict) -> Signal:
     state, sends = facts.get("state", UNKNOWN), facts.get("sends")
     limits, most = facts.get("takes"), facts.get("most_pixels_per_second")
-    takes, least = _largest(limits, most), None
+    takes, least = _largest(limits, most), (limits or {}).get("least")
     if sends and not sends["rate_hz"]:
         # Measured while the mode changed.
         state, sends = UNLOCKED if state == "out_of_range" else state, None
@@ -99,19 +99,20 @@ def _judge(facts: dict) -> Signal:
         takes_interlaced = limits and limits["interlaced"]
         if state == "out_of_range" and sends["interlaced"] and not takes_interlaced:
             state = INTERLACED
-        elif state == "out_of_range" and _is_too_small(sends, limits):
-            state, least = TOO_SMALL, limits["least"]
+        elif state == "out_of_range" and least and _is_less(sends, least):
+            state = TOO_SMALL
         elif state == "out_of_range" or (most and rate > most):
             state = TOO_LARGE
         sends = {name: sends[name] for name in ("width", "height", "rate_hz", "interlaced")}
     if state == "none":
         state = {True: ASLEEP, False: DISCONNECTED, None: NO_SIGNAL}[facts.get("power")]
+    if state != TOO_SMALL:
+        least = None
     return Signal(state if state in STATES else UNKNOWN, sends, takes, least)
 
 
-def _is_too_small(sends: dict, limits: dict | None) -> bool:
-    least = (limits or {}).get("least", {})
-    return any(sends[name] < least.get(name, 0) for name in ("width", "height", "pixel_clock_hz"))
+def _is_less(sends: dict, least: dict) -> bool:
+    return any(sends[name] < least[name] for name in ("width", "height", "pixel_clock_hz"))
 
 
 def _largest(limits: dict | None, most_pixels_per_second: int | None) -> dict | None:
