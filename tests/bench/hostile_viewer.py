@@ -49,7 +49,9 @@ def serve(path: str, gadget: list[int]) -> None:
     audit.note = lambda *_, **__: None
     opened = os.open
     files = {f"/dev/hidg{number}": file for number, file in enumerate(gadget)}
-    device.os.open = lambda name, *rest: os.dup(files[name]) if name in files else opened(name, *rest)
+    device.os.open = lambda name, *rest: (
+        os.dup(files[name]) if name in files else opened(name, *rest)
+    )
     application = Server(Gate(), list(files), 60).application()
     web.run_app(application, path=path, print=None, access_log=None)
 
@@ -58,7 +60,11 @@ FLOODS = {
     "nobody": [],
     "checks of long texts": [
         json.dumps(
-            {"type": "check", "layout": "de", "text": "".join(map(chr, range(0x4E00, 0x4E00 + size)))}
+            {
+                "type": "check",
+                "layout": "de",
+                "text": "".join(map(chr, range(0x4E00, 0x4E00 + size))),
+            }
         )
         for size in (100, 20_000)
     ],

@@ -61,7 +61,8 @@ def raw_socket(device: Device, path: str, cookie: str) -> Iterator[ssl.SSLSocket
         tls.sendall("\r\n".join([*lines, "", ""]).encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            assert (byte := tls.recv(1)), head
+            byte = tls.recv(1)
+            assert byte, head
             head += byte
         assert head.startswith(b"HTTP/1.1 101"), head
         yield tls
@@ -257,7 +258,9 @@ def test_a_name_that_is_checked_is_the_one_that_is_handed_on(device: Device):
             socket.create_connection((device.address, 443), timeout=PATIENCE_SECONDS) as tcp,
             context().wrap_socket(tcp) as tls,
         ):
-            tls.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            tls.sendall(
+                f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+            )
             return int(last_words(tls).split()[1])
 
     address = device.address
@@ -314,7 +317,7 @@ def test_a_viewer_who_asks_without_end_does_not_stop_keyboard_and_mouse(device: 
             ) as hid:
                 await hid.send_json({"type": "check", "layout": "de", "text": "x"})
                 async with asyncio.timeout(PATIENCE_SECONDS):
-                    while json.loads((await hid.receive_str()))["type"] != "checked":
+                    while json.loads(await hid.receive_str())["type"] != "checked":
                         pass
             await asyncio.gather(*floods)
 

@@ -106,9 +106,7 @@ class Shares:
         same_person = [each for each in others if each.person == place.person]
         of_person = sum(each.weight for each in same_person)
         of_session = sum(each.weight for each in same_person if each.session == place.session)
-        return (
-            of_session + weight <= self._per_session and of_person + weight <= self._per_person
-        )
+        return of_session + weight <= self._per_session and of_person + weight <= self._per_person
 
     def leave(self, place: Place) -> None:
         if place in self._places:

@@ -162,7 +162,9 @@ class GuardedWebSocket(web.WebSocketResponse):
         speaks_early = bool(getattr(request.protocol, "_message_tail", b""))
         has_body = request.headers.get("Content-Length", "0") != "0"
         if speaks_early or has_body or "Transfer-Encoding" in request.headers:
-            raise web.HTTPBadRequest(text="A WebSocket begins with its answer, and without a body.\n")
+            raise web.HTTPBadRequest(
+                text="A WebSocket begins with its answer, and without a body.\n"
+            )
         transport.set_protocol(
             FrameGuard(transport.get_protocol(), transport, self._guarded_bytes, self._frames)
         )

@@ -44,7 +44,9 @@ class ApiTokens:
             check_still_may("admin", by, database)
             (count,) = database.execute("SELECT count(*) FROM tokens").fetchone()
             if count >= TOKENS_MAX:
-                raise ApiError(409, "There are {most} tokens already. Remove one first.", most=TOKENS_MAX)
+                raise ApiError(
+                    409, "There are {most} tokens already. Remove one first.", most=TOKENS_MAX
+                )
             try:
                 database.execute(
                     "INSERT INTO tokens (name, role, hash, made_by, created) VALUES (?, ?, ?, ?, ?)",

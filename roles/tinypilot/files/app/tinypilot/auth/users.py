@@ -59,7 +59,9 @@ class Users:
             check_still_may("admin", by, database)
             (count,) = database.execute("SELECT count(*) FROM users").fetchone()
             if count >= USERS_MAX:
-                raise ApiError(409, "There are {most} users already. Remove one first.", most=USERS_MAX)
+                raise ApiError(
+                    409, "There are {most} users already. Remove one first.", most=USERS_MAX
+                )
             if database.execute("SELECT 1 FROM users WHERE name = ?", (name,)).fetchone():
                 raise ApiError(409, "The user {name} already exists.", name=name)
             database.execute(

@@ -283,7 +283,9 @@ class RelativeMouse(_Mouse):
                 pan=last.pan + step.pan,
             )
         self._put(
-            replace(step, x=_clamped(step.x, MOVE_REPORTS_MAX), y=_clamped(step.y, MOVE_REPORTS_MAX))
+            replace(
+                step, x=_clamped(step.x, MOVE_REPORTS_MAX), y=_clamped(step.y, MOVE_REPORTS_MAX)
+            )
         )
 
     def _click_step(self) -> _Step:
