@@ -55,13 +55,14 @@ def allowed(name, spec, ranges, patterns):
     return kind
 
 
-def errors(values, options, prefix, ranges, patterns, renamed):
+def errors(values, options, prefix, ranges, patterns, renamed, most=None):
     """Sentences, one for each error.
 
     values: variables of the host by name; options: the role's argument_specs; prefix: of its variables; renamed: the
-    new name of each variable that had another one.
+    new name of each variable that had another one; most: how many items a list may have.
     """
     found = []
+    most = most or {}
     for name in sorted(values):
         if name in renamed:
             found.append(f"{name} is called {renamed[name]} now: rename it in the inventory.")
@@ -84,9 +85,8 @@ def errors(values, options, prefix, ranges, patterns, renamed):
             good = lowest <= float(value) <= highest
         if good and name in patterns:
             texts = value if isinstance(value, list) else [value]
-            pattern, _, *most = patterns[name]
-            good = all(re.fullmatch(pattern, str(text)) for text in texts)
-            good = good and all(len(texts) <= count for count in most)
+            good = all(re.fullmatch(patterns[name][0], str(text)) for text in texts)
+            good = good and len(texts) <= most.get(name, len(texts))
         if not good:
             shown = (
                 "(not shown)" if spec.get("no_log") else "empty" if value is None else repr(value)
@@ -104,15 +104,17 @@ def bounds(settings):
         if schema["type"] == "integer"
     }
     patterns = {
-        name: [
-            schema.get("items", schema)["pattern"],
-            schema["description"],
-            *([schema["maxItems"]] if "maxItems" in schema else []),
-        ]
+        name: [schema.get("items", schema)["pattern"], schema["description"]]
         for name, schema in schemas.items()
         if name not in ranges
     }
     return ranges, patterns
+
+
+def most_items(settings):
+    """How many items the lists among these settings may have."""
+    schemas = {name: setting["schema"] for name, setting in settings.items()}
+    return {name: schema["maxItems"] for name, schema in schemas.items() if "maxItems" in schema}
 
 
 class ActionModule(ActionBase):
@@ -144,6 +146,7 @@ class ActionModule(ActionBase):
             {**ranges, **self._task.args.get("ranges", {})},
             {**patterns, **self._task.args.get("patterns", {})},
             renamed,
+            most_items(self._task.args.get("settings", {})),
         )
         result.update(changed=False, failed=bool(found), msg=" ".join(found))
         return result

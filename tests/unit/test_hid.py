@@ -1408,9 +1408,7 @@ def test_who_does_not_read_the_answers_is_cut_off(cable, monkeypatch):
                 for _ in range(2000):
                     await bob.say("check", layout="en-us", text=text)
             connection = bob.websocket._response.connection
-            await until(
-                lambda: not (connection and connection.transport), "the connection is gone"
-            )
+            await until(lambda: not (connection and connection.transport), "the connection is gone")
             # Nobody else notices.
             ann = await in_control(page)
             await ann.say("check", layout="en-us", text="ä")

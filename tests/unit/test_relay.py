@@ -1016,7 +1016,10 @@ UNREADABLE = [
     '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"a": 1e999}}',
     '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"\\u0000": 1}}',
     '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": {"a": 99999999999999999999}}',
-    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": ' + '{"a":' * 9 + "1" + "}" * 10,
+    '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": '
+    + '{"a":' * 9
+    + "1"
+    + "}" * 10,
     '{"janus": "message", "session_id": %d, "handle_id": 1, "transaction": "t", "body": ["a"]}',
     '{"janus": "destroy_session", "session_id": %d, "transaction": "t"}',
 ]
@@ -1066,8 +1069,15 @@ def test_janus_gets_no_field_that_the_relay_does_not_know(auth, token, strict, t
         async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
             number = await new_session(viewer)
             await ask_as(
-                viewer, "t", "attach", session_id=number, plugin=relay_module.PLUGIN, apisecret="x",
-                handle_id=7, opaque_id="y", token="z",
+                viewer,
+                "t",
+                "attach",
+                session_id=number,
+                plugin=relay_module.PLUGIN,
+                apisecret="x",
+                handle_id=7,
+                opaque_id="y",
+                token="z",
             )
 
     asyncio.run(talk())
@@ -1086,7 +1096,14 @@ def test_of_an_answer_janus_gets_the_lines_that_it_knows(auth, token, strict, tm
         "a=candidate:1 1 udp 2122 192.0.2.1 50000 typ host generation 0 ufrag abcd",
         "a=fmtp:96 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
     ]
-    strange = ["a=fingerprint:md5 AA", "a=x:\x1b[31mred", "q=1", "a=setup:no", "m=x", "a=" + "\u00e4"]
+    strange = [
+        "a=fingerprint:md5 AA",
+        "a=x:\x1b[31mred",
+        "q=1",
+        "a=setup:no",
+        "m=x",
+        "a=" + "\u00e4",
+    ]
 
     async def talk():
         async with running(auth, tmp_path, strict) as http, connect(http, token) as viewer:
@@ -1130,8 +1147,12 @@ def test_a_janus_session_has_so_many_handles_and_no_more(auth, token, strict, tm
             await ask_as(viewer, "detach", "detach", **detached)
             await attach(viewer, number, 99)
             await viewer.send_json(
-                {"janus": "attach", "transaction": "one more", "session_id": number,
-                 "plugin": relay_module.PLUGIN}
+                {
+                    "janus": "attach",
+                    "transaction": "one more",
+                    "session_id": number,
+                    "plugin": relay_module.PLUGIN,
+                }
             )
             await closes(viewer)
 

@@ -161,9 +161,7 @@ def test_who_lost_the_rights_meanwhile_changes_nothing(auth, admin, carol, meanw
 
 @pytest.mark.parametrize("act", ["password", "totp", "totp off"])
 @pytest.mark.parametrize("loss", ["removed", "ended", "new password"])
-def test_an_account_that_changed_meanwhile_is_left_alone(
-    auth, admin, carol, meanwhile, act, loss
-):
+def test_an_account_that_changed_meanwhile_is_left_alone(auth, admin, carol, meanwhile, act, loss):
     session, _ = carol
     losses = {
         **LOSSES,

@@ -325,7 +325,9 @@ def test_turn_is_in_the_next_answer_and_nothing_is_restarted(logged_in, root, sy
     ],
 )
 def test_a_page_is_told_of_so_many_servers(logged_in, root, servers, status):
-    assert logged_in("admin").ask("PATCH", "/api/settings", {SERVERS: servers}).status_code == status
+    assert (
+        logged_in("admin").ask("PATCH", "/api/settings", {SERVERS: servers}).status_code == status
+    )
 
 
 def test_secrets_are_told_to_nobody(logged_in, root, config, audited, monkeypatch, capsys):

@@ -134,9 +134,7 @@ TOO_BIG, WRONG = WSCloseCode.MESSAGE_TOO_BIG, WSCloseCode.PROTOCOL_ERROR
         (frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 1100, 1008),
     ],
 )
-def test_what_no_browser_sends_ends_the_connection_by_its_header(
-    tmp_path, data, code, in_pieces
-):
+def test_what_no_browser_sends_ends_the_connection_by_its_header(tmp_path, data, code, in_pieces):
     server = Server()
     # Nothing but the header has come: who waits for the rest fails here.
     assert talk(server, tmp_path, data, in_pieces=in_pieces) == code

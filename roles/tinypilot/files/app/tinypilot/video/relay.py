@@ -339,7 +339,8 @@ class Relay:
         return True
 
     def _refusal_of(self, viewer: Viewer, request: Request) -> tuple[int, str] | None:
-        """Whoever speaks of a Janus session last has it, a page claims it on a new WebSocket: but not another person's."""
+        """Whoever speaks of a Janus session last has it, because a page claims it on a new WebSocket; but nobody has
+        another person's."""
         if request.session is None:
             return None
         owner = self._owners.get(request.session, viewer)

@@ -86,7 +86,9 @@ def understand(text: str) -> Request | None:
     if not isinstance(message, dict):
         return None
     kind, transaction = message.get("janus"), message.get("transaction")
-    if not isinstance(kind, str) or kind not in KINDS or not _is_transaction(transaction):
+    if not isinstance(kind, str) or kind not in KINDS:
+        return None
+    if not isinstance(transaction, str) or not _is_transaction(transaction):
         return None
     has_session, has_handle = KINDS[kind]
     session = message.get("session_id") if has_session else None
@@ -106,8 +108,8 @@ def _as_object(pairs: list[tuple[str, object]]) -> dict:
     return fields
 
 
-def _is_transaction(value: object) -> bool:
-    return isinstance(value, str) and bool(TRANSACTION.fullmatch(value)) and END not in value
+def _is_transaction(text: str) -> bool:
+    return bool(TRANSACTION.fullmatch(text)) and END not in text
 
 
 def _is_number(value: object) -> bool:
