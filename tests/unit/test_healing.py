@@ -2,6 +2,7 @@
 """When a service is taken to hang, when it is left alone, and that nothing is restarted in a storm."""
 
 import asyncio
+import itertools
 import json
 import os
 
@@ -193,7 +194,7 @@ def test_a_process_that_no_signal_ends_makes_no_storm():
 
 def test_what_is_healed_in_vain_is_healed_ever_more_rarely():
     healed = Clinic(hangs_from(10)).run(3600)
-    gaps = [later - earlier for earlier, later in zip(healed, healed[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(healed)]
     assert gaps == sorted(gaps)
     assert 299 <= gaps[-1] <= 301
     assert len(healed) < 20

@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from tinypilot import i18n, openapi
+from tinypilot.auth import copies
 from tinypilot.auth import http as auth_http
 from tinypilot.auth.auth import Auth
-from tinypilot.auth import copies
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.errors import ApiError

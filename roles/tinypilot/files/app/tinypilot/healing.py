@@ -111,8 +111,8 @@ def give_sign_of_life() -> None:
 
 
 class SignOfLife:
-    """What a program whose unit has WatchdogSec= tells systemd, from the loop that does its work. `unit`: its name, which
-    tells how often it has hung."""
+    """What a program whose unit has WatchdogSec= tells systemd, from the loop that does its work. `unit`: its name,
+    which tells how often it has hung."""
 
     def __init__(self, unit: str | None = None):
         unit = unit or os.environ.get("TINYPILOT_UNIT", "")

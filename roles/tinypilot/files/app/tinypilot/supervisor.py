@@ -204,9 +204,9 @@ class UStreamer:
         return set() if is_read and is_new else {NO_H264}
 
     def _look_into_sink(self) -> tuple[bool, bool]:
-        """Whether somebody reads it, and whether there is another frame than at the last look. uStreamer closes an encoder
-        that once took longer than a second (5.12 to 6.62), or waits for it for ever; or capturing has stopped. What it
-        says of itself may be of the time before."""
+        """Whether somebody reads it, and whether there is another frame than at the last look. uStreamer closes an
+        encoder that once took longer than a second (5.12 to 6.62), or waits for it for ever; or capturing has stopped.
+        What it says of itself may be of the time before."""
         self._sink.refresh()
         glance = self._sink.glance()
         self.is_watched = False

@@ -18,8 +18,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from tinypilot import audit
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.hid import layouts, messages
-from tinypilot.hid.last_owner import LastOwner, proof_of
 from tinypilot.hid.keycodes import USAGES, modifier_of
+from tinypilot.hid.last_owner import LastOwner, proof_of
 from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
 from tinypilot.hid.playout import Playout, keys_of, strokes_of
