@@ -154,8 +154,9 @@ def describe(rows: dict[str, Row], seed: int) -> str:
         for title, row in sorted(rows.items())
     ]
     return (
-        f"{count} rounds, `python -m tests.chaos --seed {seed}`. Four pages watch: WebRTC, H.264 over a WebSocket, MJPEG, "
-        "and one that has the controls. The gap is the longest time that any of them was without a fresh picture.\n\n"
+        f"{count} rounds, `python -m tests.chaos --seed {seed}`. Four pages watch: WebRTC, H.264 over a WebSocket, "
+        "MJPEG, and one that has the controls. The gap is the longest time that any of them was without a fresh "
+        "picture.\n\n"
         + table(["what was done", "rounds", "median gap, s", "longest gap, s", "lost"], lines)
         + f"\n\n{machine.describe()}"
     )

@@ -2,6 +2,7 @@
 """When a service is taken to hang, when it is left alone, and that nothing is restarted in a storm."""
 
 import asyncio
+import itertools
 import json
 import os
 
@@ -58,13 +59,14 @@ def test_without_room_it_is_still_said(tmp_path, capsys):
 def test_what_hangs_again_and_again_gets_ever_more_patience_and_what_was_well_begins_anew():
     healings, now, pauses = Healings(), 1000.0, []
     for _ in range(30):
-        pauses.append(healings.patience_seconds(5))
+        pauses.append(healings.patience_seconds(5, now))
         now += pauses[-1]
         healings = healings.and_another(now, "")
     assert pauses[:11] == [5] * 11
     assert pauses[11:14] == [10, 20, 40]
     assert pauses[-1] == 300
-    assert healings.and_another(now + 400, "").patience_seconds(5) == 5
+    assert healings.patience_seconds(5, now + 400) == 5
+    assert healings.and_another(now + 400, "").patience_seconds(5, now + 400) == 5
 
 
 # --- systemd's watchdog ---
@@ -89,9 +91,16 @@ def test_a_program_tells_systemd_from_its_loop(monkeypatch):
 def test_a_program_that_hangs_again_and_again_has_systemd_wait_longer(folder, monkeypatch):
     told = []
     monkeypatch.setattr(healing.daemon, "notify", told.append)
-    (folder / UNIT).write_text(json.dumps({"count": 40, "in_row": 40, "at": 0, "reason": ""}))
-    healing.SignOfLife(UNIT).is_ready()
-    assert "WATCHDOG_USEC=300000000\n" in told[0]
+    healed = {"count": 40, "in_row": 40, "at": 1000, "reason": ""}
+    (folder / UNIT).write_text(json.dumps(healed))
+    monkeypatch.setattr(healing.time, "monotonic", lambda: 1001)
+    sign_of_life = healing.SignOfLife(UNIT)
+    sign_of_life.is_ready()
+    assert "WATCHDOG_USEC=300000000\n" in told[-1]
+    # Who has lived for longer since is well again.
+    monkeypatch.setattr(healing.time, "monotonic", lambda: 1400)
+    sign_of_life.give()
+    assert "WATCHDOG_USEC=5000000\n" in told[-1]
 
 
 # --- The supervisor ---
@@ -193,7 +202,7 @@ def test_a_process_that_no_signal_ends_makes_no_storm():
 
 def test_what_is_healed_in_vain_is_healed_ever_more_rarely():
     healed = Clinic(hangs_from(10)).run(3600)
-    gaps = [later - earlier for earlier, later in zip(healed, healed[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(healed)]
     assert gaps == sorted(gaps)
     assert 299 <= gaps[-1] <= 301
     assert len(healed) < 20

@@ -674,7 +674,9 @@ def test_what_systemd_is_asked_and_how_its_answer_is_read(monkeypatch):
     monkeypatch.setattr(
         apply.subprocess,
         "Popen",
-        lambda command, **options: asked.append([*command[1:]]) or run(["echo", "active"], **options),
+        lambda command, **options: (
+            asked.append([*command[1:]]) or run(["echo", "active"], **options)
+        ),
     )
     assert (apply._state("a.service"), apply._main_process("a.service")) == ("active", "active")
     assert asked == [

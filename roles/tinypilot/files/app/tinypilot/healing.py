@@ -45,15 +45,15 @@ class Healings:
     at: float = 0.0
     reason: str = ""
 
-    def patience_seconds(self, first: float) -> float:
+    def patience_seconds(self, first: float, now: float) -> float:
         """How long the unit may not be heard of, before it is healed once more."""
         doublings = min(max(0, self.in_row - QUICK_HEALINGS), 16)
-        return min(first * 2**doublings, max(first, LONGEST_PATIENCE_SECONDS))
+        patience = min(first * 2**doublings, max(first, LONGEST_PATIENCE_SECONDS))
+        return patience if now - self.at < patience + WELL_SECONDS else first
 
     def and_another(self, now: float, reason: str) -> Healings:
-        is_in_row = (
-            self.count and now - self.at < self.patience_seconds(WATCHDOG_SECONDS) + WELL_SECONDS
-        )
+        longest = self.patience_seconds(WATCHDOG_SECONDS, self.at) + WELL_SECONDS
+        is_in_row = self.count and now - self.at < longest
         return Healings(self.count + 1, self.in_row + 1 if is_in_row else 1, now, reason)
 
 
@@ -111,12 +111,12 @@ def give_sign_of_life() -> None:
 
 
 class SignOfLife:
-    """What a program whose unit has WatchdogSec= tells systemd, from the loop that does its work. `unit`: its name, which
-    tells how often it has hung."""
+    """What a program whose unit has WatchdogSec= tells systemd, from the loop that does its work. `unit`: its name,
+    which tells how often it has hung."""
 
     def __init__(self, unit: str | None = None):
         unit = unit or os.environ.get("TINYPILOT_UNIT", "")
-        self._seconds = of(unit).patience_seconds(WATCHDOG_SECONDS)
+        self._healings = of(unit)
 
     def is_ready(self) -> None:
         daemon.notify(f"READY=1\n{self._patience()}")
@@ -125,7 +125,8 @@ class SignOfLife:
         daemon.notify(self._patience())
 
     def _patience(self) -> str:
-        return f"WATCHDOG_USEC={int(self._seconds * slowness() * 1e6)}\nWATCHDOG=1"
+        seconds = self._healings.patience_seconds(WATCHDOG_SECONDS, time.monotonic()) * slowness()
+        return f"WATCHDOG_USEC={int(seconds * 1e6)}\nWATCHDOG=1"
 
     async def keep_giving(self) -> None:
         import asyncio  # not for who notes a healing: each tenth of a second counts

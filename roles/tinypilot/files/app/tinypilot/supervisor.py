@@ -35,6 +35,7 @@ from tinypilot.video.relay import PLUGIN, PROTOCOL, read_secret, sign
 LOOK_SECONDS = 2.0
 # Who did not answer is soon asked again, so that no single answer that is late decides.
 LOOK_AGAIN_SECONDS = 0.5
+SHORTEST_ANSWER_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 PATIENCE_SECONDS = 4.0
 ENCODER_PATIENCE_SECONDS = 5.0
@@ -127,6 +128,8 @@ class Ward:
         self._was_well = False
         self._well_at = self._clock()
         self._ill: tuple[str, float] | None = None
+        # When the patience with that ends.
+        self._until = 0.0
 
     async def look(self) -> bool:
         """Whether the unit is well."""
@@ -144,7 +147,8 @@ class Ward:
             self._ill = what, max(self._well_at, now - LOOK_SECONDS - ANSWER_SECONDS)
         seconds = now - self._ill[1]
         is_starting = not self._was_well or max(ages) < seconds + START_SECONDS
-        if seconds >= self._patience_seconds(found, is_starting):
+        self._until = self._ill[1] + self._patience_seconds(found, is_starting)
+        if now >= self._until:
             await self._heal(self._patient.unit, f"{what} for {seconds:.0f} s")
             self._in_vain[what] = min(self._in_vain.get(what, 0) + 1, 16)
             self._was_well, self._ill, self._well_at = False, None, self._clock()
@@ -153,13 +157,17 @@ class Ward:
     def _patience_seconds(self, trouble: Trouble, is_starting: bool) -> float:
         first = max(trouble.patience, START_PATIENCE_SECONDS if is_starting else 0)
         first *= healing.slowness()
-        patience = healing.of(self._patient.unit).patience_seconds(first)
+        patience = healing.of(self._patient.unit).patience_seconds(first, self._clock())
         in_vain = self._in_vain.get(str(trouble), 0)
         return min(patience * 2**in_vain, max(first, healing.LONGEST_PATIENCE_SECONDS))
 
     async def _examine(self) -> Trouble | set[str]:
+        seconds = ANSWER_SECONDS * healing.slowness()
+        if self._ill:
+            # The last answer is not waited for beyond that.
+            seconds = max(SHORTEST_ANSWER_SECONDS, min(seconds, self._until - self._clock()))
         try:
-            async with asyncio.timeout(ANSWER_SECONDS * healing.slowness()):
+            async with asyncio.timeout(seconds):
                 return await self._patient.ask()
         except Trouble as trouble:
             return trouble
@@ -204,9 +212,9 @@ class UStreamer:
         return set() if is_read and is_new else {NO_H264}
 
     def _look_into_sink(self) -> tuple[bool, bool]:
-        """Whether somebody reads it, and whether there is another frame than at the last look. uStreamer closes an encoder
-        that once took longer than a second (5.12 to 6.62), or waits for it for ever; or capturing has stopped. What it
-        says of itself may be of the time before."""
+        """Whether somebody reads it, and whether there is another frame than at the last look. uStreamer closes an
+        encoder that once took longer than a second (5.12 to 6.62), or waits for it for ever; or capturing has stopped.
+        What it says of itself may be of the time before."""
         self._sink.refresh()
         glance = self._sink.glance()
         self.is_watched = False

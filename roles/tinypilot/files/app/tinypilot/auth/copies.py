@@ -71,7 +71,7 @@ def restore_if_damaged(path: Path, version: int) -> None:
     os.replace(new, path)
     audit.note(
         "database_restored",
-        f"{path} was damaged: users and tokens are those of {age_hours:.0f} hours before, and everybody must log in anew",
+        f"{path} was damaged: users and tokens are those of {age_hours:.0f} hours before, and all must log in anew",
         refused=True,
     )
 
