@@ -11,7 +11,7 @@ from aiohttp import web
 from tinypilot import healing, supervisor
 from tinypilot.healing import Healings
 from tinypilot.settings import apply
-from tinypilot.supervisor import Patient, Process, Trouble, UStreamer, Ward
+from tinypilot.supervisor import Probe, ProbedUnit, Process, Trouble, UStreamer
 from tinypilot.video import hdmi, memsink
 
 UNIT = "janus.service"
@@ -106,11 +106,12 @@ def test_a_program_that_hangs_again_and_again_has_systemd_wait_longer(folder, mo
 # --- The supervisor ---
 
 
-class Clinic:
-    """One unit and its ward, by a clock that only looks move. `ask(second)` raises what is wrong."""
+class Supervision:
+    """One unit that is looked after, by a clock that only looks move. `ask(second)` raises what is wrong."""
 
-    def __init__(self, ask, processes=lambda second: RUNS):
+    def __init__(self, ask, processes=lambda second: RUNS, refusals=0):
         self.now, self.healed = 0.0, []
+        self.asked_to_heal, self.refusals = 0, refusals
 
         async def asked():
             try:
@@ -121,17 +122,21 @@ class Clinic:
 
         async def heal(unit, reason):
             assert unit == UNIT
+            self.asked_to_heal += 1
+            if self.asked_to_heal <= self.refusals:
+                return False
             self.healed.append(round(self.now))
             self.reason = reason
+            return True
 
-        self.ward = Ward(
-            Patient(UNIT, asked), heal, lambda unit: processes(self.now), lambda: 1000 + self.now
+        self.unit = ProbedUnit(
+            Probe(UNIT, asked), heal, lambda unit: processes(self.now), lambda: 1000 + self.now
         )
 
     def run(self, seconds):
         async def scenario():
             while self.now < seconds:
-                is_well = await self.ward.look()
+                is_well = await self.unit.look()
                 self.now += supervisor.LOOK_SECONDS if is_well else supervisor.LOOK_AGAIN_SECONDS
 
         asyncio.run(scenario())
@@ -147,9 +152,15 @@ def hangs_from(second, until=10**9, trouble=TimeoutError):
 
 
 def test_who_does_not_answer_is_healed_within_seconds():
-    clinic = Clinic(hangs_from(10, until=14))
-    assert clinic.run(100) == [14]
-    assert clinic.reason == "does not answer for 6 s"
+    supervision = Supervision(hangs_from(10, until=14))
+    assert supervision.run(100) == [14]
+    assert supervision.reason == "does not answer for 6 s"
+
+
+def test_where_it_can_not_be_ended_that_is_asked_for_again_at_once():
+    supervision = Supervision(hangs_from(10, until=18), refusals=2)
+    assert supervision.run(100) == [18]
+    assert supervision.asked_to_heal == 3
 
 
 @pytest.mark.parametrize(
@@ -160,14 +171,14 @@ def test_who_does_not_answer_is_healed_within_seconds():
     ],
 )
 def test_who_answers_late_is_left_alone(ask):
-    clinic = Clinic(ask)
-    assert clinic.run(300) == []
+    supervision = Supervision(ask)
+    assert supervision.run(300) == []
 
 
 def test_an_overloaded_machine_gets_more_patience(monkeypatch):
     monkeypatch.setattr(healing, "slowness", lambda: 3)
-    assert Clinic(hangs_from(10, until=16)).run(100) == []
-    assert 20 <= Clinic(hangs_from(10)).run(30)[0] <= 24
+    assert Supervision(hangs_from(10, until=16)).run(100) == []
+    assert 20 <= Supervision(hangs_from(10)).run(30)[0] <= 24
 
 
 def test_slowness_is_that_of_the_machine():
@@ -175,7 +186,7 @@ def test_slowness_is_that_of_the_machine():
 
 
 def test_who_does_not_run_is_systemds_business():
-    assert Clinic(hangs_from(0), lambda now: []).run(1000) == []
+    assert Supervision(hangs_from(0), lambda now: []).run(1000) == []
 
 
 def test_a_program_that_is_just_starting_gets_its_time():
@@ -183,25 +194,30 @@ def test_a_program_that_is_just_starting_gets_its_time():
         # Restarted by somebody at 100, and slow.
         hangs_from(100, until=115)(now)
 
-    assert Clinic(ask, lambda now: [Process("S", now - 100 if now >= 100 else now)]).run(300) == []
+    assert (
+        Supervision(ask, lambda now: [Process("S", now - 100 if now >= 100 else now)]).run(300)
+        == []
+    )
     # Not for ever.
-    hanging = Clinic(hangs_from(100), lambda now: [Process("S", now - 100 if now >= 100 else now)])
+    hanging = Supervision(
+        hangs_from(100), lambda now: [Process("S", now - 100 if now >= 100 else now)]
+    )
     assert hanging.run(123) == [120]
 
 
 def test_at_the_start_of_the_device_nothing_is_hurried():
-    assert Clinic(hangs_from(0, until=18)).run(100) == []
+    assert Supervision(hangs_from(0, until=18)).run(100) == []
 
 
 def test_a_process_that_no_signal_ends_makes_no_storm():
     """In state D: the healing has no effect for a minute."""
-    healed = Clinic(hangs_from(10, until=80)).run(200)
+    healed = Supervision(hangs_from(10, until=80)).run(200)
     assert healed[0] == 14
     assert len(healed) <= 3
 
 
 def test_what_is_healed_in_vain_is_healed_ever_more_rarely():
-    healed = Clinic(hangs_from(10)).run(3600)
+    healed = Supervision(hangs_from(10)).run(3600)
     gaps = [later - earlier for earlier, later in itertools.pairwise(healed)]
     assert gaps == sorted(gaps)
     assert 299 <= gaps[-1] <= 301
@@ -216,14 +232,14 @@ def test_a_trouble_that_only_time_can_disprove_is_not_forgotten():
             return {supervisor.NO_H264}
         raise Trouble(supervisor.NO_H264, supervisor.ENCODER_PATIENCE_SECONDS)
 
-    healed = Clinic(ask).run(1000)
+    healed = Supervision(ask).run(1000)
     assert len(healed) <= 4
 
 
 @pytest.mark.parametrize("error", [ConnectionRefusedError, FileNotFoundError, LookupError])
 def test_who_opens_no_socket_gets_a_minute(error):
-    assert Clinic(hangs_from(10, until=65, trouble=error)).run(200) == []
-    assert Clinic(hangs_from(10, trouble=error)).run(75)
+    assert Supervision(hangs_from(10, until=65, trouble=error)).run(200) == []
+    assert Supervision(hangs_from(10, trouble=error)).run(75)
 
 
 # --- uStreamer ---
@@ -390,6 +406,7 @@ def test_a_router_that_boots_later_leaves_no_server_off(
 
     async def heal(unit, reason):
         done.append((unit, reason))
+        return True
 
     monkeypatch.setattr(supervisor.asyncio, "sleep", sleep)
     with pytest.raises(Over):

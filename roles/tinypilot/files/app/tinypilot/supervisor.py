@@ -71,7 +71,7 @@ class Trouble(Exception):
 
 
 @dataclass(frozen=True)
-class Patient:
+class Probe:
     unit: str
     # Raises Trouble, or what asking raises. Returns the troubles that can't be known to be over.
     ask: Callable[[], Awaitable[set[str]]]
@@ -108,17 +108,17 @@ def _process(pid: str) -> Process | None:
     return Process(fields[STATE], time.clock_gettime(time.CLOCK_BOOTTIME) - started)
 
 
-class Ward:
-    """Looks after one unit. heal: has it ended, for a reason."""
+class ProbedUnit:
+    """Looks after one unit. heal: has it ended, for a reason, and returns whether it was."""
 
     def __init__(
         self,
-        patient: Patient,
-        heal: Callable[[str, str], Awaitable[None]],
+        probe: Probe,
+        heal: Callable[[str, str], Awaitable[bool]],
         processes: Callable[[str], list[Process]] = processes_of,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._patient = patient
+        self._probe = probe
         self._heal = heal
         self._processes = processes
         self._clock = clock
@@ -134,8 +134,8 @@ class Ward:
     async def look(self) -> bool:
         """Whether the unit is well."""
         began = self._clock()
-        ages = [each.age_seconds for each in self._processes(self._patient.unit)]
-        found = await self._examine() if ages else {*self._in_vain}
+        ages = [each.age_seconds for each in self._processes(self._probe.unit)]
+        found = await self._ask() if ages else {*self._in_vain}
         if not isinstance(found, Trouble):
             self._ill, self._was_well, self._well_at = None, bool(ages), began
             self._in_vain = {what: count for what, count in self._in_vain.items() if what in found}
@@ -149,7 +149,9 @@ class Ward:
         is_starting = not self._was_well or max(ages) < seconds + START_SECONDS
         self._until = self._ill[1] + self._patience_seconds(found, is_starting)
         if now >= self._until:
-            await self._heal(self._patient.unit, f"{what} for {seconds:.0f} s")
+            # Who could not be asked to end it is asked again.
+            if not await self._heal(self._probe.unit, f"{what} for {seconds:.0f} s"):
+                return False
             self._in_vain[what] = min(self._in_vain.get(what, 0) + 1, 16)
             self._was_well, self._ill, self._well_at = False, None, self._clock()
         return False
@@ -157,18 +159,18 @@ class Ward:
     def _patience_seconds(self, trouble: Trouble, is_starting: bool) -> float:
         first = max(trouble.patience, START_PATIENCE_SECONDS if is_starting else 0)
         first *= healing.slowness()
-        patience = healing.of(self._patient.unit).patience_seconds(first, self._clock())
+        patience = healing.of(self._probe.unit).patience_seconds(first, self._clock())
         in_vain = self._in_vain.get(str(trouble), 0)
         return min(patience * 2**in_vain, max(first, healing.LONGEST_PATIENCE_SECONDS))
 
-    async def _examine(self) -> Trouble | set[str]:
+    async def _ask(self) -> Trouble | set[str]:
         seconds = ANSWER_SECONDS * healing.slowness()
         if self._ill:
             # The last answer is not waited for beyond that.
             seconds = max(SHORTEST_ANSWER_SECONDS, min(seconds, self._until - self._clock()))
         try:
             async with asyncio.timeout(seconds):
-                return await self._patient.ask()
+                return await self._probe.ask()
         except Trouble as trouble:
             return trouble
         # A full queue of connections (EAGAIN) is one that nobody takes from.
@@ -363,25 +365,32 @@ class Root:
     def __init__(self, path: Path):
         self._path = path
 
-    async def heal(self, unit: str, reason: str) -> None:
+    async def heal(self, unit: str, reason: str) -> bool:
         try:
             async with asyncio.timeout(ROOT_SECONDS):
                 reader, writer = await asyncio.open_unix_connection(str(self._path))
                 try:
                     request = {"by": "supervisor", "heal": unit, "reason": reason}
                     writer.write(json.dumps(request).encode() + b"\n")
-                    await reader.readline()
+                    answer = await reader.readline()
                 finally:
                     writer.transport.abort()
         except (OSError, TimeoutError) as error:
-            print(f"{unit} {reason}, and could not be ended: {error!r}", flush=True)
+            answer = repr(error).encode()
+        if answer.strip() == b"{}":
+            return True
+        print(
+            f"{unit} {reason}, and could not be ended: {answer.decode(errors='replace')}",
+            flush=True,
+        )
+        return False
 
 
 async def renew_ice_servers(
     wanted: Collection[str],
     janus: Janus,
     is_watched: Callable[[], bool],
-    heal: Callable[[str, str], Awaitable[None]],
+    heal: Callable[[str, str], Awaitable[bool]],
 ) -> None:
     """Janus asks for its STUN and TURN servers when it starts, and goes without those that do not answer then, as while
     a router boots. It is started anew when nobody watches."""
@@ -406,17 +415,17 @@ def watches(config: Config) -> list[Coroutine[None, None, None]]:
         config.ustreamer_socket, memsink.Memsink(config.h264_sink), lambda: signal.last
     )
     janus = Janus(config.janus_socket, read_secret(config.janus_token_file))
-    patients = [
-        Patient("kvm-hdmi.service", signal.ask),
-        Patient("ustreamer.service", ustreamer.ask),
-        Patient("janus.service", janus.ask),
-        Patient("nginx.service", nginx.ask),
-        Patient("tinypilot.service", nginx.ask_web_app),
+    probes = [
+        Probe("kvm-hdmi.service", signal.ask),
+        Probe("ustreamer.service", ustreamer.ask),
+        Probe("janus.service", janus.ask),
+        Probe("nginx.service", nginx.ask),
+        Probe("tinypilot.service", nginx.ask_web_app),
     ]
     renewal = renew_ice_servers(
         config.janus_ice_servers, janus, lambda: ustreamer.is_watched, root.heal
     )
-    return [renewal, *(Ward(patient, root.heal).watch() for patient in patients)]
+    return [renewal, *(ProbedUnit(probe, root.heal).watch() for probe in probes)]
 
 
 async def supervise(config: Config) -> None:
