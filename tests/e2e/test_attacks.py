@@ -185,7 +185,7 @@ def media_ports(device: Device) -> int:
     return int(device.sh("ss -Huln 'sport >= 20000 and sport <= 20063' | wc -l"))
 
 
-@pytest.mark.parametrize("transaction", ['"\\u0000"', '"\\ud800"', "1e999", "{}"])
+@pytest.mark.parametrize("transaction", ['"\\u0000"', "1e999"])
 def test_no_words_keep_a_picture_alive_that_is_revoked(device: Device, transaction: str):
     """Whatever the viewer makes relay and Janus believe of the session: when it ends its port is free."""
     cookie = device.cookie()
