@@ -127,6 +127,8 @@ class Server:
         token, session = await self._watcher.session_in(request.headers.get("Cookie", ""))
         if session is None:
             return web.Response(status=401)
+        if request.transport is None:  # gone while this service was starting
+            return web.Response(status=400)
         if len(self._connections) >= PEOPLE_MAX:
             return web.Response(status=503)
         socket = web.WebSocketResponse(heartbeat=PING_SECONDS, max_msg_size=messages.MESSAGE_MAX)
