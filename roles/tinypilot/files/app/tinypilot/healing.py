@@ -31,7 +31,7 @@ QUICK_HEALINGS = 10
 WELL_SECONDS = 20.0
 LONGEST_PATIENCE_SECONDS = 300.0
 # Of processes that want a processor, or wait for a disk, for each processor: with more all takes longer.
-BUSY_LOAD = 8
+BUSY_LOAD = 5
 LONGEST_SLOWNESS = 6.0
 
 
