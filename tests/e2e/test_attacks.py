@@ -21,7 +21,7 @@ import requests
 
 from tests.support.clients import PASSWORD, Client, add_user
 from tests.support.device import SERVICES, Device
-from tests.support.viewers import Viewer
+from tests.support.viewers import Viewer, run
 from tests.support.waiting import wait_until
 
 # The device made its certificate itself.
@@ -164,7 +164,7 @@ def test_a_viewer_who_takes_all_media_ports_leaves_one_to_the_next(device: Devic
             await watch(viewer)
             return await is_offered_an_address(viewer)
 
-    assert asyncio.run(scenario())
+    assert run(scenario())
 
 
 def test_one_janus_session_has_no_port_for_each_handle_that_it_asks_for(device: Device):
@@ -178,7 +178,7 @@ def test_one_janus_session_has_no_port_for_each_handle_that_it_asks_for(device: 
                     attached += told["janus"] == "success"
         return attached
 
-    assert asyncio.run(scenario()) <= 2
+    assert run(scenario()) <= 2
 
 
 def media_ports(device: Device) -> int:
@@ -207,7 +207,7 @@ def test_no_words_keep_a_picture_alive_that_is_revoked(device: Device, transacti
                 wait_until, lambda: media_ports(device) == 0, "the picture has ended", 10
             )
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_600_slow_visitors_from_one_address_keep_nobody_out(device: Device):
@@ -234,7 +234,7 @@ def test_600_slow_visitors_from_one_address_keep_nobody_out(device: Device):
             each.cancel()
 
     with nothing_restarts(device):
-        asyncio.run(scenario())
+        run(scenario())
 
 
 def lines_of_the_journal(device: Device) -> int:
@@ -323,4 +323,4 @@ def test_a_viewer_who_asks_without_end_does_not_stop_keyboard_and_mouse(device: 
 
     viewer, operator = device.cookie("viewer"), device.cookie("operator")
     with nothing_restarts(device):
-        asyncio.run(scenario())
+        run(scenario())

@@ -149,8 +149,9 @@ class ProbedUnit:
         is_starting = not self._was_well or max(ages) < seconds + START_SECONDS
         self._until = self._ill[1] + self._patience_seconds(found, is_starting)
         if now >= self._until:
-            # Who could not be asked to end it is asked again.
             if not await self._heal(self._probe.unit, f"{what} for {seconds:.0f} s"):
+                # It is asked for once more, as if the trouble began now.
+                self._ill = what, self._clock()
                 return False
             self._in_vain[what] = min(self._in_vain.get(what, 0) + 1, 16)
             self._was_well, self._ill, self._well_at = False, None, self._clock()
