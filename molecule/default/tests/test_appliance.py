@@ -328,7 +328,7 @@ def test_the_journal_is_bounded(host):
     assert re.search(r"^RuntimeMaxUse=\d+M$", limits, re.MULTILINE)
 
 
-def test_only_janus_and_the_relay_may_speak_to_janus(host):
+def test_only_the_relay_and_the_supervisor_may_speak_to_janus(host):
     (members,) = re.findall(
         r"^kvm-signalling:[^:]*:\d+:(.*)$",
         host.check_output("getent group kvm-signalling"),
@@ -336,9 +336,10 @@ def test_only_janus_and_the_relay_may_speak_to_janus(host):
     )
     assert members == "janus"
     gid = str(host.group("kvm-signalling").gid)
+    may = {"janus.service", "tinypilot-relay.service", "tinypilot-supervisor.service"}
     for unit in SERVICES:
         has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
-        assert has_group == (unit in ("janus.service", "tinypilot-relay.service")), unit
+        assert has_group == (unit in may), unit
 
 
 def test_janus_refuses_who_has_no_token(host):

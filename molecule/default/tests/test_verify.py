@@ -88,7 +88,17 @@ def test_a_whole_chain(host):
 
 
 def test_a_stopped_unit(host, broken):
-    """Each in turn. With a socket its service ends, which comes after it in the chain."""
+    """Each in turn. With a socket its service ends, which comes after it in the chain. The supervisor runs idle: by its
+    questions nginx and the web app would be started anew."""
+    folder = "/run/systemd/system/tinypilot-supervisor.service.d"
+    anew = "systemctl daemon-reload && systemctl restart tinypilot-supervisor.service"
+    idle = (
+        "[Service]\\nType=exec\\nWatchdogSec=0\\nExecStart=\\nExecStart=/usr/bin/sleep infinity\\n"
+    )
+    broken(
+        f"mkdir {folder} && printf '{idle}' > {folder}/idle.conf && {anew}",
+        f"rm -r {folder} && {anew}",
+    )
     start = f"systemctl start {' '.join(UNITS)}"
     broken("true", start)
     told = {}
