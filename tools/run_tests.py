@@ -31,10 +31,19 @@ SCENARIOS = ("invalid_input", "default", "browsers", "broken_builds")
 FIRST = tuple(
     (f"virtual Pis of {name}", f"molecule create --scenario-name {name}") for name in SCENARIOS
 )
-# About half of what the tests in browsers take; they run on a virtual Pi of their own, beside the others.
+# About half of what the tests in browsers take, by the clock; they run on a virtual Pi of their own, beside the others.
 SECOND_HALF = [
     f"tests/e2e/test_{name}.py"
-    for name in ("firefox", "recovery", "settings", "source", "transport")
+    for name in (
+        "accessibility",
+        "attacks",
+        "firefox",
+        "healing",
+        "recovery",
+        "settings",
+        "source",
+        "transport",
+    )
 ]
 LANES = (
     (
