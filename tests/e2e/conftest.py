@@ -37,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stalled-keys", type=int, default=100, help="how many are typed over a line that stalls"
     )
     group.addoption(
+        "--each-hang", action="store_true", help="all that may hang, not one of each kind"
+    )
+    group.addoption(
         "--refresh-screenshot", action="store_true", help="write the pictures of the README anew"
     )
 
