@@ -13,8 +13,9 @@ from tinypilot.hid.reports import AbsoluteMouse, Keyboard, RelativeMouse
 
 CAPS_LOCK_LED = 2
 # How long text waits after each press and each release. Between the two of a stroke none is needed where a computer
-# takes each report, as systems do. Firmware that looks at the newest each 30 ms alone sees all at the slowest.
-PACES = {"fast": (0.0, 0.008), "medium": (0.02, 0.02), "slow": (0.05, 0.05)}
+# takes each report, as systems do. Firmware that looks at the newest each 30 ms alone sees all at the slowest, also
+# where one of its looks is late.
+PACES = {"fast": (0.0, 0.008), "medium": (0.02, 0.02), "slow": (0.08, 0.08)}
 
 
 class HidOutputs:
