@@ -133,8 +133,19 @@ static bool says_something(const uint8_t *report, size_t size) {
     return false;
 }
 
+// A BIOS looks when it is due, however late this program comes to it.
+static void look(struct computer *computer, uint64_t now_us) {
+    uint64_t looks_us = computer->looks_us;
+
+    if (looks_us > now_us)
+        return;
+    computer->looks_us = UINT64_MAX;
+    if (keyboard_take(computer->keyboard, computer->newest, sizeof computer->newest, looks_us))
+        show_keyboard(computer);
+}
+
 bool computer_take(struct computer *computer, enum device device, const uint8_t *report,
-                   size_t size, uint64_t now_us) {
+                   size_t size, uint64_t written_us) {
     const struct descriptor *descriptor = &computer->attached[device];
     struct desk *desk = &computer->desk;
 
@@ -153,10 +164,11 @@ bool computer_take(struct computer *computer, enum device device, const uint8_t 
     if (says_something(report, size))
         desk->asleep = false;
     if (computer->usb == USB_BIOS && size == sizeof computer->newest) {
+        look(computer, written_us); // what was to be seen before
         memcpy(computer->newest, report, size);
         if (computer->looks_us == UINT64_MAX)
-            computer->looks_us = (now_us / BIOS_PERIOD_US + 1) * BIOS_PERIOD_US;
-    } else if (keyboard_take(computer->keyboard, report, size, now_us))
+            computer->looks_us = (written_us / BIOS_PERIOD_US + 1) * BIOS_PERIOD_US;
+    } else if (keyboard_take(computer->keyboard, report, size, written_us))
         show_keyboard(computer);
     return true;
 }
@@ -244,11 +256,7 @@ void computer_free(struct computer *computer) {
 uint64_t computer_tick(struct computer *computer, uint64_t now_us) {
     while (computer->stage_ends_us <= now_us)
         enter(computer, computer->stage + 1, computer->stage_ends_us);
-    if (computer->looks_us <= now_us) {
-        computer->looks_us = UINT64_MAX;
-        if (keyboard_take(computer->keyboard, computer->newest, sizeof computer->newest, now_us))
-            show_keyboard(computer);
-    }
+    look(computer, now_us);
     uint64_t due_us = keyboard_repeat(computer->keyboard, now_us);
     if (computer->stage_ends_us < due_us)
         due_us = computer->stage_ends_us;

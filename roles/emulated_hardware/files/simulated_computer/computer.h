@@ -34,10 +34,10 @@ bool computer_attach(struct computer *computer, enum device device, const uint8_
 // It is not there any more.
 void computer_detach(struct computer *computer);
 
-// A report that came at this moment. False, and a sentence on stderr, if it is not as long as the
+// A report, and when it was written. False, and a sentence on stderr, if it is not as long as the
 // descriptor says: then it is not taken.
 bool computer_take(struct computer *computer, enum device device, const uint8_t *report,
-                   size_t size, uint64_t now_us);
+                   size_t size, uint64_t written_us);
 
 // Does one line of the control file. False and a complaint, without a final full stop, if it is
 // none.

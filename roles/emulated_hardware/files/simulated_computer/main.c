@@ -44,10 +44,11 @@ static uint64_t clock_us(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void take(void *context, enum device device, const uint8_t *report, size_t size) {
+static void take(void *context, enum device device, const uint8_t *report, size_t size,
+                 uint64_t written_us) {
     struct world *world = context;
 
-    if (!computer_take(world->computer, device, report, size, clock_us(CLOCK_MONOTONIC)))
+    if (!computer_take(world->computer, device, report, size, written_us))
         return;
     if (ftell(world->reports) > REPORTS_MAX && ftruncate(fileno(world->reports), 0) == 0)
         rewind(world->reports);

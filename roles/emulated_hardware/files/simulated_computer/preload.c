@@ -8,9 +8,14 @@
 //     read()   output reports, such as LEDs; EAGAIN (or waiting) without one
 //     poll()   as for the above
 //
+// Before each report goes the moment at which it was written (wire.h), so that a computer that
+// comes late itself does not take what happened for shorter or longer than it was.
+//
 // Two things differ: two reports may be under way instead of one, and a host that goes away shows
 // at once (read() and write() fail with ESHUTDOWN until the file is opened again), where f_hid
 // shows it with the next write() and goes on when the host is back.
+#include "wire.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +27,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -111,8 +117,16 @@ EXPORTED ssize_t write(int fd, const void *bytes, size_t size) {
     bool waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
     if (poll(&room, 1, waits ? -1 : 0) == 0)
         return failed(EAGAIN);
-    ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
-    return sent >= 0 || errno == EAGAIN || errno == EINTR ? sent : failed(ESHUTDOWN);
+    if (size > REPORT_MAX)
+        return failed(EINVAL);
+    struct written_report written;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    written.written_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    memcpy(written.bytes, bytes, size);
+    if (send(fd, &written, WRITTEN_HEADER + size, MSG_NOSIGNAL) >= 0)
+        return (ssize_t)size;
+    return failed(errno == EAGAIN || errno == EINTR ? errno : ESHUTDOWN);
 }
 
 EXPORTED ssize_t read(int fd, void *bytes, size_t size) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "usb.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@
 enum {
     INTERVAL_US = 1000, // as the gadget asks for
     SLOW_INTERVAL_US = 100000,
-    REPORT_MAX = 64,
 };
 
 static void address_of(const struct usb_port *port, int device, struct sockaddr_un *address) {
@@ -112,7 +112,7 @@ static void accept_client(struct usb_port *port, int device) {
 }
 
 void usb_serve(struct usb_port *port, uint64_t now_us, usb_take *take, void *context) {
-    uint8_t report[REPORT_MAX];
+    struct written_report report;
 
     if (!listening(port->state))
         return;
@@ -124,14 +124,15 @@ void usb_serve(struct usb_port *port, uint64_t now_us, usb_take *take, void *con
             int *fd = &port->clients[i][j];
             if (*fd < 0)
                 continue;
-            ssize_t size = recv(*fd, report, sizeof report, 0);
-            if (size > 0) {
+            ssize_t size = recv(*fd, &report, sizeof report, 0);
+            if (size > WRITTEN_HEADER) {
                 port->next_us[i] =
                     now_us + (port->state == USB_SLOW ? SLOW_INTERVAL_US : INTERVAL_US);
-                take(context, (enum device)i, report, (size_t)size);
+                take(context, (enum device)i, report.bytes, (size_t)size - WRITTEN_HEADER,
+                     report.written_us);
                 break;
             }
-            if (size == 0 || errno != EAGAIN)
+            if (size >= 0 || errno != EAGAIN)
                 drop(fd);
         }
     }

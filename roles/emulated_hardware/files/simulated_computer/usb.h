@@ -29,7 +29,8 @@ int usb_wait_for(const struct usb_port *port, struct pollfd fds[USB_FDS], uint64
                  uint64_t *until_us);
 
 // Takes what has come: at most one report of each function, which are handed to `take`.
-typedef void usb_take(void *context, enum device device, const uint8_t *report, size_t size);
+typedef void usb_take(void *context, enum device device, const uint8_t *report, size_t size,
+                      uint64_t written_us);
 void usb_serve(struct usb_port *port, uint64_t now_us, usb_take *take, void *context);
 
 // Sends the LEDs to the keyboard if they are others than before.

@@ -167,6 +167,20 @@ static void test_a_bios_looks_now_and_then_and_at_the_newest_alone(void) {
     stop();
 }
 
+static void test_a_bios_misses_nothing_because_this_program_comes_late(void) {
+    start("us");
+    command("usb bios");
+    for (int i = 0; i < 3; i++) {
+        report(0, A, 0);
+        now_us += 40000;
+        report(0, 0, 0);
+        now_us += 40000;
+    }
+    computer_tick(computer, now_us);
+    CHECK(shows(TEXT("aaa")));
+    stop();
+}
+
 static void test_too_many_keys_change_nothing(void) {
     static const uint8_t overflow[KEYBOARD_REPORT] = {0, 0, 1, 1, 1, 1, 1, 1};
 
@@ -382,6 +396,7 @@ int main(void) {
     test_keys_repeat_themselves_only_where_that_is_on();
     test_a_key_repeats_itself_after_half_a_second_thirty_times_a_second();
     test_a_bios_looks_now_and_then_and_at_the_newest_alone();
+    test_a_bios_misses_nothing_because_this_program_comes_late();
     test_too_many_keys_change_nothing();
     test_locks();
     test_text_scrolls();
