@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from tinypilot import whole_files
+
 IDENTITY = Path("/sys/class/watchdog/watchdog0/identity")
 # By the driver's name. A Pi's counts to 15 s.
 SECONDS = {"Broadcom BCM2835 Watchdog timer": 15}
@@ -37,8 +39,8 @@ def arm(folder: Path, identity: str) -> int:
         ends.append(now)
     # A clock that was ahead counts for nothing.
     ends = [end for end in ends if 0 <= now - end < DAY_SECONDS][-MOST_A_DAY:]
-    _write(folder / "ends.json", json.dumps(ends))
-    _write(folder / "running", "")
+    whole_files.replace(folder / "ends.json", json.dumps(ends))
+    whole_files.replace(folder / "running", "\n")
     seconds = 0 if len(ends) >= MOST_A_DAY else SECONDS.get(identity, OTHER_SECONDS)
     _tell_systemd(seconds)
     return seconds
@@ -56,15 +58,6 @@ def _ends(folder: Path) -> list[float]:
         return [float(end) for end in json.loads((folder / "ends.json").read_text())]
     except (OSError, ValueError, TypeError):
         return []
-
-
-def _write(file: Path, text: str) -> None:
-    new = file.with_suffix(".new")
-    with open(new, "w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    os.replace(new, file)
 
 
 def main() -> None:

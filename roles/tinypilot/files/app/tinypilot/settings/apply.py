@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tinypilot import audit, healing
+from tinypilot import audit, healing, whole_files
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 from tinypilot.settings.model import Settings
@@ -91,7 +91,9 @@ class Applier:
     def _write(self, overrides: Mapping[str, object]) -> list[str]:
         """Returns the units whose environment changed. The one file is written first: if the power fails in between,
         reconcile() does the rest at the next start."""
-        _replace(self.settings.file, json.dumps(overrides, indent=2, sort_keys=True) + "\n")
+        whole_files.replace(
+            self.settings.file, json.dumps(overrides, indent=2, sort_keys=True) + "\n"
+        )
         environments: dict[tuple[str, Path], str] = {}
         for name, setting in self.settings.declared().items():
             if setting.group.service:
@@ -100,7 +102,9 @@ class Applier:
                 place = setting.group.service, setting.group.environment_file
                 line = f"{name}={overrides[name]}\n" if name in overrides else ""
                 environments[place] = environments.get(place, "") + line
-        return [unit for (unit, file), text in environments.items() if _replace(file, text)]
+        return [
+            unit for (unit, file), text in environments.items() if whole_files.replace(file, text)
+        ]
 
     def _restart_after(
         self, before: Mapping[str, object], after: Mapping[str, object]
@@ -120,22 +124,6 @@ class Applier:
                 except BlockingIOError:
                     time.sleep(LOOK_SECONDS)
             yield
-
-
-def _replace(file: Path, text: str) -> bool:
-    """Writes the file whole, by renaming, unless it says so already. Returns whether it was written."""
-    if (file.read_text(encoding="utf-8") if file.exists() else "") == text:
-        return False
-    new = file.with_suffix(".new")
-    with open(new, "w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    os.replace(new, file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
-    return True
 
 
 def _restart(units: list[str]) -> str | None:
