@@ -66,7 +66,7 @@ run-lint:
 	@$(CACHE) tools/lint.sh
 
 run-pytest:
-	@$(CACHE) $(BIN)/pytest -q --numprocesses=auto --dist=loadgroup tests/unit
+	@$(CACHE) $(BIN)/pytest -q --numprocesses=auto tests/unit
 
 run-page-tests:
 	@node --test tests/page/*.test.mjs

@@ -186,14 +186,21 @@ def test_describe_prints_the_descriptors_in_the_order_of_the_devices():
 
 @pytest.fixture(scope="module")
 def simulated_computer():
-    """The program of the virtual Pi, as `make unit` compiles it."""
-    build = ROOT / "build/simulated_computer"
+    """The program of the virtual Pi."""
+    program = ROOT / "build/simulated_computer/simulated_computer"
     source = ROOT / "roles/emulated_hardware/files/simulated_computer"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    # pytest-xdist makes this fixture in several processes, and one program cannot be started while another links it.
     made = subprocess.run(
-        ["make", "--silent", "-C", source, f"BUILD={build}"], capture_output=True, text=True
+        [
+            *("flock", program.parent),
+            *("make", "--silent", "-C", source, f"BUILD={program.parent}", program),
+        ],
+        capture_output=True,
+        text=True,
     )
     assert made.returncode == 0, made.stderr
-    return build / "simulated_computer"
+    return program
 
 
 class Desk(NamedTuple):
@@ -225,7 +232,8 @@ class Attached:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as cable:
             self._until(lambda: cable.connect_ex(address) == 0, "the gadget is found")
             seen = len(self._lines())
-            cable.send(report)
+            # As wire.h has it.
+            cable.send(struct.pack("=Q", time.monotonic_ns() // 1000) + report)
             self._until(lambda: len(self._lines()) > seen, "the report is taken or refused")
         return [line.split(maxsplit=1)[1] for line in self._noted()]
 
