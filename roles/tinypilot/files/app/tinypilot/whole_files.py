@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def replace(file: Path, text: str) -> bool:
-    """Writes the file whole, by renaming, unless it says so already (where there is none, it says nothing). Returns whether it was written."""
+    """Writes the file whole, by renaming, unless it says so already; where there is none, it says nothing.
+
+    Returns whether it was written.
+    """
     if (file.read_text(encoding="utf-8") if file.exists() else "") == text:
         return False
     new = file.with_suffix(".new")
