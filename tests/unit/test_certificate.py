@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.support.waiting import wait_until
+
 PROGRAM = Path(__file__).parents[2] / "roles/gateway/files/certificate.py"
 spec = importlib.util.spec_from_file_location("own_certificate", PROGRAM)
 program = importlib.util.module_from_spec(spec)
@@ -223,6 +225,59 @@ def test_a_file_is_on_disk_before_it_takes_the_place_of_the_old_one(device, monk
     ]
 
 
+def test_a_file_is_whole_and_nobody_elses_before_others_may_read_it(device, monkeypatch):
+    path = device.folder / "file"
+    new = path.with_name(".file.new")
+    did = []
+
+    def note_mode(_, mode):
+        did.append((oct(new.stat().st_mode & 0o777), oct(mode)))
+
+    monkeypatch.setattr(os, "fchmod", note_mode)
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: did.append((user, group)))
+    monkeypatch.setattr(program.File, "_group_id", lambda self, default: default + 1)
+    open_before = os.listdir("/proc/self/fd")
+    program.File(path, "text", 0o640, GROUP).write()
+    assert os.listdir("/proc/self/fd") == open_before
+    assert did[:2] == [(-1, os.getegid() + 1), ("0o600", "0o640")]
+    did.clear()
+    # In the sandbox of its unit the program may not give files away.
+    monkeypatch.setattr(program.File, "_group_id", lambda self, default: default)
+    program.File(path, "text", 0o640, GROUP).write()
+    assert did[0] == ("0o600", "0o640")
+
+
+def test_what_is_written_is_there_when_the_disk_is_waited_for(device, monkeypatch):
+    new = device.folder / ".file.new"
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(new.read_text() if new.exists() else ""))
+    program.File(device.folder / "file", "text", 0o600).write()
+    assert seen == ["text", ""]
+
+
+def test_old_and_new_versions_of_the_library_tell_the_same_moments():
+    """Debian 12's has dates without a zone, others warn of these."""
+    noon = datetime.datetime(2030, 1, 2, 12, tzinfo=datetime.UTC)
+    naive = noon.replace(tzinfo=None)
+
+    class Old:
+        not_valid_before = naive
+        not_valid_after = naive + DAY
+
+    class New:
+        not_valid_before_utc = noon
+        not_valid_after_utc = noon + DAY
+
+    for certificate in (Old, New):
+
+        class Shown(program.Pair):
+            certificate = None
+
+        Shown.certificate = certificate
+        pair = Shown("", "")
+        assert (pair.begin, pair.end) == (noon, noon + DAY)
+
+
 def test_two_that_come_at_once_make_one(device):
     """The playbook, the timer and a start may."""
     said = []
@@ -235,6 +290,24 @@ def test_two_that_come_at_once_make_one(device):
         thread.join()
     assert sorted(said) == ["The device shows its own.", *["up to date"] * 3]
     assert device.verify().stdout.endswith("OK\n")
+
+
+def test_who_comes_second_waits(device):
+    device.run()
+    before = device.read("server.pem")
+
+    def waits() -> bool:
+        locks = Path("/proc/locks").read_text().splitlines()
+        return any({"->", "FLOCK", str(os.getpid())} <= set(lock.split()) for lock in locks)
+
+    with program.locked(device.folder):
+        (device.folder / "server.pem").unlink()
+        second = threading.Thread(target=device.run)
+        second.start()
+        wait_until(waits, "the second waits")
+        assert not (device.folder / "server.pem").exists()
+    second.join()
+    assert device.read("server.pem") != before
 
 
 def run_as_a_program(device, *arguments) -> str:
@@ -377,6 +450,42 @@ def test_no_browser_minds_how_long_it_is_valid(device):
     assert own.end - own.begin <= 825 * DAY
 
 
+def extensions(signed) -> dict:
+    return {each.oid._name: (each.critical, each.value) for each in signed.extensions}
+
+
+def usages(usage: x509.KeyUsage) -> set[str]:
+    return {
+        name
+        for name in ("digital_signature", "key_cert_sign", "crl_sign", "key_encipherment")
+        if getattr(usage, name)
+    }
+
+
+def test_what_authority_and_certificate_are_for_is_said_as_browsers_want_it(device):
+    """As the profile of RFC 5280 and the rules of the browsers' makers have it."""
+    device.run("first.example.org", "second.example.org")
+    authority, own = extensions(device.certificate("ca.pem")), extensions(device.certificate())
+    assert authority["basicConstraints"] == (True, x509.BasicConstraints(ca=True, path_length=0))
+    assert own["basicConstraints"] == (True, x509.BasicConstraints(ca=False, path_length=None))
+    assert authority["keyUsage"][0] and usages(authority["keyUsage"][1]) == {"key_cert_sign"}
+    assert own["keyUsage"][0] and usages(own["keyUsage"][1]) == {"digital_signature"}
+    assert authority["nameConstraints"][0]
+    assert not own["subjectAltName"][0]
+    server = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH])
+    assert own["extendedKeyUsage"] == (False, server)
+    (subject,) = device.certificate().subject
+    assert subject.value == "first.example.org"
+    assert device.issuer == "Authority of first.example.org"
+
+
+def test_an_authority_for_an_address_of_one_kind_signs_for_none_of_the_other(device):
+    device.run("192.0.2.7")
+    constraints = extensions(device.certificate("ca.pem"))["nameConstraints"][1]
+    assert [str(each.value) for each in constraints.permitted_subtrees[1:]] == ["192.0.2.7/32"]
+    assert [str(each.value) for each in constraints.excluded_subtrees] == ["::/0"]
+
+
 def test_all_names_of_a_domain(device):
     device.run("*.example.org")
     assert device.verify("-verify_hostname", "kvm.example.org").stdout.endswith("OK\n")
@@ -513,8 +622,9 @@ def test_the_request_is_for_the_devices_key_and_asks_in_small_letters(device):
     csr = x509.load_pem_x509_csr(device.request.read_bytes())
     assert csr.is_signature_valid
     assert program.has_key(csr, device.read("device.key"))
-    names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert list(names) == [x509.DNSName("kvm.example.org")]
+    names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert not names.critical
+    assert list(names.value) == [x509.DNSName("kvm.example.org")]
     before = device.request.read_text()
     # Asked again it would be signed again: what the ACME server is asked with stays as it is.
     device.run_with_acme("Kvm.Example.org", host="rack-8")
