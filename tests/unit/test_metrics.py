@@ -329,6 +329,18 @@ def test_frames_that_are_all_of_one_moment_are_no_proof(sample):
     assert (verdict.is_ok, verdict.words) == (False, sampler.OLD_FRAMES)
 
 
+def test_one_frame_again_and_again_is_no_proof(sample):
+    """Of an encoder that has stopped, while capturing goes on."""
+    key = encode(1, 30)[0]
+    verdict = sample(lambda number: key)
+    assert (verdict.is_ok, verdict.words) == (False, sampler.OLD_FRAMES)
+
+
+def test_key_frames_alone_are_a_proof(sample):
+    """Of an encoder that is told to make nothing else."""
+    assert sample(film(gop=1)).is_ok
+
+
 def test_what_lies_there_from_before_is_no_proof(sample):
     assert not sample(film(), age=lambda number: 60).is_ok
 

@@ -44,7 +44,7 @@ NO_SINK = "uStreamer's H.264 sink is not there"
 NO_FRAMES = "no frame comes out of the encoder"
 NO_KEY = "no key frame comes out of the encoder"
 GAPS = "no frame goes on where its key frame ended"
-OLD_FRAMES = "the frames are all of one moment"
+OLD_FRAMES = "the frames are all the same one"
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Sampler:
                     key, problem = None, GAPS
                 elif key is None and unit.is_key:
                     key, problem = unit, OLD_FRAMES
-                elif key and unit.captured > key.captured + SHORTEST_STEP_SECONDS:
+                elif key and _goes_on(key, unit):
                     return key, unit
         finally:
             if woken is not None:
@@ -186,6 +186,13 @@ class Sampler:
         if frame is None or memsink.now() - frame.captured > OLD_SECONDS:
             return None
         return self._units.take(frame.data, frame.captured)
+
+
+def _goes_on(key: AccessUnit, following: AccessUnit) -> bool:
+    """No encoder makes the same twice: frames are numbered, and key frames that follow each other as well (idr_pic_id,
+    7.4.3)."""
+    is_later = following.captured > key.captured + SHORTEST_STEP_SECONDS
+    return is_later and following.data != key.data
 
 
 def _decode(key: AccessUnit, following: AccessUnit) -> tuple[int, int]:
