@@ -249,6 +249,7 @@ class Encoder:
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(sampler, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(sampler, "LONGEST_SECONDS", 1.5)
 
 
 @pytest.fixture
@@ -327,6 +328,20 @@ def test_frames_that_are_all_of_one_moment_are_no_proof(sample):
     began = memsink.now()
     verdict = sample(film(), age=lambda number: memsink.now() - began)
     assert (verdict.is_ok, verdict.words) == (False, sampler.OLD_FRAMES)
+
+
+def test_key_frames_that_are_far_apart_are_waited_for(sample, monkeypatch):
+    """Longer than for a frame, as long as frames come."""
+    monkeypatch.setattr(sampler, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(sampler, "LONGEST_SECONDS", 20.0)
+    frames = encode(62, 60)
+    assert sample(lambda number: frames[min(number + 30, 61)]).is_ok
+
+
+def test_who_asks_first_is_not_kept_waiting(sample, monkeypatch):
+    monkeypatch.setattr(sampler, "WAIT_SECONDS", 0.1)
+    assert sample(lambda number: None) is None
+    assert not encodes(sample.sink)
 
 
 def test_one_frame_again_and_again_is_no_proof(sample):

@@ -10,6 +10,7 @@ for metrics either, there are no samples.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections.abc import Callable
@@ -29,8 +30,11 @@ BAD_SECONDS = 5.0
 ASKED_SECONDS = 300.0
 # As the supervisor's: who reads has been seen so lately.
 READER_SECONDS = 2.0
-# uStreamer captures one frame a second while it sleeps. Longer than from one key frame to the next, in all settings.
+# For a frame; uStreamer captures one a second while it sleeps. And for a key frame: of a slow source they are far apart.
 PATIENCE_SECONDS = 4.0
+LONGEST_SECONDS = 30.0
+# Of who asks first.
+WAIT_SECONDS = 5.0
 WAKE_SECONDS = 1.5
 LOOK_SECONDS = 0.004
 LOOP_SECONDS = 1.0
@@ -45,6 +49,8 @@ NO_FRAMES = "no frame comes out of the encoder"
 NO_KEY = "no key frame comes out of the encoder"
 GAPS = "no frame goes on where its key frame ended"
 OLD_FRAMES = "the frames are all the same one"
+# The later ones say more.
+PROBLEMS = (NO_SINK, NO_FRAMES, NO_KEY, GAPS, OLD_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,9 @@ class Sampler:
         if not self._expects_picture():
             return None
         if waits and (not was_asked or self._verdict is None):
-            await self._sample_if_due()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await self._sample_if_due()
         return self._verdict
 
     async def keep_sampling(self) -> None:
@@ -152,17 +160,23 @@ class Sampler:
     async def _two_frames(self) -> tuple[AccessUnit, AccessUnit]:
         began = time.monotonic()
         patience = PATIENCE_SECONDS * healing.slowness()
+        deadline = began + patience
         key: AccessUnit | None = None
-        first: tuple[int, float] | None = None
+        newest: int | None = None
         problem, woken, woken_at = NO_SINK, None, 0.0
         self._units.begin_anew()
         try:
-            while (now := time.monotonic()) - began < patience:
+            while (now := time.monotonic()) < deadline:
                 if not self._is_watched() and now - woken_at > WAKE_SECONDS / 2:
                     woken, woken_at = self._sink.wake(WAKE_SECONDS) or woken, now
-                if problem in (NO_SINK, NO_FRAMES) and (glance := self._sink.glance()):
-                    first = first or glance
-                    problem = NO_FRAMES if glance[0] == first[0] else NO_KEY
+                if key is None and (glance := self._sink.glance()) and glance[0] != newest:
+                    # While frames come a key frame is among them soon.
+                    if newest is not None:
+                        deadline = min(now + patience, began + LONGEST_SECONDS)
+                    problem = (
+                        NO_FRAMES if newest is None else max(problem, NO_KEY, key=PROBLEMS.index)
+                    )
+                    newest = glance[0]
                 unit = self._next_unit(key)
                 if unit is None:
                     await asyncio.sleep(LOOK_SECONDS)
@@ -170,7 +184,7 @@ class Sampler:
                     # What it refers to was missed here, or is nonsense.
                     key, problem = None, GAPS
                 elif key is None and unit.is_key:
-                    key, problem = unit, OLD_FRAMES
+                    key, problem, deadline = unit, OLD_FRAMES, now + patience
                 elif key and _goes_on(key, unit):
                     return key, unit
         finally:
