@@ -713,6 +713,37 @@ def test_captured_frames_are_counted_by_ustreamers_own_rate(monkeypatch):
     assert asked.source == {"online": False}
 
 
+class FakeJanus(supervisor.Janus):
+    """A Janus with this plugin, which is asked over no socket."""
+
+    def __init__(self, plugin):
+        super().__init__(None, b"")
+        self.plugin, self.asked = plugin, []
+
+    async def _connect(self):
+        pass
+
+    async def _ask_plugin(self, request):
+        self.asked.append(request)
+        if self.plugin is None:
+            raise TimeoutError
+        return self.plugin.get(request, {})
+
+
+def test_the_plugin_is_asked_what_became_of_the_frames_if_it_knows():
+    features = {"features": {"reader_late_ms": 0}}
+    ours = FakeJanus({"features": features, "statistics": {"statistics": STATISTICS}})
+    assert asyncio.run(ours.ask()) == set()
+    assert ours.statistics == STATISTICS
+    upstreams = FakeJanus({"features": {"features": {}}})
+    assert asyncio.run(upstreams.ask()) == set()
+    assert (upstreams.asked, upstreams.statistics) == (["features"], None)
+    ours.plugin = None
+    with pytest.raises(TimeoutError):
+        asyncio.run(ours.ask())
+    assert ours.statistics is None
+
+
 # --- The program ---
 
 

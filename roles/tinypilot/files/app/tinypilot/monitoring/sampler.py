@@ -30,7 +30,7 @@ BAD_SECONDS = 5.0
 ASKED_SECONDS = 300.0
 # As the supervisor's: who reads has been seen so lately.
 READER_SECONDS = 2.0
-# For a frame; uStreamer captures one a second while it sleeps. And for a key frame: of a slow source they are far apart.
+# For a frame; uStreamer captures one a second while it sleeps. And for a key frame, of which a slow source has few.
 PATIENCE_SECONDS = 4.0
 LONGEST_SECONDS = 30.0
 # Of who asks first.
