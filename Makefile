@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing chaos mutants bench bench-side-by-side dev_tools lock docs sanity
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -103,6 +103,9 @@ test-stalls: $(VENV)/lock dev_tools ## type 1,000 keys over a line that stalls, 
 
 test-healing: $(VENV)/lock dev_tools ## let each process and each thread hang that may, on the virtual Pi that `make appliance` made
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_healing.py --device=kvm-virtual-pi --each-hang
+
+test-metrics: $(VENV)/lock dev_tools ## what the virtual Pi that `make appliance` made tells of itself: each defect of an encoder, a real Prometheus
+	@$(SUDO) $(BIN)/pytest tests/e2e/test_metrics.py --device=kvm-virtual-pi --each-defect
 
 chaos: $(VENV)/lock dev_tools ## break the virtual Pi that `make appliance` made, again and again (SEED=1 ROUNDS=100), into docs/reliability.md
 	@$(SUDO) $(BIN)/python -m tests.chaos --device kvm-virtual-pi --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),100)

@@ -25,6 +25,7 @@ PUBLIC = {
     ("GET", "/login"): {200, 303},
     ("GET", "/setup"): {200},
     ("GET", "/api/session"): {200},
+    ("GET", "/api/health"): {200, 503},
     ("POST", "/api/login"): {400},
     ("POST", "/api/setup"): {400},
     ("GET", "/static/common/"): {403},

@@ -21,7 +21,7 @@ SERVICES = ("ustreamer", "janus", "tinypilot", "tinypilot-relay", "tinypilot-hid
 PROCESSES = (
     *(("ustreamer", "main"), ("kvm-hdmi", "main"), ("janus", "main")),
     *(("tinypilot", "main"), ("tinypilot", "worker"), ("tinypilot-relay", "main")),
-    *(("tinypilot-hid", "main"), ("tinypilot-supervisor", "main")),
+    *(("tinypilot-hid", "main"), ("tinypilot-supervisor", "main"), ("tinypilot-metrics", "main")),
     *(("nginx", "main"), ("nginx", "worker")),
 )
 SINK = PurePosixPath("/dev/shm/kvm::h264")

@@ -21,6 +21,7 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
+from tinypilot.monitoring.health import Informant
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
 
@@ -97,6 +98,25 @@ def audited(monkeypatch):
         lambda event, sentence, **facts: notes.append((event, {"sentence": sentence, **facts})),
     )
     return notes
+
+
+WELL = {
+    "signal": {"state": "present", "sends": None, "takes": None, "least": None},
+    "has_signal": True,
+    "troubles": {"janus.service": ""},
+    "units": {"janus.service": True},
+    "is_picture_proven": True,
+    "disks": {"/": {"free_bytes": 2**30, "size_bytes": 2**32, "is_read_only": False}},
+    "certificate_ends": 1_900_000_000.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def facts(monkeypatch):
+    """What the web app is told of the device, which a test may change."""
+    told = copy.deepcopy(WELL)
+    monkeypatch.setattr(Informant, "_ask", lambda self: told)
+    return told
 
 
 @pytest.fixture

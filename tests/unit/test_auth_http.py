@@ -9,7 +9,7 @@ from tinypilot.auth.sessions import ROLES, ClientInfo
 
 from .conftest import PASSWORD
 
-PUBLIC = {"/login", "/setup", "/api/login", "/api/setup", "/api/session"}
+PUBLIC = {"/login", "/setup", "/api/login", "/api/setup", "/api/session", "/api/health"}
 # What needs more than to be logged in.
 NEEDED_ROLES = {
     ("GET", "/api/users"): "admin",

@@ -121,9 +121,11 @@ async def running(auth, tmp_path, janus=None, ustreamer=None):
                 await stack.enter_async_context(serving(application, f"{tmp_path}/{name}.sock"))
         relay = new_relay(auth, tmp_path)
         await stack.enter_async_context(serving(relay.application(), f"{tmp_path}/relay.sock"))
-        yield await stack.enter_async_context(
+        http = await stack.enter_async_context(
             ClientSession(connector=UnixConnector(f"{tmp_path}/relay.sock"))
         )
+        running.relay = relay
+        yield http
 
 
 def connect(http, token):
@@ -436,6 +438,9 @@ def test_a_page_gets_the_newest_jpeg_each_time_it_has_shown_one(auth, token, ust
                 400_000 < age_us < 20_000_000
             )  # 0.25 s before it left uStreamer, and what it waited here
             assert page.compress == 0
+            seen = running.relay.observed()["mjpeg"]
+            assert (seen["viewers"], seen["encoded"], seen["sent"]) == (1, 5, 3)
+            assert seen["dropped"] == {"replaced": 2}
 
     asyncio.run(talk())
 
@@ -774,8 +779,13 @@ def test_what_has_waited_too_long_is_left_out_up_to_a_key_frame(auth, token, tmp
             for unit in units[2:11]:
                 await sink.write(unit)
             assert (await receive_unit(page))[2] == units[10]
+            seen = running.relay.observed()["webcodecs"]
+            assert (seen["viewers"], seen["encoded"], seen["sent"]) == (1, 11, 2)
+            assert seen["dropped"] == {"late": 1, "no_key": 8, "replaced": 0}
+            assert sum(seen["latency"]["frames"]) == 2
 
     asyncio.run(talk())
+    assert running.relay.observed()["webcodecs"]["viewers"] == 0
 
 
 def test_a_frame_that_was_missed_is_made_good_by_a_key_frame(auth, token, tmp_path):

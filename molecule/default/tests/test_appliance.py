@@ -23,6 +23,7 @@ SERVICES = {
     "tinypilot-relay.service": "tinypilot",
     "tinypilot-hid.service": "tinypilot",
     "tinypilot-supervisor.service": "tinypilot",
+    "tinypilot-metrics.service": "kvm-metrics",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -48,6 +49,7 @@ SOCKETS = [
     "tinypilot.socket",
     "tinypilot-relay.socket",
     "tinypilot-hid.socket",
+    "tinypilot-metrics.socket",
     "tinypilot-apply.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
@@ -267,7 +269,11 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/kvm-observations", "tinypilot", "tinypilot", 0o755),
+        ("/run/kvm-observations/supervisor", "tinypilot", "tinypilot", 0o644),
+        ("/run/kvm-observations/relay", "tinypilot", "tinypilot", 0o644),
         ("/etc/kvm-settings/ustreamer.json", "root", "root", 0o644),
         ("/etc/kvm-settings/tinypilot.json", "root", "tinypilot", 0o640),
         ("/var/lib/kvm-settings", "root", "tinypilot", 0o2750),
@@ -303,7 +309,7 @@ def test_shared_memory_holds_the_sink_and_nothing_else(host):
     assert found == [f"{SINK} ustreamer kvm-sink"]
 
 
-@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer"])
+@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer", "kvm-metrics"])
 def test_the_tls_key_is_for_nginx_alone(host, user):
     assert host.run("runuser -u %s -- cat /etc/kvm-gateway/tls/server.pem", user).rc != 0
 
@@ -368,6 +374,14 @@ def test_a_set_up_code_is_not_kept(host):
     assert re.fullmatch("([2-9A-Z]{4}-){3}[2-9A-Z]{4}", code)
     assert host.run("grep --recursive --text -e %s /var/lib/tinypilot /etc/tinypilot", code).rc == 1
     assert code not in host.check_output("journalctl --no-pager")
+
+
+def test_who_tells_of_the_device_may_open_the_sink_and_nothing_else(host):
+    """A decoder is at work there."""
+    (pid,) = processes(host, "tinypilot-metrics.service")
+    groups = {host.group(name).gid for name in ("kvm-metrics", "kvm-sink")}
+    assert {*map(int, status(host, pid)["Groups"].split())} <= groups
+    assert host.run("runuser -u kvm-metrics -- cat /var/lib/tinypilot/auth.sqlite3").rc != 0
 
 
 def test_only_the_input_service_may_open_the_gadget(host):

@@ -35,6 +35,8 @@ struct encoder {
     // H.264
     struct h264_options options;
     bool force_key;
+    uint8_t *frozen; // a key frame, while the encoder gives out nothing else
+    size_t frozen_size;
     struct h264 *h264; // NULL until the first frame, and after a change of options
 
     // JPEG
@@ -178,8 +180,33 @@ static int encoder_control(struct device *device, unsigned long request, void *a
     }
 }
 
+// What no decoder takes for a picture.
+static void damage(uint8_t *data, size_t size) {
+    for (size_t i = size / 2; i < size; i++)
+        data[i] = (uint8_t)(i * 2654435761U >> 24 | 1);
+}
+
+static void forget_frozen(struct encoder *encoder) {
+    free(encoder->frozen);
+    encoder->frozen = NULL;
+    encoder->frozen_size = 0;
+}
+
+// The first frame is kept and given out from then on.
+static size_t freeze(struct encoder *encoder, struct buffer *frame, size_t used) {
+    if (!encoder->frozen && used > 0 && (encoder->frozen = malloc(used))) {
+        memcpy(encoder->frozen, frame->data, used);
+        encoder->frozen_size = used;
+    }
+    if (encoder->frozen_size > frame->size)
+        return 0;
+    memcpy(frame->data, encoder->frozen, encoder->frozen_size);
+    return encoder->frozen_size;
+}
+
 static size_t compress_h264(struct encoder *encoder, const struct buffer *picture,
                             struct buffer *frame) {
+    enum encoding encoding = control_settings().encoding;
     const struct queue *output = &encoder->device.queues[QUEUE_OUTPUT];
     uint64_t time_us =
         (uint64_t)picture->timestamp.tv_sec * 1000000 + (uint64_t)picture->timestamp.tv_usec;
@@ -192,10 +219,20 @@ static size_t compress_h264(struct encoder *encoder, const struct buffer *pictur
         encoder->options.stride = output->stride;
         encoder->h264 = h264_open(&encoder->options);
     }
+    if (encoding == ENCODING_FROZEN && !encoder->frozen)
+        encoder->force_key = true;
+    if (encoding != ENCODING_FROZEN)
+        forget_frozen(encoder);
     size_t used = encoder->h264 ? h264_encode(encoder->h264, picture->data, time_us,
                                               encoder->force_key, frame->data, frame->size, &key)
                                 : 0;
     encoder->force_key = false;
+    if (encoding == ENCODING_DAMAGING)
+        damage(frame->data, used);
+    if (encoding == ENCODING_FROZEN) {
+        used = freeze(encoder, frame, used);
+        key = true;
+    }
     frame->flags |= key ? V4L2_BUF_FLAG_KEYFRAME : V4L2_BUF_FLAG_PFRAME;
     return used;
 }
@@ -252,7 +289,7 @@ static void encode_queued(struct device *device, bool answering) {
 // have to be woken first.
 
 static void h264_queued(struct device *device) {
-    encode_queued(device, control_settings().encoding);
+    encode_queued(device, control_settings().encoding != ENCODING_HANGING);
 }
 
 // A Pi's JPEG encoder takes nothing from its processor. Ours does, so it lets the frame's H.264 and
@@ -281,6 +318,7 @@ static int encoder_stream(struct device *device, struct queue *queue, bool on) {
 
 static void encoder_destroy(struct device *device) {
     forget_h264(encoder_of(device));
+    forget_frozen(encoder_of(device));
     free(encoder_of(device));
 }
 

@@ -17,7 +17,6 @@ static const struct {
     const char *no;
 } switches[] = {
     {"device", offsetof(struct settings, present), "present", "gone"},
-    {"encoder", offsetof(struct settings, encoding), "working", "hanging"},
     {"dmabuf", offsetof(struct settings, dmabuf), "on", "off"},
 };
 static const struct {
@@ -49,6 +48,12 @@ static const struct {
     {"limits",
      offsetof(struct settings, limits),
      {[LIMITS_NONE] = "none", [LIMITS_TC358743] = "tc358743"}},
+    {"encoder",
+     offsetof(struct settings, encoding),
+     {[ENCODING_WORKING] = "working",
+      [ENCODING_HANGING] = "hanging",
+      [ENCODING_DAMAGING] = "damaging",
+      [ENCODING_FROZEN] = "frozen"}},
 };
 static const size_t choice_count = sizeof choices / sizeof *choices;
 static const size_t format_count = sizeof formats / sizeof *formats;
@@ -60,7 +65,6 @@ struct settings settings_default(void) {
         .mode = {.width = 1280, .height = 720, .fps = 30},
         .pixelformat = V4L2_PIX_FMT_UYVY,
         .present = true,
-        .encoding = true,
         .dmabuf = true,
     };
 }

@@ -35,6 +35,13 @@ enum content {
     CONTENT_COMPUTER, // the desk of the simulated computer, in the size and state it has
 };
 
+enum encoding {
+    ENCODING_WORKING,
+    ENCODING_HANGING,  // the encoder never answers
+    ENCODING_DAMAGING, // what it gives out is nonsense from its middle on
+    ENCODING_FROZEN,   // it gives out the same key frame again and again
+};
+
 struct settings {
     struct mode mode;
     bool mode_given; // by a word: stronger than the simulated computer's
@@ -43,8 +50,8 @@ struct settings {
     enum signal signal;   // what the computer does with the HDMI cable
     enum limits limits;   // of the capture device
     bool present;         // the capture device is there
-    bool encoding;        // the encoder answers
-    bool dmabuf;          // buffers can be exported for zero copy
+    enum encoding encoding;
+    bool dmabuf; // buffers can be exported for zero copy
 };
 
 // The state of an emulator that nobody has configured.

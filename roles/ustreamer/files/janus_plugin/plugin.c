@@ -112,6 +112,16 @@ static struct {
     int64_t gap_log_at; /* not before */
 } sink_status;
 
+/* From a frame's capture to its last packet's way into Janus: how many frames took so long at the
+ * most, and how many took longer. */
+static const int latency_bounds_ms[] = {5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000};
+#define LATENCY_BOUNDS (sizeof latency_bounds_ms / sizeof *latency_bounds_ms)
+static struct {
+    uint64_t frames, held_back; /* of viewers that are gone */
+    uint64_t latency_frames[LATENCY_BOUNDS + 1];
+    int64_t latency_ns;
+} totals;
+
 static int64_t now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -174,14 +184,24 @@ static void relay(void *handle, uint8_t *packet, uint16_t length) {
     gateway->relay_rtp(handle, &rtp);
 }
 
-static void deliver(struct rtp_frame *frame) {
-    bool cached = gop_add(&gop, frame);
+/* Whether anybody was sent it. */
+static bool deliver(struct rtp_frame *frame) {
+    bool cached = gop_add(&gop, frame), sent = false;
     if (frame->key)
         want_key = false;
     for (struct session *session = sessions; session; session = session->next)
-        viewer_frame(&session->viewer, frame, relay);
+        sent |= viewer_frame(&session->viewer, frame, relay);
     if (!cached)
         rtp_free(frame);
+    return sent;
+}
+
+static void note_latency(int64_t ns) {
+    size_t bound = 0;
+    while (bound < LATENCY_BOUNDS && ns > (int64_t)latency_bounds_ms[bound] * MS_NS)
+        bound++;
+    totals.latency_frames[bound]++;
+    totals.latency_ns += ns;
 }
 
 static int64_t catch_up(int64_t now) {
@@ -283,7 +303,8 @@ static void take_frame(struct reader *reader, int64_t now) {
         encoded = now;
     poll_clock_frame(&reader->clock, encoded);
     bool stale = captured >= 0 && captured < now - STALE_NS;
-    if (captured < 0 || captured > now || stale)
+    bool known = captured >= 0 && captured <= now && !stale;
+    if (!known)
         captured = now;
     if (reader->first && stale)
         return;
@@ -301,7 +322,8 @@ static void take_frame(struct reader *reader, int64_t now) {
     sink_status.source_online = frame->source_online;
     if (packets) {
         packets->timestamp = rtp_time(captured);
-        deliver(packets);
+        if (deliver(packets) && known)
+            note_latency(now_ns() - captured);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -548,6 +570,35 @@ static void handle_features(janus_plugin_session *handle, const char *transactio
          NULL);
 }
 
+/* For who watches over this program: nothing that a page asks for. Totals since its start. */
+static void handle_statistics(janus_plugin_session *handle, const char *transaction) {
+    json_t *bounds = json_array(), *frames = json_array();
+    json_int_t viewers = 0;
+    pthread_mutex_lock(&lock);
+    uint64_t sent = totals.frames, held_back = totals.held_back;
+    for (const struct session *session = sessions; session; session = session->next) {
+        viewers += viewer_active(&session->viewer);
+        sent += session->viewer.frames;
+        held_back += session->viewer.held_back;
+    }
+    for (size_t i = 0; i <= LATENCY_BOUNDS; i++) {
+        if (i < LATENCY_BOUNDS)
+            json_array_append_new(bounds, json_integer(latency_bounds_ms[i]));
+        json_array_append_new(frames, json_integer((json_int_t)totals.latency_frames[i]));
+    }
+    json_t *latency = json_pack("{s:o, s:o, s:I}", "bounds_ms", bounds, "frames", frames, "sum_us",
+                                (json_int_t)(totals.latency_ns / 1000));
+    json_t *statistics = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "viewers", viewers,
+                                   "frames_read", (json_int_t)sink_status.frames, "gaps",
+                                   (json_int_t)sink_status.gaps, "frames_sent", (json_int_t)sent,
+                                   "frames_held_back", (json_int_t)held_back, "latency", latency);
+    pthread_mutex_unlock(&lock);
+    push(handle, transaction,
+         json_pack("{s:s, s:{s:s, s:o}}", "ustreamer", "event", "result", "status", "statistics",
+                   "statistics", statistics),
+         NULL);
+}
+
 static void handle_key_required(void) {
     pthread_mutex_lock(&lock);
     request_key();
@@ -570,6 +621,8 @@ static struct janus_plugin_result *handle_message(janus_plugin_session *handle, 
         handle_stop(handle, transaction);
     else if (!strcmp(name, "features"))
         handle_features(handle, transaction);
+    else if (!strcmp(name, "statistics"))
+        handle_statistics(handle, transaction);
     else if (!strcmp(name, "key_required"))
         handle_key_required();
     else
@@ -608,6 +661,8 @@ static void destroy_session(janus_plugin_session *handle, int *error) {
     struct session *session = *link;
     if (session) {
         *link = session->next;
+        totals.frames += session->viewer.frames;
+        totals.held_back += session->viewer.held_back;
         handle->plugin_handle = NULL;
         poke_reader();
     } else {

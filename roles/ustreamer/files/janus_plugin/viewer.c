@@ -48,14 +48,17 @@ void viewer_join(struct viewer *viewer, const struct gop *gop, int64_t now) {
         begin_burst(viewer, gop, now);
 }
 
-void viewer_frame(struct viewer *viewer, const struct rtp_frame *frame, viewer_relay relay) {
+bool viewer_frame(struct viewer *viewer, const struct rtp_frame *frame, viewer_relay relay) {
     if (!viewer_active(viewer))
-        return;
+        return false;
     /* A key frame needs nothing before it: whoever is behind is in the present with it. */
     if (frame->key)
         viewer->progress = VIEWER_LIVE;
-    if (viewer->progress == VIEWER_LIVE)
-        send(viewer, frame, frame->timestamp, relay);
+    viewer->held_back += viewer->progress == VIEWER_WAITING;
+    if (viewer->progress != VIEWER_LIVE)
+        return false;
+    send(viewer, frame, frame->timestamp, relay);
+    return true;
 }
 
 int64_t viewer_catch_up(struct viewer *viewer, const struct gop *gop, int64_t now,

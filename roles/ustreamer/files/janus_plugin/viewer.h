@@ -41,6 +41,7 @@ struct viewer {
     int64_t replay_at; /* earliest time of another replay, in ns */
     uint32_t timestamp;
     uint64_t frames, packets, key_requests, replays; /* totals, for query_session */
+    uint64_t held_back; /* frames that it was not sent because it waits for a key frame */
 };
 
 static inline bool viewer_active(const struct viewer *viewer) {
@@ -53,8 +54,8 @@ void viewer_restart(struct viewer *viewer);
 /* To be called when the viewer became active: begins to send the cache if there is one. */
 void viewer_join(struct viewer *viewer, const struct gop *gop, int64_t now);
 
-/* A new frame, already in the cache if it belongs there. */
-void viewer_frame(struct viewer *viewer, const struct rtp_frame *frame, viewer_relay relay);
+/* A new frame, already in the cache if it belongs there. Whether it was sent. */
+bool viewer_frame(struct viewer *viewer, const struct rtp_frame *frame, viewer_relay relay);
 
 /* Sends what is due of the cache. The time to call again, in ns; INT64_MAX: not needed. */
 int64_t viewer_catch_up(struct viewer *viewer, const struct gop *gop, int64_t now,

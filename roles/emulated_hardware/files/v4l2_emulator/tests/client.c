@@ -360,6 +360,21 @@ static bool receive_h264(const struct encoder *encoder, const struct v4l2_buffer
     return key;
 }
 
+static size_t output_used;
+
+// Of what comes back, which stays in encoder->output.
+static uint32_t output_sum(const struct encoder *encoder, const struct v4l2_buffer *frame) {
+    struct v4l2_plane plane = {0};
+    struct v4l2_buffer buffer = receive(encoder, frame, &plane);
+    uint32_t sum = 0;
+
+    output_used = plane.bytesused;
+    for (size_t i = 0; i < output_used; i++)
+        sum = sum * 31 + encoder->output[i];
+    release(encoder, &buffer);
+    return sum;
+}
+
 // Is this cell of the picture's code, 40 in a row, the same in the JPEG's luma as it was captured?
 static void check_cell(const struct source *source, const uint8_t *captured, const uint8_t *luma,
                        uint32_t cell) {
@@ -689,6 +704,39 @@ static void test_encoder_hangs(void) {
     source_stop(&source);
 }
 
+// Frames come, and each is the first one, or nonsense from its middle on.
+static void test_encoder_is_defective(void) {
+    enum { FRAMES = 3 };
+    struct source source;
+    struct encoder encoder = {.dmabuf = false};
+    uint32_t frozen = 0, sums[FRAMES];
+
+    source_start(&source);
+    h264_start(&encoder, &source, 30);
+    control("encoder=frozen");
+    usleep(100000);
+    for (int i = 0; i < FRAMES; i++) {
+        struct v4l2_buffer frame = source_frame(&source);
+        send_picture(&encoder, &source, &frame);
+        sums[i] = output_sum(&encoder, &frame);
+        give_back(&source, &frame);
+    }
+    CHECK(sums[1] == sums[0] && sums[2] == sums[0]);
+    frozen = sums[0];
+    control("encoder=damaging");
+    usleep(100000);
+    struct v4l2_buffer frame = source_frame(&source);
+    send_picture(&encoder, &source, &frame);
+    CHECK(output_sum(&encoder, &frame) != frozen);
+    // The noise is never a zero, and a start code has some.
+    for (size_t i = output_used / 2; i < output_used; i++)
+        CHECK(encoder.output[i] & 1);
+    give_back(&source, &frame);
+    control("");
+    encoder_stop(&encoder);
+    source_stop(&source);
+}
+
 static void test_no_dmabuf(void) {
     struct v4l2_exportbuffer export = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
     struct source source;
@@ -740,6 +788,7 @@ int main(void) {
     test_too_many_lanes();
     test_device_gone();
     test_encoder_hangs();
+    test_encoder_is_defective();
     test_no_dmabuf();
     puts("client tests passed");
     return 0;

@@ -307,8 +307,8 @@ static void test_words(void) {
                          complaint, sizeof complaint));
     CHECK(settings.mode.width == 800 && settings.mode.height == 600 && settings.mode.fps == 60);
     CHECK(settings.signal == SIGNAL_LOST && !settings.present &&
-          settings.content == CONTENT_DESKTOP && !settings.encoding && !settings.dmabuf &&
-          settings.pixelformat == V4L2_PIX_FMT_MJPEG);
+          settings.content == CONTENT_DESKTOP && settings.encoding == ENCODING_HANGING &&
+          !settings.dmabuf && settings.pixelformat == V4L2_PIX_FMT_MJPEG);
     CHECK(settings_apply(&settings, "signal=present", complaint, sizeof complaint));
     CHECK(settings.signal == SIGNAL_PRESENT && !settings.present);
     CHECK(settings_apply(&settings, "signal=asleep limits=tc358743 format=RGB24", complaint,

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from systemd import daemon
@@ -33,17 +33,32 @@ LONGEST_PATIENCE_SECONDS = 300.0
 # Of processes that want a processor, or wait for a disk, for each processor: with more all takes longer.
 BUSY_LOAD = 5
 LONGEST_SLOWNESS = 6.0
+NO_SIGN_OF_LIFE = "gave no sign of life"
+# Reasons for programs: by how the sentence begins.
+KINDS = {
+    "does not answer": "no_answer",
+    "takes no connection": "no_connection",
+    "answers what": "not_understood",
+    "brings no H.264": "no_h264",
+    "shows no picture": "no_picture",
+    "does not read the sink": "sink_not_read",
+    "has a process that is stopped": "stopped",
+    "could not ask its": "no_ice_server",
+    NO_SIGN_OF_LIFE: "no_sign_of_life",
+}
+OTHER_KIND = "other"
 
 
 @dataclass(frozen=True)
 class Healings:
     """Of one unit since the device was started. in_row: how many followed each other closely; at: the last, in seconds
-    since the start of the device; reason: why."""
+    since the start of the device; reason: why; kinds: how many there were of each kind."""
 
     count: int = 0
     in_row: int = 0
     at: float = 0.0
     reason: str = ""
+    kinds: dict[str, int] = field(default_factory=dict)
 
     def patience_seconds(self, first: float, now: float) -> float:
         """How long the unit may not be heard of, before it is healed once more."""
@@ -54,7 +69,13 @@ class Healings:
     def and_another(self, now: float, reason: str) -> Healings:
         longest = self.patience_seconds(WATCHDOG_SECONDS, self.at) + WELL_SECONDS
         is_in_row = self.count and now - self.at < longest
-        return Healings(self.count + 1, self.in_row + 1 if is_in_row else 1, now, reason)
+        kind = kind_of(reason)
+        kinds = {**self.kinds, kind: self.kinds.get(kind, 0) + 1}
+        return Healings(self.count + 1, self.in_row + 1 if is_in_row else 1, now, reason, kinds)
+
+
+def kind_of(reason: str) -> str:
+    return next((kind for begin, kind in KINDS.items() if reason.startswith(begin)), OTHER_KIND)
 
 
 def of(unit: str, folder: Path = FOLDER) -> Healings:
@@ -147,4 +168,4 @@ async def give_signs_of_life(_: object) -> AsyncIterator[None]:
 
 
 if __name__ == "__main__":
-    note(sys.argv[1], "gave no sign of life")
+    note(sys.argv[1], NO_SIGN_OF_LIFE)

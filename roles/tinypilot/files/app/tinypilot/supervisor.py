@@ -15,7 +15,7 @@ import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aiohttp import (
@@ -29,6 +29,7 @@ from aiohttp import (
 
 from tinypilot import healing
 from tinypilot.config import Config
+from tinypilot.monitoring import observations
 from tinypilot.video import hdmi, memsink
 from tinypilot.video.relay import PLUGIN, PROTOCOL, read_secret, sign
 
@@ -128,6 +129,8 @@ class ProbedUnit:
         self._was_well = False
         self._well_at = self._clock()
         self._ill: tuple[str, float] | None = None
+        # What is wrong with it; "": nothing, as far as is known.
+        self.trouble = ""
         # When the patience with that ends.
         self._until = 0.0
 
@@ -136,6 +139,7 @@ class ProbedUnit:
         began = self._clock()
         ages = [each.age_seconds for each in self._processes(self._probe.unit)]
         found = await self._ask() if ages else {*self._in_vain}
+        self.trouble = str(found) if isinstance(found, Trouble) else ""
         if not isinstance(found, Trouble):
             self._ill, self._was_well, self._well_at = None, bool(ages), began
             self._in_vain = {what: count for what, count in self._in_vain.items() if what in found}
@@ -195,8 +199,14 @@ class UStreamer:
         self._signal = signal
         self._number = 0
         self.is_watched = False
+        # What it said last of its source; None: it did not answer.
+        self.source: dict | None = None
+        # By its own rate.
+        self.frames_captured = 0.0
+        self._asked_at = time.monotonic()
 
     async def ask(self) -> set[str]:
+        self.source = None
         async with (
             ClientSession(
                 connector=UnixConnector(str(self._http_socket)), timeout=FOR_EVER
@@ -204,6 +214,7 @@ class UStreamer:
             http.get("http://ustreamer/state") as answer,
         ):
             state = (await answer.json(content_type=None))["result"]
+        self._count_frames(state["source"])
         signal = self._signal().state
         if not state["source"]["online"]:
             if signal == hdmi.PRESENT:
@@ -213,6 +224,14 @@ class UStreamer:
         if is_read and not is_new and signal in (hdmi.PRESENT, hdmi.UNKNOWN):
             raise Trouble(NO_H264, ENCODER_PATIENCE_SECONDS)
         return set() if is_read and is_new else {NO_H264}
+
+    def _count_frames(self, source: dict) -> None:
+        now = time.monotonic()
+        rate = source.get("captured_fps")
+        if isinstance(rate, int | float):
+            # Of the second before; what was before the last answer is not known.
+            self.frames_captured += rate * min(now - self._asked_at, 2 * LOOK_SECONDS)
+        self._asked_at, self.source = now, source
 
     def _look_into_sink(self) -> tuple[bool, bool]:
         """Whether somebody reads it, and whether there is another frame than at the last look. uStreamer closes an
@@ -241,20 +260,31 @@ class Janus:
         self._number = 0
         # What it says of itself: the same until its end.
         self.info: dict = {}
+        # What became of the frames; None: it did not answer, or its plugin does not tell.
+        self.statistics: dict | None = None
 
     async def ask(self) -> set[str]:
         try:
             if self._socket is None or self._socket.closed:
                 await self._connect()
-            await self._say("message", body={"request": "features"}, **self._handle)
-            event = await self._answer("event")
-            reader = event["plugindata"]["data"]["result"]["features"].get("reader_late_ms", 0)
+            features = (await self._ask_plugin("features"))["features"]
+            reader = features.get("reader_late_ms", 0)
+            if "reader_late_ms" in features:
+                # uStreamer's own plugin would write into the journal that it does not know that.
+                self.statistics = (await self._ask_plugin("statistics")).get("statistics")
         except BaseException:
+            self.statistics = None
             await self.close()
             raise
         if reader > 1000 * ANSWER_SECONDS:
             raise Trouble("does not read the sink")
         return set()
+
+    async def _ask_plugin(self, request: str) -> dict:
+        """The result; {}: it does not know that."""
+        await self._say("message", body={"request": request}, **self._handle)
+        event = await self._answer("event")
+        return event["plugindata"]["data"].get("result", {})
 
     async def _connect(self) -> None:
         await self.close()
@@ -304,6 +334,8 @@ class Nginx:
         self._path = path
         self._unit = unit
         self._answers = False
+        # What it shows to browsers; PEM.
+        self.certificate: str | None = None
         self._tls = ssl.create_default_context()
         # It is asked whether it lives. Who it is says the path.
         self._tls.check_hostname = False
@@ -335,6 +367,8 @@ class Nginx:
             str(self._path), ssl=self._tls, server_hostname="localhost"
         )
         try:
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            self.certificate = ssl.DER_cert_to_PEM_cert(shown)
             writer.write(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
             line = await reader.readline()
             return int(line.split()[1])
@@ -408,6 +442,21 @@ async def renew_ice_servers(
             pause = min(2 * pause, LONGEST_ICE_SECONDS)
 
 
+def observed(
+    ustreamer: UStreamer, janus: Janus, nginx: Nginx, signal: HdmiSignal, troubles: dict[str, str]
+) -> dict:
+    """For those who tell of it (monitoring/)."""
+    return {
+        "source": ustreamer.source,
+        "frames_captured": int(ustreamer.frames_captured),
+        "signal": asdict(signal.last),
+        "janus_version": janus.info.get("version_string"),
+        "statistics": janus.statistics,
+        "certificate": nginx.certificate,
+        "troubles": troubles,
+    }
+
+
 def watches(config: Config) -> list[Coroutine[None, None, None]]:
     root = Root(config.settings_socket)
     signal = HdmiSignal(config.hdmi_socket)
@@ -426,7 +475,14 @@ def watches(config: Config) -> list[Coroutine[None, None, None]]:
     renewal = renew_ice_servers(
         config.janus_ice_servers, janus, lambda: ustreamer.is_watched, root.heal
     )
-    return [renewal, *(ProbedUnit(probe, root.heal).watch() for probe in probes)]
+    units = {probe.unit: ProbedUnit(probe, root.heal) for probe in probes}
+
+    def look() -> dict:
+        troubles = {unit: each.trouble for unit, each in units.items()}
+        return observed(ustreamer, janus, nginx, signal, troubles)
+
+    telling = observations.keep_publishing("supervisor", look)
+    return [renewal, telling, *(unit.watch() for unit in units.values())]
 
 
 async def supervise(config: Config) -> None:

@@ -1039,18 +1039,21 @@ static void test_viewer_waits_for_a_key_frame(void) {
     struct gop gop = {0};
     struct rtp_frame *slice = make_frame(false, 100, 3000), *key = make_frame(true, 100, 6000);
     viewer_join(&viewer, &gop, 0);
-    viewer_frame(&viewer, slice, remember);
+    CHECK(!viewer_frame(&viewer, slice, remember));
     CHECK_EQUAL(relayed.count, 0);
-    viewer_frame(&viewer, key, remember);
+    CHECK_EQUAL(viewer.held_back, 1);
+    CHECK(viewer_frame(&viewer, key, remember));
     viewer_frame(&viewer, slice, remember);
     CHECK_EQUAL(relayed.count, 2);
     CHECK_EQUAL(relayed.timestamps[1], 6001); /* a clock that goes back is not passed on */
     viewer_restart(&viewer);
     viewer_frame(&viewer, slice, remember);
     CHECK_EQUAL(relayed.count, 2);
+    CHECK_EQUAL(viewer.held_back, 2);
     viewer.watching = false;
-    viewer_frame(&viewer, key, remember);
+    CHECK(!viewer_frame(&viewer, key, remember));
     CHECK_EQUAL(relayed.count, 2);
+    CHECK_EQUAL(viewer.held_back, 2);
     rtp_free(slice);
     rtp_free(key);
 }

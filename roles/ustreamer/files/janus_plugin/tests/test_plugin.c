@@ -385,6 +385,32 @@ static void check_features(const char *ice_url) {
     CHECK(now - said < 90000);
 }
 
+struct statistics {
+    uint64_t viewers, read, sent, held_back, gaps, timed;
+};
+
+static struct statistics statistics(int i) {
+    CHECK_EQUAL(ask(i, "statistics"), 0);
+    CHECK(!strcmp(status(i), "statistics"));
+    const json_t *said = json_object_get(json_object_get(seen[i].event, "result"), "statistics");
+    const json_t *latency = json_object_get(said, "latency");
+    const json_t *frames = json_object_get(latency, "frames");
+    CHECK_EQUAL(json_array_size(frames),
+                json_array_size(json_object_get(latency, "bounds_ms")) + 1);
+    uint64_t timed = 0;
+    for (size_t bound = 0; bound < json_array_size(frames); bound++)
+        timed += (uint64_t)json_integer_value(json_array_get(frames, bound));
+    CHECK(json_integer_value(json_object_get(latency, "sum_us")) >= 0);
+    return (struct statistics){
+        .viewers = (uint64_t)json_integer_value(json_object_get(said, "viewers")),
+        .read = (uint64_t)json_integer_value(json_object_get(said, "frames_read")),
+        .sent = (uint64_t)json_integer_value(json_object_get(said, "frames_sent")),
+        .held_back = (uint64_t)json_integer_value(json_object_get(said, "frames_held_back")),
+        .gaps = (uint64_t)json_integer_value(json_object_get(said, "gaps")),
+        .timed = timed,
+    };
+}
+
 static void test_small_requests(void) {
     attach(0);
     unsetenv("JANUS_USTREAMER_WEB_ICE_URL");
@@ -500,8 +526,20 @@ static void test_frames_flow(void) {
     CHECK_EQUAL(json_integer_value(json_object_get(json_object_get(info, "sink"), "layout")), 7);
     CHECK_EQUAL(json_integer_value(json_object_get(json_object_get(info, "cache"), "frames")), 31);
     json_decref(info);
-    detach(0);
+    struct statistics two = statistics(0);
+    CHECK_EQUAL(two.viewers, 2);
+    CHECK(two.sent >= count(0) + count(1));
+    CHECK(two.timed >= 31);
     detach(1);
+    /* What a viewer that left was sent still counts. */
+    put(100, false);
+    CHECK(wait_for_count(0, before + 31));
+    struct statistics one = statistics(0);
+    CHECK_EQUAL(one.viewers, 1);
+    CHECK_EQUAL(one.sent, two.sent + 1);
+    CHECK_EQUAL(one.read, two.read + 1);
+    CHECK_EQUAL(one.timed, two.timed + 1);
+    detach(0);
     end_writer();
 }
 
@@ -701,9 +739,14 @@ static void test_missed_frame_where_no_key_can_be_asked_for(void) {
     put_paced(20, 1000);
     CHECK(wait_for_count(0, 21));
     json_int_t gaps = figure(0, "sink", "gaps");
+    struct statistics before = statistics(0);
     miss();
     put_paced(5, 1000);
     CHECK_EQUAL(figure(0, "sink", "gaps"), gaps + 1);
+    struct statistics after = statistics(0);
+    CHECK_EQUAL(after.gaps, before.gaps + 1);
+    CHECK_EQUAL(after.sent, before.sent);
+    CHECK(after.held_back > before.held_back);
     CHECK_EQUAL(figure(0, "cache", "frames"), 0);
     size_t logged = times_logged("frames were missed");
     CHECK(logged > 0);

@@ -5,11 +5,23 @@ import time
 from dataclasses import asdict
 
 from flask import Blueprint, current_app
+from flask.typing import ResponseReturnValue
 
 from tinypilot import healing
-from tinypilot.auth.http import session
+from tinypilot.auth.http import public, session, session_if_any
 from tinypilot.i18n import t
-from tinypilot.operation import BOOL, NUMBER, SECRET, TEXT, TIME, object_of, operation, or_null
+from tinypilot.monitoring.health import Informant, parts_of
+from tinypilot.operation import (
+    BOOL,
+    NUMBER,
+    SECRET,
+    TEXT,
+    TIME,
+    list_of,
+    object_of,
+    operation,
+    or_null,
+)
 from tinypilot.routes.settings import settings
 from tinypilot.video import hdmi
 from tinypilot.video.ice import IceServers
@@ -51,6 +63,11 @@ SIGNAL = object_of(
         "description": "What this device takes at least, if the computer sends less.",
     },
 )
+PART = {
+    "part": TEXT,
+    "ok": {**or_null(BOOL), "description": "null: that is not known yet, and no fault."},
+    "words": TEXT,
+}
 HEALINGS = {
     "type": "object",
     "additionalProperties": NUMBER,
@@ -58,16 +75,46 @@ HEALINGS = {
 }
 
 
+HEALTH = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["ok", "not ok"]},
+        "since": TIME,
+        "healings": HEALINGS,
+        "parts": list_of(**PART),
+    },
+    "required": ["status"],
+    "additionalProperties": False,
+}
+
+
 @blueprint.get("/health")
+@public
 @operation(
-    "Whether the web app answers, and what was started anew because it hung",
-    answers=object_of(status=TEXT, since=TIME, healings=HEALINGS),
+    "Whether the device is well: 200, or 503. Who is logged in is told of each part.",
+    answers=HEALTH,
 )
-def health():
-    """Answers when the web app does: for checks after provisioning and for monitoring. Another `since` tells a page
-    that waits for a restart that it is over."""
-    healings = {unit: each.count for unit, each in healing.of_all().items()}
-    return {"status": "ok", "since": STARTED, "healings": healings}
+def health() -> ResponseReturnValue:
+    """For load balancers, monitoring and people. Another `since` tells a page that waits for a restart that it is
+    over."""
+    parts = parts_of(informant().facts(), t)
+    bad = [part for part in parts if part.is_ok is False]
+    answer: dict[str, object] = {"status": "not ok" if bad else "ok"}
+    if session_if_any():
+        answer["since"] = STARTED
+        answer["healings"] = {unit: each.count for unit, each in healing.of_all().items()}
+        answer["parts"] = [part.told() for part in parts]
+    if bad:
+        answer["error"] = bad[0].words if session_if_any() else t("The device is not well.")
+        return answer, 503
+    return answer
+
+
+def informant() -> Informant:
+    """One for all: what it was told is good for each."""
+    known = current_app.extensions
+    path = current_app.config["TINYPILOT"].metrics_socket
+    return known.setdefault("informant", Informant(path))
 
 
 @blueprint.get("/ice-servers")

@@ -24,6 +24,7 @@ from aiohttp import ClientError, web
 from tinypilot.video import memsink
 from tinypilot.video.h264 import AccessUnit, AccessUnits
 from tinypilot.video.memsink import Memsink
+from tinypilot.video.numbers import LATE, NO_KEY, REPLACED, FrameNumbers
 
 HEADER = struct.Struct(">IB")
 LONGEST_AGE_US = 2**32 - 1
@@ -130,11 +131,18 @@ class Window:
 class H264Viewer:
     """One page that watches, for as long as its session holds."""
 
-    def __init__(self, token: str, client: web.WebSocketResponse, ask_for_key: Callable[[], None]):
+    def __init__(
+        self,
+        token: str,
+        client: web.WebSocketResponse,
+        ask_for_key: Callable[[], None],
+        numbers: FrameNumbers,
+    ):
         self.token = token
         self.sockets = (client,)
         self._client = client
         self._ask_for_key = ask_for_key
+        self._numbers = numbers
         self._window = Window()
         self._needs_key = True
         # Since when, and what: for LATE_SECONDS at most.
@@ -152,18 +160,24 @@ class H264Viewer:
         self._drop_late(now)
         if unit.is_key:
             # Nobody needs what came before it.
-            self._waiting.clear()
+            self._drop_waiting(REPLACED)
             self._needs_key = False
         elif unit.is_after_gap:
             self._needs_key = True
-        if not self._needs_key:
-            self._waiting.append((now, unit))
-            self._has_news.set()
+        if self._needs_key:
+            self._numbers.drop(NO_KEY)
+            return
+        self._waiting.append((now, unit))
+        self._has_news.set()
 
     def _drop_late(self, now: float) -> None:
         if self._waiting and now - self._waiting[0][0] > LATE_SECONDS:
-            self._waiting.clear()
+            self._drop_waiting(LATE)
             self._needs_key = True
+
+    def _drop_waiting(self, reason: str) -> None:
+        self._numbers.drop(reason, len(self._waiting))
+        self._waiting.clear()
 
     def _next(self) -> AccessUnit | None:
         """What may be sent now."""
@@ -194,7 +208,9 @@ class H264Viewer:
         spoken_at = time.monotonic()
         while True:
             if unit := self._next():
-                age_us = min(max(round((memsink.now() - unit.captured) * 1e6), 0), LONGEST_AGE_US)
+                age = memsink.now() - unit.captured
+                self._numbers.send(age)
+                age_us = min(max(round(age * 1e6), 0), LONGEST_AGE_US)
                 await self._client.send_bytes(HEADER.pack(age_us, unit.is_key) + unit.data)
                 spoken_at = time.monotonic()
                 continue
@@ -250,6 +266,7 @@ class H264Source:
 
     def __init__(self, sink: Memsink):
         self._sink = sink
+        self.numbers = FrameNumbers()
         self._viewers: set[H264Viewer] = set()
         self._reading: asyncio.Task[None] | None = None
         # Its parameter sets are good for the next first viewer, too: not every encoder repeats them.
@@ -297,6 +314,7 @@ class H264Source:
                 frame = self._sink.fetch(self._take_key_wish(now))
                 if frame:
                     times.note_frame(now)
+                    self.numbers.encoded += 1
                     if unit := self._units.take(frame.data, frame.captured):
                         for viewer in self._viewers:
                             viewer.offer(unit)

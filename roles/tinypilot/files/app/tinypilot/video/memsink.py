@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinypilot.video.h264 import IDR, SPS, first_units
+
 MAGIC = 0xCAFEBABECAFEBABE
 AT_VERSION = 8
 AT_ID = 16
@@ -22,6 +24,10 @@ AT_USED = 24
 HEADER_BYTES = 160
 LARGEST_FRAME_BYTES = 32 * 1024 * 1024
 PAGE_BYTES = 4096
+# uStreamer's --h264-sink-client-ttl, which it has without the option: for so long it encodes for a reader.
+READER_SECONDS = 10
+# With parameter sets and what else stands before the first slice.
+FIRST_UNITS_BYTES = 512
 # uStreamer's times: seconds as a long double.
 TIME_BYTES = 16
 
@@ -148,8 +154,54 @@ class Memsink:
             return None
         return _number(head, AT_ID, 8), _seconds(head, self._layout.reader_seen)
 
-    def fetch(self, wants_key: bool) -> Frame | None:
-        """The newest frame, if it was not fetched before; tells uStreamer that somebody reads, and what is wanted.
+    def looks_like_key(self) -> bool:
+        """Whether a key frame may lie there, by its first bytes: a look without the lock. The frame itself may begin
+        far behind its parameters."""
+        if self._layout is None:
+            return False
+        try:
+            head = os.pread(self._fd, FIRST_UNITS_BYTES, self._layout.data)
+        except OSError:
+            self.close()
+            return False
+        return any(kind in (IDR, SPS) for kind, _ in first_units(head))
+
+    def wake(self, seconds: float) -> float | None:
+        """Has uStreamer encode for so long, as if a reader had been seen some time ago, and asks for a key frame.
+        Returns what lets it sleep again; None: a real reader is there, or the sink is busy or gone."""
+        if self._layout is None:
+            return None
+        try:
+            with self._locked() as is_locked:
+                if not is_locked:
+                    return None
+                head = os.pread(self._fd, HEADER_BYTES, 0)
+                seen, until = _seconds(head, self._layout.reader_seen), now() - READER_SECONDS
+                if until + seconds < seen <= now():
+                    return None
+                self._sign(self._layout, until + seconds)
+                if self._layout.key_request:
+                    os.pwrite(self._fd, b"\1", self._layout.key_request)
+                return until + seconds
+        except OSError:
+            self.close()
+            return None
+
+    def let_sleep(self, woken: float) -> None:
+        """Unless a reader has come meanwhile, or another waker."""
+        if self._layout is None:
+            return
+        with contextlib.suppress(OSError), self._locked() as is_locked:
+            head = os.pread(self._fd, HEADER_BYTES, 0)
+            if is_locked and _seconds(head, self._layout.reader_seen) == woken:
+                self._sign(self._layout, 0)
+
+    def _sign(self, layout: Layout, seen: float) -> None:
+        os.pwrite(self._fd, bytes(ctypes.c_longdouble(seen)), layout.reader_seen)
+
+    def fetch(self, wants_key: bool, signs: bool = True) -> Frame | None:
+        """The newest frame, if it was not fetched before; tells uStreamer that somebody reads (`signs`), and what is
+        wanted.
 
         Never waits: a writer stopped with the lock held must not stop us. A writer that finds the sink locked
         drops its frame, so the lock is held for one copy only.
@@ -158,7 +210,7 @@ class Memsink:
             return None
         try:
             with self._locked() as is_locked:
-                return self._exchange(self._layout, wants_key) if is_locked else None
+                return self._exchange(self._layout, wants_key, signs) if is_locked else None
         except OSError:
             self.close()
             return None
@@ -175,8 +227,9 @@ class Memsink:
         finally:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def _exchange(self, layout: Layout, wants_key: bool) -> Frame | None:
-        os.pwrite(self._fd, bytes(ctypes.c_longdouble(now())), layout.reader_seen)
+    def _exchange(self, layout: Layout, wants_key: bool, signs: bool) -> Frame | None:
+        if signs:
+            self._sign(layout, now())
         if wants_key and layout.key_request:
             os.pwrite(self._fd, b"\1", layout.key_request)
         head = os.pread(self._fd, HEADER_BYTES, 0)

@@ -16,6 +16,8 @@ import time
 
 from aiohttp import ClientError, StreamReader, web
 
+from tinypilot.video.numbers import REPLACED, FrameNumbers
+
 FRAMES_UNDERWAY = 2
 # Larger than any; what says so is not uStreamer.
 LARGEST_FRAME_BYTES = 32 * 1024 * 1024
@@ -42,10 +44,11 @@ async def read_frame(stream: StreamReader) -> tuple[float, bytes]:
 class MjpegViewer:
     """One page that watches JPEGs, for as long as its session holds."""
 
-    def __init__(self, token: str, client: web.WebSocketResponse):
+    def __init__(self, token: str, client: web.WebSocketResponse, numbers: FrameNumbers):
         self.token = token
         self.sockets = (client,)
         self._client = client
+        self._numbers = numbers
         self._underway = asyncio.BoundedSemaphore(FRAMES_UNDERWAY)
         self._newest: tuple[float, bytes] | None = None
         self._arrived = asyncio.Event()
@@ -74,6 +77,9 @@ class MjpegViewer:
     async def _receive(self, stream: StreamReader) -> None:
         while True:
             age, jpeg = await read_frame(stream)
+            self._numbers.encoded += 1
+            if self._arrived.is_set():
+                self._numbers.drop(REPLACED)
             self._newest = time.monotonic() - age, jpeg
             self._arrived.set()
 
@@ -86,7 +92,9 @@ class MjpegViewer:
             # _receive() sets it before it says that a frame has arrived.
             assert self._newest
             captured, jpeg = self._newest
-            age_us = min(max(round((time.monotonic() - captured) * 1e6), 0), LONGEST_AGE_US)
+            age = time.monotonic() - captured
+            self._numbers.send(age)
+            age_us = min(max(round(age * 1e6), 0), LONGEST_AGE_US)
             await self._client.send_bytes(struct.pack(">I", age_us) + jpeg)
 
     async def _listen(self) -> None:

@@ -36,9 +36,11 @@ from tinypilot.auth.sessions import Session
 from tinypilot.auth.watcher import SessionWatcher
 from tinypilot.config import Config, ConfigError
 from tinypilot.limits import Budget, Place, Shares, person_of
+from tinypilot.monitoring import observations
 from tinypilot.video.h264_stream import H264Source, H264Viewer
 from tinypilot.video.memsink import Memsink
 from tinypilot.video.mjpeg import MjpegViewer
+from tinypilot.video.numbers import FrameNumbers
 from tinypilot.video.signalling import END, PLUGIN, Request, understand
 from tinypilot.websockets import GuardedWebSocket
 
@@ -180,6 +182,7 @@ class Relay:
         self._secret = secret
         self._ustreamer_socket = ustreamer_socket
         self._h264 = h264
+        self._jpeg_numbers = FrameNumbers()
         # Who watches, and how that is ended.
         self._viewers: dict[
             Viewer | MjpegViewer | H264Viewer, Callable[[], Coroutine[None, None, None]]
@@ -201,6 +204,25 @@ class Relay:
         application.cleanup_ctx.append(self._watch_sessions)
         application.on_shutdown.append(self._hang_up)
         return application
+
+    def observed(self) -> dict:
+        """For those who tell of it (monitoring/), by transport as the page names it."""
+        return {
+            name: {
+                "viewers": sum(isinstance(each, kind) for each in self._viewers),
+                **numbers.told(),
+            }
+            for name, kind, numbers in (
+                ("webcodecs", H264Viewer, self._h264.numbers),
+                ("mjpeg", MjpegViewer, self._jpeg_numbers),
+            )
+        }
+
+    async def keep_telling(self, _: web.Application) -> AsyncIterator[None]:
+        """For an application's cleanup_ctx."""
+        task = asyncio.create_task(observations.keep_publishing("relay", self.observed))
+        yield
+        task.cancel()
 
     async def answer_whether_janus_does(self, request: web.Request) -> web.Response:
         try:
@@ -276,7 +298,7 @@ class Relay:
                 return web.Response(status=502)
             client = picture_socket()
             await client.prepare(request)
-            viewer = MjpegViewer(token, client)
+            viewer = MjpegViewer(token, client, self._jpeg_numbers)
             self._viewers[viewer] = viewer.end
             try:
                 await viewer.show(stream.content)
@@ -294,7 +316,7 @@ class Relay:
                 return web.Response(status=503)
             client = picture_socket()
             await client.prepare(request)
-            viewer = H264Viewer(token, client, self._h264.ask_for_key)
+            viewer = H264Viewer(token, client, self._h264.ask_for_key, self._h264.numbers)
             self._viewers[viewer] = viewer.end
             try:
                 with self._h264.watched_by(viewer):
@@ -491,6 +513,7 @@ def main() -> None:
     )
     application = relay.application()
     application.cleanup_ctx.append(healing.give_signs_of_life)
+    application.cleanup_ctx.append(relay.keep_telling)
     # systemd has opened the socket, so nobody is refused while the relay restarts.
     web.run_app(application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None)
 

@@ -138,10 +138,13 @@ const POWER = {
 };
 
 const runningSince = () =>
-  callApi('GET', '/api/health').then(
-    ({ since }) => since,
-    () => null,
-  );
+  // Also of a device that is not well.
+  fetch('/api/health')
+    .then((answer) => answer.json())
+    .then(
+      ({ since }) => since ?? null,
+      () => null,
+    );
 
 async function power(action) {
   const [question, doing] = POWER[action];
