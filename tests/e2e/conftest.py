@@ -40,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--each-hang", action="store_true", help="all that may hang, not one of each kind"
     )
     group.addoption(
+        "--each-fault", action="store_true", help="all that the doctor must name, not a quarter"
+    )
+    group.addoption(
         "--refresh-screenshot", action="store_true", help="write the pictures of the README anew"
     )
 

@@ -50,7 +50,7 @@ EXIT_CODES = {
     226: "its sandbox can't be set up",
     243: "its credentials are missing",
 }
-PROVISION = "Provision the device again (`make appliance`)."
+PROVISION = "Provision the device again (`make appliance`; for a real device with HOST=)."
 
 
 class Skipped(Exception):

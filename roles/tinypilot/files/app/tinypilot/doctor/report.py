@@ -51,7 +51,8 @@ def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[Finding]:
             findings.append(Finding(link.name, link.title, UNKNOWN, what))
     by_name = {link.name: link for link in links}
     return [
-        _as_consequence(each, by_name, broken) if each.state == CAUSE else each for each in findings
+        _as_consequence(each, by_name, broken) if each.state in (CAUSE, UNKNOWN) else each
+        for each in findings
     ]
 
 
