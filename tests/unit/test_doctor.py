@@ -170,7 +170,7 @@ def both_looks(**changes):
 def test_nothing_is_blamed_where_all_is_well():
     findings = examine()
     assert {each.state for each in findings} == {report.GOOD}
-    assert not report.is_broken(findings)
+    assert report.is_well(findings)
 
 
 # By what is other than well: the link that is to be blamed, and words of what is said.
@@ -485,6 +485,13 @@ def test_a_look_that_fails_hides_nothing_else():
     findings = examine(disks=PermissionError("no"), **both_looks(janus=Unit(active="failed")))
     assert list(causes(findings)) == ["janus"]
     assert [each.link for each in findings if each.state == report.UNKNOWN] == ["disk"]
+
+
+def test_what_could_not_be_looked_at_is_not_called_well():
+    findings = examine(memory=PermissionError("no"))
+    assert not causes(findings)
+    assert not report.is_well(findings)
+    assert report.as_text(findings, False).endswith("and not all could be looked at.")
 
 
 def test_last_words_are_told():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Names the broken link on the way of a frame or of a key, and says what to do. Nothing is changed.
 
-tinypilot doctor             on the device, as root; exit code 0: all is well, 1: something is broken
+tinypilot doctor             on the device, as root; exit code 0: all is well, 1: it is not
 tinypilot doctor --json      the same for programs
 python3 -m tinypilot.doctor --show FILE     prints what --json has said elsewhere
 """
@@ -45,7 +45,7 @@ def main() -> None:
         print(report.as_text(findings, coloured))
     sys.stdout.flush()
     # A question that still waits for its answer must not keep the program.
-    os._exit(int(report.is_broken(findings)))
+    os._exit(int(not report.is_well(findings)))
 
 
 def look(folder: Path) -> list[report.Finding]:

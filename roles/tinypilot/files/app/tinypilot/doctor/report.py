@@ -12,9 +12,9 @@ from tinypilot.doctor.chain import BrokenLink
 from tinypilot.doctor.evidence import Evidence
 from tinypilot.doctor.links import LINKS, Link, Skipped
 
-GOOD, CAUSE, CONSEQUENCE, UNKNOWN = "good", "cause", "consequence", "unknown"
-SIGNS = {GOOD: "✓", CAUSE: "✗", CONSEQUENCE: "↳", UNKNOWN: "·"}
-COLOURS = {GOOD: "32", CAUSE: "1;31", CONSEQUENCE: "33", UNKNOWN: "2"}
+GOOD, CAUSE, CONSEQUENCE, SKIPPED, UNKNOWN = "good", "cause", "consequence", "skipped", "unknown"
+SIGNS = {GOOD: "✓", CAUSE: "✗", CONSEQUENCE: "↳", SKIPPED: "·", UNKNOWN: "?"}
+COLOURS = {GOOD: "32", CAUSE: "1;31", CONSEQUENCE: "33", SKIPPED: "2", UNKNOWN: "35"}
 COLUMNS = 100
 
 
@@ -44,7 +44,7 @@ def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[Finding]:
                 Finding(link.name, link.title, CAUSE, _sentence(found.what), _sentence(do))
             )
         except Skipped as reason:
-            findings.append(Finding(link.name, link.title, UNKNOWN, str(reason)))
+            findings.append(Finding(link.name, link.title, SKIPPED, str(reason)))
         # One look that fails must not hide what the others have found.
         except Exception as error:
             what = f"could not be looked at ({type(error).__name__}: {error})"
@@ -78,12 +78,13 @@ def _first_cause(link: Link, links: dict[str, Link], broken: dict[str, Any]) -> 
     return ""
 
 
-def is_broken(findings: Sequence[Finding]) -> bool:
-    return any(each.state == CAUSE for each in findings)
+def is_well(findings: Sequence[Finding]) -> bool:
+    """Of what could not be looked at nobody knows."""
+    return all(each.state in (GOOD, SKIPPED) for each in findings)
 
 
 def as_json(findings: Sequence[Finding]) -> dict:
-    return {"broken": is_broken(findings), "links": [asdict(each) for each in findings]}
+    return {"well": is_well(findings), "links": [asdict(each) for each in findings]}
 
 
 def as_text(findings: Sequence[Finding], coloured: bool) -> str:
@@ -105,8 +106,10 @@ def as_text(findings: Sequence[Finding], coloured: bool) -> str:
             *_wrapped("What   ", each.what),
             *_wrapped("To do  ", each.do),
         ]
-    if not causes:
+    if is_well(findings):
         lines += ["", paint(GOOD, "All is well.")]
+    elif not causes:
+        lines += ["", paint(UNKNOWN, "Nothing broken was found, and not all could be looked at.")]
     return "\n".join(lines)
 
 
