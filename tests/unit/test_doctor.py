@@ -223,6 +223,14 @@ FAULTS = {
         ["process 7"],
     ),
     "a uStreamer that hangs": ({"ustreamer": TimeoutError()}, "ustreamer", ["it hangs"]),
+    "a uStreamer that hangs in a driver": (
+        {
+            "ustreamer": TimeoutError(),
+            "processes": {PIDS["ustreamer.service"]: Process("ustreamer", "D", 1)},
+        },
+        "ustreamer",
+        ["hangs in the kernel", "`reboot`"],
+    ),
     "no capture device": (
         {"video_devices": {"/dev/kvm-video": False, "/dev/video11": True}},
         "input",

@@ -411,6 +411,12 @@ def _answer(evidence: Evidence, question: str, unit: str) -> Any:
     except BrokenLink:
         raise
     except (Unknown, TimeoutError) as error:
+        pid = evidence.tell("units")[unit].pid
+        if pid and evidence.get("processes", {}).get(pid, Process("", "", 0)).state == "D":
+            raise BrokenLink(
+                f"{unit} hangs in the kernel (its process {pid} is in state D): a driver or a disk does not answer",
+                "`dmesg | tail` tells which. No signal ends such a process: `reboot` if it does not come back.",
+            ) from error
         raise BrokenLink(
             f"{unit} runs and does not answer: it hangs",
             f"`systemctl kill --signal=KILL {unit}` has it started anew at once; `journalctl -u {unit}` may tell why.",
