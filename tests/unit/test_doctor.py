@@ -526,6 +526,13 @@ def test_people_see_the_cause_and_what_to_do_and_colours_on_a_terminal_alone():
     assert report.as_text(examine(), coloured=False).endswith("All is well.")
 
 
+def test_what_a_service_says_does_not_steer_roots_terminal():
+    findings = examine(
+        "\033]0;title\007 failed", hid="\033[2J", **both_looks(janus=Unit(active="failed"))
+    )
+    assert all(each.what.isprintable() and each.do.isprintable() for each in findings)
+
+
 def show(tmp_path, findings, **environment):
     told = tmp_path / "told.json"
     told.write_text(json.dumps(report.as_json(findings)))

@@ -50,6 +50,7 @@ def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[Finding]:
             what = f"could not be looked at ({type(error).__name__}: {error})"
             findings.append(Finding(link.name, link.title, UNKNOWN, what))
     by_name = {link.name: link for link in links}
+    findings = list(map(_harmless, findings))
     return [
         _as_consequence(each, by_name, broken) if each.state in (CAUSE, UNKNOWN) else each
         for each in findings
@@ -58,6 +59,15 @@ def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[Finding]:
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _harmless(finding: Finding) -> Finding:
+    """Names of processes and answers of services are not the doctor's own words, and go to root's terminal."""
+    words = {
+        name: "".join(each if each.isprintable() else " " for each in text)
+        for name, text in asdict(finding).items()
+    }
+    return Finding(**words)
 
 
 def _as_consequence(finding: Finding, links: dict[str, Link], broken: dict[str, Any]) -> Finding:
