@@ -186,8 +186,10 @@ def controlled(**words: str) -> Happening:
     @contextlib.contextmanager
     def happening(device: Device) -> Iterator[None]:
         device.control(**words)
-        yield
-        device.control()
+        try:
+            yield
+        finally:
+            device.control()
 
     return happening
 
@@ -226,10 +228,12 @@ def usb(state: str, told: str) -> Happening:
             return lambda: f'"{state}"' in device.python(_ASK_USB)
 
         computer.tell(f"usb {state}")
-        wait_until(is_told(told), f"the HID service says {told}")
-        yield
-        computer.tell("usb connected")
-        wait_until(is_told("connected"), "the HID service says connected")
+        try:
+            wait_until(is_told(told), f"the HID service says {told}")
+            yield
+        finally:
+            computer.tell("usb connected")
+            wait_until(is_told("connected"), "the HID service says connected")
 
     return happening
 

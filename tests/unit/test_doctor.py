@@ -63,7 +63,7 @@ FACTS = {
     "tinypilot": {
         "paths": [{"path": "/etc/tinypilot/web.json"}],
         "state": [{"path": "/var/lib/tinypilot"}],
-        "sockets": {"relay": "/run/tinypilot/relay.sock"},
+        "sockets": {"relay": {"path": "/run/tinypilot/relay.sock"}},
     },
 }
 MIB = 2**20
@@ -131,6 +131,7 @@ def well():
         "tcp ports": {443: ["systemd (process 1)"]},
         "page": Page(200, "PEM"),
         "own page": Page(200, "PEM"),
+        "login page": 200,
         "named page": 200,
         "network": Network(("192.0.2.10",), {"eth0": "UP"}),
         "host name": "kvm",
@@ -396,6 +397,13 @@ FAULTS = {
         },
         "nginx",
         ["Port 443 is taken by apache2 (process 7)"],
+    ),
+    "a page that can't be read": ({"page": Page(403, "PEM")}, "nginx", ["status 403"]),
+    "a web app that nginx does not reach": ({"login_page": 502}, "nginx", ["does not reach"]),
+    "a unit that starts": (
+        both_looks(tinypilot=Unit(active="activating", sub="start")),
+        "web app",
+        ["still starting"],
     ),
     "a firewall in front of nginx": ({"own_page": TimeoutError()}, "nginx", ["TCP port 443"]),
     "no name": ({"host_names": OSError()}, "name", ["does not find itself"]),

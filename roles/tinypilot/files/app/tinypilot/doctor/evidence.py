@@ -53,6 +53,8 @@ UNIT_PROPERTIES = (
 # Fields of /proc/PID/stat behind the program's name.
 STATE, PARENT = 0, 1
 LISTENING = "0A"
+# What nginx answers by itself, and without login.
+NGINX_OWN = "/static/login/login.js"
 HID_FILES = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
 _LOAD_MODULES = """
 import importlib, sys
@@ -768,8 +770,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "sink_name": sink.removeprefix("/dev/shm/"),
         "sink_group": ustreamer.get("sink_group"),
     }
-    web_sockets = own.get("sockets", {})
-    sockets = [{"path": path, "kind": "socket"} for path in web_sockets.values()]
+    sockets = own.get("sockets", {})
     https_port = gateway.get("https_port", 443)
     first, last = janus.get("rtp_ports", (0, -1))
     media = range(first, last + 1)
@@ -780,14 +781,16 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         return ice_servers([*urls, *janus.get("ice_servers", ())])
 
     def own_page() -> Page:
-        return page(network().addresses[0], https_port, "localhost", "/login")
+        return page(network().addresses[0], https_port, "localhost", NGINX_OWN)
 
     return {
         "units": lambda: units(names),
         "units later": lambda: later(names),
         "processes": processes,
         "missing groups": lambda: missing_groups(units_of_all),
-        "paths": lambda: path_defects([*listed(facts, "paths"), *listed(facts, "state"), *sockets]),
+        "paths": lambda: path_defects(
+            [*listed(facts, "paths"), *listed(facts, "state"), *sockets.values()]
+        ),
         "programs": lambda: program_defects(listed(facts, "programs")),
         "half installed": half_installed,
         "missing packages": lambda: missing_packages(listed(facts, "packages")),
@@ -821,18 +824,19 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "media ports": lambda: port_owners("udp", media),
         "udp": lambda: udp_arrives(network().addresses[0], media),
         "firewall": firewall_ruleset,
-        "relay": lambda: get(web_sockets["relay"], "/api/gateway")[0],
-        "web app": lambda: get(web_sockets["web"], "/api/auth")[0],
-        "hid": lambda: json.loads(get(web_sockets["hid"], "/usb")[1])["usb"],
+        "relay": lambda: get(sockets["relay"]["path"], "/api/gateway")[0],
+        "web app": lambda: get(sockets["web"]["path"], "/api/auth")[0],
+        "hid": lambda: json.loads(get(sockets["hid"]["path"], "/usb")[1])["usb"],
         "database": lambda: database_defect(str(config.auth_file), own["user"]),
         "nginx check": lambda: nginx_defect(gateway["nginx_check"]),
         "tcp ports": lambda: {
             port: [called(pid) for pid in owners]
             for port, owners in port_owners("tcp", (gateway["http_port"], https_port)).items()
         },
-        "page": lambda: page("127.0.0.1", https_port, "localhost", "/login"),
+        "page": lambda: page("127.0.0.1", https_port, "localhost", NGINX_OWN),
+        "login page": lambda: page("127.0.0.1", https_port, "localhost", "/login").status,
         "own page": own_page,
-        "named page": lambda: page("127.0.0.1", https_port, socket.gethostname(), "/login").status,
+        "named page": lambda: page("127.0.0.1", https_port, socket.gethostname(), NGINX_OWN).status,
         "network": network,
         "host name": socket.gethostname,
         "configuration": lambda: configuration_defect(own["configuration"]),

@@ -103,6 +103,11 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"{name} has failed: {_why_ended(unit)}{_said(evidence, name)}",
             f"`journalctl -u {name}` tells more; then `systemctl restart {name}`.",
         )
+    if unit.active == "activating":
+        raise BrokenLink(
+            f"{name} is still starting",
+            f"look again in some seconds. If it is still so, `journalctl -u {name}` tells what it waits for.",
+        )
     if unit.active not in ("active", "reloading"):
         raise BrokenLink(
             f"{name} is {'stopped' if unit.active == 'inactive' else unit.active}",
@@ -542,7 +547,7 @@ def _processes(evidence: Evidence, pids: Iterable[int]) -> str:
 
 def _check_socket(evidence: Evidence, name: str, unit: str) -> None:
     """The socket unit is active, and its file may be gone all the same."""
-    path = evidence.of("tinypilot").get("sockets", {}).get(name)
+    path = evidence.of("tinypilot").get("sockets", {}).get(name, {}).get("path")
     defects: dict[str, str] = evidence.tell("paths")
     if path in defects:
         raise BrokenLink(
@@ -656,10 +661,15 @@ def check_nginx(evidence: Evidence) -> str:
     check_units(evidence, "nginx.socket", "nginx.service")
     check_paths(evidence, "gateway")
     page: Page = _answer(evidence, "page", "nginx.service")
-    if page.status not in (200, 302, 303) and page.status < 500:
+    if page.status != 200:
         raise BrokenLink(
-            f"The page answers a browser with status {page.status}",
-            "`journalctl -u nginx -u tinypilot` tells why.",
+            f"nginx answers with status {page.status} for a file of the page",
+            f"{PROVISION} `journalctl -u nginx` tells more.",
+        )
+    if evidence.get("web app", 500) < 500 and evidence.get("login page", 504) >= 500:
+        raise BrokenLink(
+            "nginx does not reach the web app, which answers everybody else",
+            "`systemctl restart tinypilot.socket tinypilot.service nginx`; `journalctl -u nginx` tells why.",
         )
     ruleset: list[dict] = evidence.get("firewall", [])
     rule = firewall.blocking(ruleset, "tcp", ports[1] or 443)
