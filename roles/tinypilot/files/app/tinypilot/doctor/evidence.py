@@ -695,7 +695,7 @@ def power(root: Path = Path("/")) -> Power:
 
 
 def newest_change(paths: Iterable[str]) -> float:
-    """The latest time that is known to be over: when the play or a service wrote one of these."""
+    """The latest time that is known to be over: when the play wrote one of these."""
     times = [0.0]
     for path in paths:
         with contextlib.suppress(OSError):
@@ -719,11 +719,9 @@ def database_defect(path: str, user: str) -> str:
         extra_groups=[],
         cwd="/",
     )
-    if done.stdout.strip() == "ok":
-        return ""
-    return (done.stdout.strip().splitlines() or done.stderr.strip().splitlines() or ["no answer"])[
-        -1
-    ]
+    said = [*done.stderr.splitlines(), *done.stdout.splitlines()] or ["no answer"]
+    # Who writes just now has it for himself.
+    return "" if said[-1] == "ok" or "locked" in said[-1] else said[-1]
 
 
 def host_names() -> list[str]:
@@ -798,7 +796,9 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "disks": lambda: disks([*listed(facts, "folders"), "/var/log", "/run", "/dev/shm", "/tmp"]),
         "memory": memory,
         "power": power,
-        "newest change": lambda: newest_change(each["path"] for each in listed(facts, "paths")),
+        "newest change": lambda: newest_change(
+            each["path"] for each in listed(facts, "paths") if each.get("kind", "file") == "file"
+        ),
         "certificate": lambda: certificate(gateway["certificate"], gateway["certificate_key"]),
         "boot configs": lambda: boot_configs(facts),
         "changed since boot": lambda: {
