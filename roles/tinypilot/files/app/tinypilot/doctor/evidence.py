@@ -789,7 +789,9 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "paths": lambda: path_defects(
             [*listed(facts, "paths"), *listed(facts, "state"), *sockets.values()]
         ),
-        "programs": lambda: program_defects(listed(facts, "programs")),
+        "programs": lambda: program_defects(
+            [*listed(facts, "programs"), *([ustreamer["plugin"]] if "plugin" in ustreamer else [])]
+        ),
         "half installed": half_installed,
         "missing packages": lambda: missing_packages(listed(facts, "packages")),
         "modules": lambda: missing_modules(own.get("modules", ())),
@@ -808,7 +810,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         },
         "video devices": lambda: {
             path: os.path.exists(path)
-            for name in ("capture_device", "encoder_device", "jpeg_encoder_device")
+            for name in ("capture_device", "encoder_device")
             if (path := ustreamer.get(name))
         },
         "holders": lambda: holders(ustreamer["capture_device"]),
