@@ -47,8 +47,8 @@ UNIT_SECONDS = 1.5
 STUN_SECONDS = 1.0
 
 UNIT_PROPERTIES = (
-    *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainCode"),
-    *("ExecMainStatus", "MainPID", "NRestarts", "DropInPaths", "FragmentPath", "ConditionResult"),
+    *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus"),
+    *("MainPID", "NRestarts", "DropInPaths", "FragmentPath"),
 )
 # Fields of /proc/PID/stat behind the program's name.
 STATE, PARENT = 0, 1
