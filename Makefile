@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -48,6 +48,17 @@ reboot: $(VENV)/lock | $(BUILD) ## restart the virtual Pi, as a power cycle woul
 
 verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
+
+doctor: $(VENV)/lock | $(BUILD) ## name the broken link of the virtual Pi (or, with HOST=user@address, of a real device)
+	@$(SUDO) rm -rf $(BUILD)/doctor && mkdir $(BUILD)/doctor
+ifeq ($(HOST),)
+	@$(PLAY) -i inventory/virtual.yml playbooks/doctor.yml -e doctor_dir=$(CURDIR)/$(BUILD)/doctor $(ARGS)
+else
+	@$(PYTHON) tools/device_inventory.py > $(BUILD)/device.yml
+	@$(CACHE) $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml --limit device playbooks/doctor.yml \
+	    -e doctor_dir=$(CURDIR)/$(BUILD)/doctor $(ARGS)
+endif
+	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=roles/tinypilot/files/app $(BIN)/python -m tinypilot.doctor --show $(BUILD)/doctor/*.json
 
 check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
 	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests
@@ -106,6 +117,9 @@ test-healing: $(VENV)/lock dev_tools ## let each process and each thread hang th
 
 test-metrics: $(VENV)/lock dev_tools ## what the virtual Pi that `make appliance` made tells of itself: each defect of an encoder, a real Prometheus
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_metrics.py --device=kvm-virtual-pi --each-defect
+
+test-doctor: $(VENV)/lock dev_tools ## break each link of the virtual Pi that `make appliance` made: does the doctor name it?
+	@$(SUDO) $(BIN)/pytest tests/e2e/test_doctor.py --device=kvm-virtual-pi --each-fault
 
 chaos: $(VENV)/lock dev_tools ## break the virtual Pi that `make appliance` made, again and again (SEED=1 ROUNDS=100), into docs/reliability.md
 	@$(SUDO) $(BIN)/python -m tests.chaos --device kvm-virtual-pi --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),100)

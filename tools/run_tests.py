@@ -37,6 +37,7 @@ SECOND_HALF = [
     for name in (
         "accessibility",
         "attacks",
+        "doctor",
         "firefox",
         "healing",
         "recovery",

@@ -43,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--each-defect", action="store_true", help="all that an encoder may do, not one of it"
     )
     group.addoption(
+        "--each-fault", action="store_true", help="all that the doctor must name, not a quarter"
+    )
+    group.addoption(
         "--refresh-screenshot", action="store_true", help="write the pictures of the README anew"
     )
 

@@ -8,6 +8,7 @@ tinypilot hash < FILE                            print the hash of the password 
 tinypilot provisioned-users < FILE               set the users of the play, a JSON list
 tinypilot settings                               print the settings that override their defaults
 tinypilot signal < FACTS                         print in words what kvm-hdmi tells of the video cable
+tinypilot doctor                                 name the broken link on the way of a frame or a key (doctor/)
 """
 
 import argparse

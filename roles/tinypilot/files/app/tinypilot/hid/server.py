@@ -140,9 +140,14 @@ class Server:
     def application(self) -> web.Application:
         application = web.Application()
         application.router.add_get("/api/hid", self.serve)
+        application.router.add_get("/usb", self.tell_usb_state)
         application.cleanup_ctx.append(self._run)
         application.on_shutdown.append(self._hang_up)
         return application
+
+    async def tell_usb_state(self, _: web.Request) -> web.Response:
+        """For root's doctor. nginx passes nothing on but /api/hid, and nobody else may connect."""
+        return web.json_response({"usb": str(self._outputs.usb_state)})
 
     async def _run(self, _: web.Application) -> AsyncIterator[None]:
         self._outputs = HidOutputs(self._paths, self._tell_all)
