@@ -399,6 +399,22 @@ test('a combination is recorded when all is let go', () => {
   assert.deepEqual(recorder.release({ code: 'AltLeft' }), ['ControlLeft', 'AltLeft', 'KeyX']);
 });
 
+for (const [what, events, codes] of [
+  ['Alt and PrintScreen of Windows, which tells the release alone', ['+AltLeft', '-PrintScreen', '-AltLeft'], ['AltLeft', 'PrintScreen']],
+  ['PrintScreen of Windows alone', ['-PrintScreen'], ['PrintScreen']],
+  ['a key of an input method, with its press alone', ['+Lang1'], ['Lang1']],
+  ['one that another goes with', ['+AltLeft', '+KanaMode', '-AltLeft'], ['AltLeft', 'KanaMode']],
+]) {
+  test(`${what}, is recorded`, () => {
+    const recorder = new Recorder();
+    const learned = events.map((event) =>
+      event[0] === '+' ? recorder.press({ code: event.slice(1) }) : recorder.release({ code: event.slice(1) }),
+    );
+    assert.deepEqual(learned.at(-1), codes);
+    assert.deepEqual(new Set(learned.slice(0, -1)), new Set(events.length > 1 ? [null] : []));
+  });
+}
+
 // --- Paste ---
 
 test('the layout is guessed from what the person reads', () => {
@@ -426,4 +442,8 @@ test('characters without a picture are named', () => {
   assert.equal(showCharacter('€'), '€');
   assert.equal(showCharacter('\u0007'), 'U+0007');
   assert.equal(showCharacter('\u200b'), 'U+200B');
+  for (const unseen of ['\u3164', '\ufe0f', '\u034f', '\u2800', '\ufffc', '\ud800', '\u115f', '\u{e0020}'])
+    assert.match(showCharacter(unseen), /^U\+[0-9A-F]{4,5}$/);
+  // A mark needs something to stand on.
+  assert.equal(showCharacter('\u0301'), '\u25cc\u0301');
 });

@@ -51,6 +51,17 @@ for (const [event, found] of [
   [{ key: '\u{1f1ea}\u{1f1fa}' }, { character: '\u{1f1ea}\u{1f1fa}' }],
   [{ key: 'e\u0301' }, { character: 'e\u0301' }],
   [{ key: '_' }, { character: '_' }],
+  // As iPads say of keys that type nothing.
+  [{ key: 'UIKeyInputEscape' }, { code: 'Escape' }],
+  [{ key: 'UIKeyInputUpArrow' }, { code: 'ArrowUp' }],
+  [{ key: 'UIKeyInputLeftArrow' }, { code: 'ArrowLeft' }],
+  [{ key: 'UIKeyInputF5' }, { code: 'F5' }],
+  [{ key: 'UIKeyInputPageDown' }, { code: 'PageDown' }],
+  [{ key: 'UIKeyInputHome' }, { code: 'Home' }],
+  [{ key: 'UIKeyInputNew' }, null],
+  // Pause with Ctrl.
+  [{ key: 'Cancel', keyCode: 3 }, { code: 'Pause' }],
+  [{ key: 'Menu' }, { code: 'ContextMenu' }],
   [{ key: 'Undo' }, null],
   [{ key: 'Dead' }, null],
   [{ key: 'Process', keyCode: 229 }, null],
