@@ -10,7 +10,7 @@ const { LONG_PRESS_MS } = await import(new URL('touch-gestures.js', BASE));
 const { positionOf } = await import(new URL('../video/picture-map.js', BASE));
 
 // A page of which nothing but the picture is there. say(type, fields) of its device goes into `said`.
-function makePage(t, { platform = 'Linux x86_64' } = {}) {
+function makePage(t, navigator = { platform: 'Linux x86_64' }) {
   const did = [];
   const stage = Object.assign(new EventTarget(), {
     setPointerCapture: (id) => did.push(`capture ${id}`),
@@ -26,7 +26,7 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
   globalThis.document = page;
   globalThis.devicePixelRatio = 1;
   globalThis.addEventListener = page.addEventListener.bind(page);
-  Object.defineProperty(globalThis, 'navigator', { value: { platform }, configurable: true });
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
   t.after(() => {
     for (const name of ['document', 'addEventListener', 'navigator', 'devicePixelRatio']) {
       if (before[name]) Object.defineProperty(globalThis, name, before[name]);
@@ -49,6 +49,18 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
     return event;
   };
   return { capture, happen, page, said, screen, socket, stage, did };
+}
+
+for (const [what, navigator] of [
+  ['nothing', {}],
+  ['no language', { platform: '', language: null }],
+  ['an empty language', { platform: 'MacIntel', language: '' }],
+]) {
+  test(`a browser that tells ${what} of itself types`, (t) => {
+    const { said, happen } = makePage(t, navigator);
+    happen('keydown', { code: 'KeyA', key: 'a' });
+    assert.deepEqual(said, [{ type: 'key', code: 'KeyA', down: true }]);
+  });
 }
 
 test('a key that the computer would not know is left to the browser', (t) => {

@@ -424,6 +424,9 @@ test('the layout is guessed from what the person reads', () => {
   assert.equal(guessLayout(layouts, ['en']), 'en-us');
   assert.equal(guessLayout(layouts, ['pt']), 'pt-br');
   assert.equal(guessLayout(layouts, ['xx']), 'en-us');
+  // As browsers say it whose system has no language, or that say nothing.
+  assert.equal(guessLayout(layouts, ['C', 'de_CH.UTF-8']), 'de-ch');
+  for (const languages of [[], undefined, null, ['']]) assert.equal(guessLayout(layouts, languages), 'en-us');
 });
 
 test('layouts are called what people call them in their language', () => {

@@ -41,8 +41,8 @@ export function describeReplacements(replacements) {
 // The layout whose name fits best what the browser's person reads.
 export function guessLayout(layouts, languages) {
   const ids = layouts.map(({ id }) => id);
-  for (const language of languages) {
-    const [main, region] = language.toLowerCase().split('-');
+  for (const language of languages ?? []) {
+    const [main, region] = language.toLowerCase().split(/[-_.@]/);
     const fitting = [`${main}-${region}`, main].find((id) => ids.includes(id));
     if (fitting) return fitting;
     const near = ids.find((id) => id.startsWith(`${main}-`));
