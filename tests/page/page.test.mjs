@@ -669,10 +669,16 @@ group('settings that were typed', () => {
       quoted: `"${bytes.join('","')}"`,
       base64: coded,
       plist: `<key>DisplayEDID</key>\n<data>\n${coded.replace(/.{52}/g, '$&\n')}\n</data>`,
+      printf: `printf '${pairs.map((each) => `\\x${each}`).join('')}' > edid.bin`,
+      cells: `| | ${columns.join(' | ')} |\n${lines((each, row) => `| ${place(row, 2)} | ${each.join(' | ')} |`)}`,
+      html: `<pre>${lines((each) => each.join('&nbsp;'))}</pre>`,
       displays: `DP-1\n${lines((each) => each.join(''))}\nHDMI-1\n${lines((each) => each.join(''))}`,
     };
     for (const [form, text] of Object.entries(forms))
       assert.equal(readEdid(new TextEncoder().encode(text)), pairs.join(''), form);
+    const blocks = [0, 1].map((number) => `HKR,EDID_OVERRIDE,"${number}",0x01,${pairs.map((each) => `0x${each}`)}`);
+    const inf = `[AddReg]\r\n${blocks.join('\r\n')}\r\n`;
+    assert.equal(readEdid(new TextEncoder().encode(inf)), pairs.join(''), 'INF of two like displays');
     // A damaged one is said to be that by the device.
     pairs[20] = '00';
     assert.equal(readEdid(new TextEncoder().encode(`edid: <${pairs.join('')}>`)).includes(pairs.join('')), true);
