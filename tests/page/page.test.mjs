@@ -87,6 +87,15 @@ group('the state that is shown', () => {
     assert.match(describe({ ...calm, source: Source.OFFLINE, signal: null }).detail, /off or asleep/);
   });
 
+  test('a picture that is too large for the encoder is said, whatever becomes of the capture service meanwhile', () => {
+    const signal = { state: 'not_encoded', title: 'Mode not supported', words: 'The picture is 2560 x 1440.' };
+    for (const source of Object.values(Source)) {
+      const { state, detail } = describe({ ...calm, source, signal });
+      assert.deepEqual([state, detail], ['no-signal', 'The picture is 2560 x 1440.'], source);
+    }
+    assert.equal(describe({ ...calm, fresh: true, signal }).state, 'live');
+  });
+
   test('a computer whose picture fits is no missing signal', () => {
     const signal = { state: 'present', title: 'The computer sends a picture', words: 'It fits.' };
     const { state, detail } = describe({ ...calm, source: Source.OFFLINE, signal });
