@@ -41,7 +41,7 @@ const ALIKE = {
   '<-': '\u2190\u27f5',
   '<->': '\u2194',
   '...': '\u2026',
-  '\n': '\u0085\u2028\u2029',
+  '\n': '\u000b\u000c\u0085\u2028\u2029', // also of slides and of pages
 };
 const REPLACEMENTS = new Map(Object.entries(ALIKE).flatMap(([text, all]) => [...all].map((each) => [each, text])));
 
