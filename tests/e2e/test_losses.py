@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_single_losses_are_made_good(device: Device, webrtc: RemoteScreen):
     # Never a damaged one, and none that is missing for long.
     assert all(frame.is_good for frame in frames)
     counters = sorted({frame.counter for frame in frames})
-    assert max(b - a for a, b in zip(counters, counters[1:], strict=False)) <= 2 * GOP_FRAMES
+    assert max(b - a for a, b in pairwise(counters)) <= 2 * GOP_FRAMES
     assert webrtc.state == "live"
     assert len(webrtc.requests_to_plugin("watch")) == 1
 

@@ -92,7 +92,9 @@ def test_a_proxys_name_is_refused_with_what_to_set(device: Device):
     assert "kvm.example.org is no name of this device. Put it into gateway_hosts" in answer.text
 
 
-@pytest.mark.parametrize(("port", "origin_port", "status"), [("", "", 401), (":443", "", 401), ("", ":8443", 403)])
+@pytest.mark.parametrize(
+    ("port", "origin_port", "status"), [("", "", 401), (":443", "", 401), ("", ":8443", 403)]
+)
 def test_a_websocket_is_the_pages_own_whatever_port_a_proxy_names(
     device: Device, port: str, origin_port: str, status: int
 ):

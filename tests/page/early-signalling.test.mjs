@@ -31,8 +31,7 @@ function openPage({ capabilities = H264, pin = null, getItem = () => pin } = {})
 }
 
 const asked = (socket) => socket.sent.splice(0).map((text) => JSON.parse(text));
-const tell = (socket, message) =>
-  socket.dispatchEvent(new MessageEvent('message', { data: JSON.stringify(message) }));
+const tell = (socket, message) => socket.dispatchEvent(new MessageEvent('message', { data: JSON.stringify(message) }));
 
 const CREATED = { janus: 'success', transaction: 'create', data: { id: 7 } };
 const ATTACHED = { janus: 'success', session_id: 7, transaction: 'attach', data: { id: 8 } };

@@ -400,7 +400,11 @@ test('a combination is recorded when all is let go', () => {
 });
 
 for (const [what, events, codes] of [
-  ['Alt and PrintScreen of Windows, which tells the release alone', ['+AltLeft', '-PrintScreen', '-AltLeft'], ['AltLeft', 'PrintScreen']],
+  [
+    'Alt and PrintScreen of Windows, which tells the release alone',
+    ['+AltLeft', '-PrintScreen', '-AltLeft'],
+    ['AltLeft', 'PrintScreen'],
+  ],
   ['PrintScreen of Windows alone', ['-PrintScreen'], ['PrintScreen']],
   ['a key of an input method, with its press alone', ['+Lang1'], ['Lang1']],
   ['one that another goes with', ['+AltLeft', '+KanaMode', '-AltLeft'], ['AltLeft', 'KanaMode']],

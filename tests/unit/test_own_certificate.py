@@ -131,20 +131,23 @@ BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: 
         pytest.param(trusted(LEAF) + MIDDLE + trusted(ROOT) + pem(KEY), id="trusted"),
         pytest.param(LEAF + "\u00a0\n" + MIDDLE + ROOT + pem(KEY), id="another-space"),
         pytest.param(
-            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----", "\u2014\u2014-"), id="dashes-of-a-word-processor"
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----", "\u2014\u2014-"),
+            id="dashes-of-a-word-processor",
         ),
         pytest.param((LEAF + MIDDLE + ROOT + pem(KEY))[1:-2], id="a-dash-short-at-both-ends"),
         pytest.param(
             (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\n> "), id="cited-in-a-letter"
         ),
         pytest.param(
-            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----B", "----- B").replace("N-", "N -"), id="spaces-inside"
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----B", "----- B").replace("N-", "N -"),
+            id="spaces-inside",
         ),
         pytest.param(
             (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\u200b\n"), id="spaces-without-width"
         ),
         pytest.param(
-            base64.b64encode((LEAF + MIDDLE + ROOT + pem(KEY)).encode()).decode(), id="encoded-once-more"
+            base64.b64encode((LEAF + MIDDLE + ROOT + pem(KEY)).encode()).decode(),
+            id="encoded-once-more",
         ),
         pytest.param(
             f"tls.crt: {base64.b64encode((LEAF + MIDDLE + ROOT).encode()).decode()}\n"
@@ -152,13 +155,24 @@ BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: 
             id="as-kubernetes-has-them",
         ),
         pytest.param(
-            LEAF + MIDDLE + ROOT + "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + pem(KEY),
+            LEAF
+            + MIDDLE
+            + ROOT
+            + "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+            + pem(KEY),
             id="with-the-curve",
         ),
         pytest.param(LEAF + MIDDLE + ROOT + pem(KEY) + pem(KEY), id="the-key-twice"),
         pytest.param(pem(OTHER) + LEAF + MIDDLE + ROOT + pem(KEY), id="another-key-too"),
-        pytest.param(LEAF + MIDDLE + ROOT + pem(KEY) + "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n", id="with-parameters-of-dh"),
-        pytest.param("LEAF=\"" + LEAF + MIDDLE + ROOT + "\"\nKEY='" + pem(KEY) + "'\n", id="quoted"),
+        pytest.param(
+            LEAF
+            + MIDDLE
+            + ROOT
+            + pem(KEY)
+            + "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n",
+            id="with-parameters-of-dh",
+        ),
+        pytest.param('LEAF="' + LEAF + MIDDLE + ROOT + "\"\nKEY='" + pem(KEY) + "'\n", id="quoted"),
     ],
 )
 def test_what_programs_write_around_it_is_taken(logged_in, root, config, value):

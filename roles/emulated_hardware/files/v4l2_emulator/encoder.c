@@ -14,7 +14,7 @@
 
 enum {
     FPS_DEFAULT = 30,
-    // Of a Pi's encoders, in each direction. Their driver cuts off what is more, and tells in what it hands back.
+    // Of a Pi's encoders, in each direction. Their driver cuts off what is more.
     SIZE_MAX_PIXELS = 1920,
 };
 

@@ -53,7 +53,8 @@ def normalized(text: str) -> str:
         if label == "OPENSSH PRIVATE KEY":
             raise ApiError(
                 400,
-                "The key is in a form of SSH's own. `ssh-keygen -p -m PEM -f key` writes it in the one of certificates.",
+                "The key is in a form of SSH's own. `ssh-keygen -p -m PEM -f key` writes it in the one of "
+                "certificates.",
             )
     certificates = [block for label, block in blocks if label.endswith("CERTIFICATE")]
     keys = list(dict.fromkeys(block for label, block in blocks if label.endswith("PRIVATE KEY")))

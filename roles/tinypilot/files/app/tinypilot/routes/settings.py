@@ -133,10 +133,7 @@ def offered_modes():
         if setting.group.widget == "edid":
             modes, complaints = edid.describe(str(settings().effective()[name]))
             return {
-                "modes": [
-                    {**asdict(mode), "fits": _fits(mode, setting.group)}
-                    for mode in modes
-                ],
+                "modes": [{**asdict(mode), "fits": _fits(mode, setting.group)} for mode in modes],
                 "complaints": complaints,
             }
     return {"modes": [], "complaints": []}

@@ -50,7 +50,7 @@ export function replacementFor(character) {
   if (REPLACEMENTS.has(character)) return REPLACEMENTS.get(character);
   if (/\p{Zs}/u.test(character)) return ' ';
   if (/\p{Pd}/u.test(character)) return '-';
-  if (/\p{Nd}/u.test(character)) return String(digitOf(character));
+  if (/\p{Decimal_Number}/u.test(character)) return String(digitOf(character));
   if (/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(character)) return '';
   // Corners and crossings of lines.
   if (/[\u2500-\u257f]/.test(character)) return '+';
@@ -65,7 +65,7 @@ export function replacementFor(character) {
 function digitOf(character) {
   const point = character.codePointAt(0);
   let zero = point;
-  while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
+  while (/\p{Decimal_Number}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
   return (point - zero) % 10;
 }
 

@@ -27,7 +27,14 @@ export function readEdid(bytes) {
   const text = readText(bytes);
   const plain = readDump(text);
   return (
-    [() => plain, () => readRuns(text), () => swapped(plain), () => readNumbers(text), () => readCells(text), () => readBase64(text)]
+    [
+      () => plain,
+      () => readRuns(text),
+      () => swapped(plain),
+      () => readNumbers(text),
+      () => readCells(text),
+      () => readBase64(text),
+    ]
       .map((read) => read())
       .find(isWhole) ?? plain
   );
