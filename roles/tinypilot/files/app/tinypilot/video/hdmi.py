@@ -110,8 +110,8 @@ def _judge(facts: dict) -> Signal:
         sends = {name: sends[name] for name in ("width", "height", "rate_hz", "interlaced")}
     # What the input takes is not yet what the encoder does.
     picture, most_encoded = sends or facts.get("hands_out"), facts.get("most_encoded_pixels")
-    is_known = state in (PRESENT, UNKNOWN) and picture and most_encoded
-    if is_known and max(picture["width"], picture["height"]) > most_encoded:
+    pixels = max(picture["width"], picture["height"]) if picture else 0
+    if state in (PRESENT, UNKNOWN) and most_encoded and pixels > most_encoded:
         return Signal(NOT_ENCODED, sends, takes, None, picture, most_encoded)
     if state == "none":
         state = {True: ASLEEP, False: DISCONNECTED, None: NO_SIGNAL}[facts.get("power")]
