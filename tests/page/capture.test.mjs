@@ -150,6 +150,17 @@ test('what is held when a character is typed is let go before, as the device doe
   assert.deepEqual(told, ['+ShiftLeft', '-ShiftLeft', 'characters', '+ShiftLeft', '+KeyA']);
 });
 
+test('a modifier of the on-screen keyboard goes with a character, and is held still', (t) => {
+  const { capture, happen, said } = makePage(t);
+  Object.assign(capture, { identify, layout: () => 'de' });
+  capture.hold('ControlLeft', true);
+  happen('keydown', { code: '', key: 'c', shiftKey: false, ctrlKey: false, altKey: false, metaKey: false });
+  assert.deepEqual(said.slice(1), [
+    { type: 'characters', layout: 'de', text: 'c', held: ['ControlLeft'] },
+    { type: 'key', code: 'ControlLeft', down: true },
+  ]);
+});
+
 for (const [platform, presses] of [
   ['MacIntel', 2],
   ['Win32', 1],

@@ -201,8 +201,10 @@ export class Capture extends EventTarget {
     const { ctrlKey, altKey, metaKey, timeStamp } = event;
     const isAltGr = event.getModifierState?.('AltGraph') || (ctrlKey && altKey);
     const flags = { ControlLeft: ctrlKey && !isAltGr, AltLeft: altKey && !isAltGr && !this.#isMac, MetaLeft: metaKey };
-    const held = Object.keys(flags).filter((code) => flags[code]);
-    this.#socket.say('characters', { layout: this.layout(), text: character, held }, timeStamp);
+    const held = new Set([...this.#held, ...Object.keys(flags).filter((code) => flags[code])]);
+    this.#socket.say('characters', { layout: this.layout(), text: character, held: [...held] }, timeStamp);
+    // Those of the on-screen keyboard are held until they are clicked again.
+    for (const code of this.#held) this.#socket.say('key', { code, down: true });
   }
 
   #send(changes, { timeStamp }) {
