@@ -92,6 +92,19 @@ def test_a_proxys_name_is_refused_with_what_to_set(device: Device):
     assert "kvm.example.org is no name of this device. Put it into gateway_hosts" in answer.text
 
 
+@pytest.mark.parametrize(
+    ("port", "origin_port", "status"), [("", "", 401), (":443", "", 401), ("", ":8443", 403)]
+)
+def test_a_websocket_is_the_pages_own_whatever_port_a_proxy_names(
+    device: Device, port: str, origin_port: str, status: int
+):
+    """401: nothing but the session is missing."""
+    for path in ("janus/ws", "api/h264", "api/jpegs", "api/hid"):
+        host = f"{device.address}{port}"
+        origin = f"https://{device.address}{origin_port}"
+        assert ask(device, path, Host=host, Origin=origin).status_code == status, path
+
+
 @pytest.mark.parametrize("path", ["kvm/", "kvm/login", "kvm/static/common/base.css"])
 def test_a_path_that_a_proxy_passes_on_is_refused_in_a_sentence(device: Device, path: str):
     answer = ask(device, path)

@@ -10,7 +10,7 @@ const { LONG_PRESS_MS } = await import(new URL('touch-gestures.js', BASE));
 const { positionOf } = await import(new URL('../video/picture-map.js', BASE));
 
 // A page of which nothing but the picture is there. say(type, fields) of its device goes into `said`.
-function makePage(t, { platform = 'Linux x86_64' } = {}) {
+function makePage(t, navigator = { platform: 'Linux x86_64' }) {
   const did = [];
   const stage = Object.assign(new EventTarget(), {
     setPointerCapture: (id) => did.push(`capture ${id}`),
@@ -26,7 +26,7 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
   globalThis.document = page;
   globalThis.devicePixelRatio = 1;
   globalThis.addEventListener = page.addEventListener.bind(page);
-  Object.defineProperty(globalThis, 'navigator', { value: { platform }, configurable: true });
+  Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
   t.after(() => {
     for (const name of ['document', 'addEventListener', 'navigator', 'devicePixelRatio']) {
       if (before[name]) Object.defineProperty(globalThis, name, before[name]);
@@ -51,10 +51,22 @@ function makePage(t, { platform = 'Linux x86_64' } = {}) {
   return { capture, happen, page, said, screen, socket, stage, did };
 }
 
+for (const [what, navigator] of [
+  ['nothing', {}],
+  ['no language', { platform: '', language: null }],
+  ['an empty language', { platform: 'MacIntel', language: '' }],
+]) {
+  test(`a browser that tells ${what} of itself types`, (t) => {
+    const { said, happen } = makePage(t, navigator);
+    happen('keydown', { code: 'KeyA', key: 'a' });
+    assert.deepEqual(said, [{ type: 'key', code: 'KeyA', down: true }]);
+  });
+}
+
 test('a key that the computer would not know is left to the browser', (t) => {
   const { happen, said } = makePage(t);
   for (const type of ['keydown', 'keyup']) {
-    for (const code of ['AudioVolumeUp', 'OSLeft', '']) {
+    for (const code of ['AudioVolumeUp', 'BrowserBack', '']) {
       assert.equal(happen(type, { code }).defaultPrevented, false, `${type} of ${code}`);
     }
     assert.equal(happen(type, { code: 'KeyA' }).defaultPrevented, true);
@@ -83,6 +95,69 @@ test('a key without a place is pressed where it belongs, and typed where that de
     { type: 'characters', layout: 'de', text: 'c', held: ['ControlLeft'] },
     { type: 'characters', layout: 'de', text: '@', held: [] },
     { type: 'characters', layout: 'de', text: '\u20ac', held: ['MetaLeft'] },
+  ]);
+});
+
+for (const [code, platform, sent] of [
+  ['OSLeft', 'Win32', 'MetaLeft'],
+  ['OSRight', 'Linux x86_64', 'MetaRight'],
+  ['Help', 'MacIntel', 'Insert'],
+]) {
+  test(`${code} of ${platform} is the key that others call ${sent}`, (t) => {
+    const { capture, happen, said } = makePage(t, { platform });
+    capture.codes = new Set([sent]);
+    for (const type of ['keydown', 'keyup']) assert.equal(happen(type, { code, key: sent }).defaultPrevented, true);
+    assert.deepEqual(
+      said.map((each) => [each.code, each.down]),
+      [
+        [sent, true],
+        [sent, false],
+      ],
+    );
+  });
+}
+
+test('a key that browsers know by its character alone is typed when they tell of that, and once', (t) => {
+  const { capture, happen, said } = makePage(t);
+  Object.assign(capture, { identify, layout: () => 'de' });
+  const none = { ctrlKey: false, altKey: false, metaKey: false, shiftKey: false, keyCode: 231 };
+  // Of dictation, of AutoHotkey and the like.
+  assert.equal(happen('keydown', { code: '', key: 'Unidentified', ...none }).defaultPrevented, false);
+  assert.equal(happen('keypress', { code: '', key: '\u00e4', ...none }).defaultPrevented, true);
+  happen('keypress', { code: '', key: 'Enter', ...none });
+  happen('keypress', { code: '', key: ' ', ...none });
+  // The browser's own: nobody's text.
+  happen('keypress', { code: 'KeyX', key: 'x', ...none });
+  happen('keypress', { code: '', key: 'Unidentified', ...none, keyCode: 97 });
+  assert.deepEqual(
+    said.map(({ type, text }) => [type, text]),
+    [
+      ['characters', '\u00e4'],
+      ['characters', '\n'],
+      ['characters', ' '],
+    ],
+  );
+});
+
+test('what is held when a character is typed is let go before, as the device does, and pressed with the next key', (t) => {
+  const { capture, happen, said } = makePage(t);
+  Object.assign(capture, { identify, layout: () => 'de' });
+  const shift = { shiftKey: true, ctrlKey: false, altKey: false, metaKey: false };
+  happen('keydown', { code: 'ShiftLeft', key: 'Shift', ...shift });
+  happen('keydown', { code: '', key: '\u00c4', ...shift });
+  happen('keydown', { code: 'KeyA', key: 'A', ...shift });
+  const told = said.map(({ type, code, down }) => (type === 'key' ? (down ? '+' : '-') + code : type));
+  assert.deepEqual(told, ['+ShiftLeft', '-ShiftLeft', 'characters', '+ShiftLeft', '+KeyA']);
+});
+
+test('a modifier of the on-screen keyboard goes with a character, and is held still', (t) => {
+  const { capture, happen, said } = makePage(t);
+  Object.assign(capture, { identify, layout: () => 'de' });
+  capture.hold('ControlLeft', true);
+  happen('keydown', { code: '', key: 'c', shiftKey: false, ctrlKey: false, altKey: false, metaKey: false });
+  assert.deepEqual(said.slice(1), [
+    { type: 'characters', layout: 'de', text: 'c', held: ['ControlLeft'] },
+    { type: 'key', code: 'ControlLeft', down: true },
   ]);
 });
 

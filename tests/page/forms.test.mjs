@@ -307,6 +307,14 @@ test('a page in another language has its words from the page, and English for th
   assert.equal(t('toString'), 'toString');
 });
 
+for (const lang of ['', 'zh_CN', 'auto detect', 'x', '-', undefined]) {
+  test(`a page whose language a translator calls ${JSON.stringify(lang)} has its numbers in English`, async () => {
+    globalThis.document = { documentElement: { lang }, getElementById: () => null };
+    const { language } = await load('common/i18n.js');
+    assert.equal(new Intl.NumberFormat(language).format(1.5), '1.5');
+  });
+}
+
 group('the bar', () => {
   function makeBar() {
     const parts = Object.fromEntries(

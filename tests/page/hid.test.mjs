@@ -399,6 +399,26 @@ test('a combination is recorded when all is let go', () => {
   assert.deepEqual(recorder.release({ code: 'AltLeft' }), ['ControlLeft', 'AltLeft', 'KeyX']);
 });
 
+for (const [what, events, codes] of [
+  [
+    'Alt and PrintScreen of Windows, which tells the release alone',
+    ['+AltLeft', '-PrintScreen', '-AltLeft'],
+    ['AltLeft', 'PrintScreen'],
+  ],
+  ['PrintScreen of Windows alone', ['-PrintScreen'], ['PrintScreen']],
+  ['a key of an input method, with its press alone', ['+Lang1'], ['Lang1']],
+  ['one that another goes with', ['+AltLeft', '+KanaMode', '-AltLeft'], ['AltLeft', 'KanaMode']],
+]) {
+  test(`${what}, is recorded`, () => {
+    const recorder = new Recorder();
+    const learned = events.map((event) =>
+      event[0] === '+' ? recorder.press({ code: event.slice(1) }) : recorder.release({ code: event.slice(1) }),
+    );
+    assert.deepEqual(learned.at(-1), codes);
+    assert.deepEqual(new Set(learned.slice(0, -1)), new Set(events.length > 1 ? [null] : []));
+  });
+}
+
 // --- Paste ---
 
 test('the layout is guessed from what the person reads', () => {
@@ -408,6 +428,9 @@ test('the layout is guessed from what the person reads', () => {
   assert.equal(guessLayout(layouts, ['en']), 'en-us');
   assert.equal(guessLayout(layouts, ['pt']), 'pt-br');
   assert.equal(guessLayout(layouts, ['xx']), 'en-us');
+  // As browsers say it whose system has no language, or that say nothing.
+  assert.equal(guessLayout(layouts, ['C', 'de_CH.UTF-8']), 'de-ch');
+  for (const languages of [[], undefined, null, ['']]) assert.equal(guessLayout(layouts, languages), 'en-us');
 });
 
 test('layouts are called what people call them in their language', () => {
@@ -426,4 +449,8 @@ test('characters without a picture are named', () => {
   assert.equal(showCharacter('€'), '€');
   assert.equal(showCharacter('\u0007'), 'U+0007');
   assert.equal(showCharacter('\u200b'), 'U+200B');
+  for (const unseen of ['\u3164', '\ufe0f', '\u034f', '\u2800', '\ufffc', '\ud800', '\u115f', '\u{e0020}'])
+    assert.match(showCharacter(unseen), /^U\+[0-9A-F]{4,5}$/);
+  // A mark needs something to stand on.
+  assert.equal(showCharacter('\u0301'), '\u25cc\u0301');
 });

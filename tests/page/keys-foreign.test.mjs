@@ -425,6 +425,50 @@ test("a Mac's Caps Lock that was on before the page came is pressed and let go b
   assert.equal(keyboard({ mac: true }).up('CapsLock', 'CapsLock'), '+CapsLock -CapsLock');
 });
 
+// --- The numeric pad of Windows, where Num Lock and Shift together take Shift back ---
+
+for (const [what, shiftEvents] of [
+  ['the events that Windows makes of Shift', true],
+  ['no events of Shift', false],
+]) {
+  test(`Shift and a key of the numeric pad arrive as both, with ${what}`, () => {
+    const typed = keyboard();
+    typed.down('ShiftLeft', 'Shift', 'Shift', 'NumLock');
+    if (shiftEvents) assert.equal(typed.up('ShiftLeft', 'Shift', 'NumLock'), '-ShiftLeft');
+    assert.equal(typed.down('Numpad7', 'Home', 'NumLock'), `${shiftEvents ? '+ShiftLeft ' : ''}+Numpad7`);
+    assert.equal(typed.repeat('Numpad7', 'Home', 'NumLock'), '');
+    assert.equal(typed.up('Numpad7', 'Home', 'NumLock'), `-Numpad7${shiftEvents ? ' -ShiftLeft' : ''}`);
+    if (shiftEvents) assert.equal(typed.down('ShiftLeft', 'Shift', 'Shift', 'NumLock'), '+ShiftLeft');
+    assert.equal(typed.up('ShiftLeft', 'Shift', 'NumLock'), '-ShiftLeft');
+    assert.equal(typed.held, false);
+  });
+}
+
+for (const [code, key, ...flags] of [
+  ['Numpad7', '7', 'NumLock'],
+  ['Numpad7', 'Home'],
+  ['NumpadDecimal', 'Delete'],
+  ['Home', 'Home', 'NumLock'],
+  ['NumpadEnter', 'Enter', 'NumLock'],
+  ['NumpadAdd', '+', 'NumLock'],
+  ['Numpad5', 'Unidentified', 'NumLock'],
+]) {
+  test(`${code} that says ${key} with ${flags.join('+') || 'nothing'} needs no Shift`, () =>
+    assert.equal(keyboard().down(code, key, ...flags), `+${code}`));
+}
+
+test('a text that is typed lets go of all, and what is held still is pressed again with the next key', () => {
+  const typed = keyboard();
+  typed.down('ShiftRight', 'Shift', 'Shift');
+  typed.down('KeyA', 'A', 'Shift');
+  assert.equal(inWords(typed.keys.letGo()), '-ShiftRight -KeyA');
+  assert.equal(typed.repeat('KeyA', 'A', 'Shift'), '');
+  assert.equal(typed.down('KeyB', 'B', 'Shift'), '+ShiftLeft +KeyB');
+  assert.equal(typed.up('KeyB', 'B', 'Shift'), '-KeyB -ShiftLeft');
+  assert.equal(typed.up('ShiftRight', 'Shift'), '');
+  assert.equal(typed.held, false);
+});
+
 // --- ISO keyboards of Macs ---
 
 // Whether the browser takes back what macOS has exchanged, or not: left of 1 and left of Z, by their caps.
@@ -550,6 +594,13 @@ for (const type of ['pointermove', 'pointerdown', 'wheel']) {
     happen('keydown', keyEvent('ShiftLeft', 'Shift', 'Shift'));
     const event = { ...mouseEvent(type === 'pointerdown' ? 1 : 0), deltaX: 0, deltaY: 0 };
     assert.equal(happen(type, event).split(' ')[0], '-ShiftLeft');
+  });
+}
+
+for (const platform of ['iPad', 'iPhone', 'MacIntel']) {
+  test(`a key with Command, of whose release ${platform} does not tell, is let go`, (t) => {
+    const happen = picture(t, { platform });
+    assert.equal(happen('keydown', keyEvent('KeyA', 'a', 'Meta')), '+MetaLeft +KeyA -KeyA -MetaLeft');
   });
 }
 

@@ -87,6 +87,15 @@ group('the state that is shown', () => {
     assert.match(describe({ ...calm, source: Source.OFFLINE, signal: null }).detail, /off or asleep/);
   });
 
+  test('a picture that is too large for the encoder is said, whatever becomes of the capture service meanwhile', () => {
+    const signal = { state: 'not_encoded', title: 'Mode not supported', words: 'The picture is 2560 x 1440.' };
+    for (const source of Object.values(Source)) {
+      const { state, detail } = describe({ ...calm, source, signal });
+      assert.deepEqual([state, detail], ['no-signal', 'The picture is 2560 x 1440.'], source);
+    }
+    assert.equal(describe({ ...calm, fresh: true, signal }).state, 'live');
+  });
+
   test('a computer whose picture fits is no missing signal', () => {
     const signal = { state: 'present', title: 'The computer sends a picture', words: 'It fits.' };
     const { state, detail } = describe({ ...calm, source: Source.OFFLINE, signal });
@@ -669,10 +678,16 @@ group('settings that were typed', () => {
       quoted: `"${bytes.join('","')}"`,
       base64: coded,
       plist: `<key>DisplayEDID</key>\n<data>\n${coded.replace(/.{52}/g, '$&\n')}\n</data>`,
+      printf: `printf '${pairs.map((each) => `\\x${each}`).join('')}' > edid.bin`,
+      cells: `| | ${columns.join(' | ')} |\n${lines((each, row) => `| ${place(row, 2)} | ${each.join(' | ')} |`)}`,
+      html: `<pre>${lines((each) => each.join('&nbsp;'))}</pre>`,
       displays: `DP-1\n${lines((each) => each.join(''))}\nHDMI-1\n${lines((each) => each.join(''))}`,
     };
     for (const [form, text] of Object.entries(forms))
       assert.equal(readEdid(new TextEncoder().encode(text)), pairs.join(''), form);
+    const blocks = [0, 1].map((number) => `HKR,EDID_OVERRIDE,"${number}",0x01,${pairs.map((each) => `0x${each}`)}`);
+    const inf = `[AddReg]\r\n${blocks.join('\r\n')}\r\n`;
+    assert.equal(readEdid(new TextEncoder().encode(inf)), pairs.join(''), 'INF of two like displays');
     // A damaged one is said to be that by the device.
     pairs[20] = '00';
     assert.equal(readEdid(new TextEncoder().encode(`edid: <${pairs.join('')}>`)).includes(pairs.join('')), true);

@@ -51,6 +51,17 @@ for (const [event, found] of [
   [{ key: '\u{1f1ea}\u{1f1fa}' }, { character: '\u{1f1ea}\u{1f1fa}' }],
   [{ key: 'e\u0301' }, { character: 'e\u0301' }],
   [{ key: '_' }, { character: '_' }],
+  // As iPads say of keys that type nothing.
+  [{ key: 'UIKeyInputEscape' }, { code: 'Escape' }],
+  [{ key: 'UIKeyInputUpArrow' }, { code: 'ArrowUp' }],
+  [{ key: 'UIKeyInputLeftArrow' }, { code: 'ArrowLeft' }],
+  [{ key: 'UIKeyInputF5' }, { code: 'F5' }],
+  [{ key: 'UIKeyInputPageDown' }, { code: 'PageDown' }],
+  [{ key: 'UIKeyInputHome' }, { code: 'Home' }],
+  [{ key: 'UIKeyInputNew' }, null],
+  // Pause with Ctrl.
+  [{ key: 'Cancel', keyCode: 3 }, { code: 'Pause' }],
+  [{ key: 'Menu' }, { code: 'ContextMenu' }],
   [{ key: 'Undo' }, null],
   [{ key: 'Dead' }, null],
   [{ key: 'Process', keyCode: 229 }, null],
@@ -123,6 +134,36 @@ test('a line break begins anew, but not within a word that is being composed', (
   assert.notEqual(field.value, begin);
   assert.deepEqual(change(`${begin}ls\nx\n`), ['x\n']);
   assert.equal(field.value, begin);
+});
+
+test('a letter with marks is one letter, as the device types it, however the phone writes it', () => {
+  const { change, field } = softKeyboard();
+  const begin = field.value;
+  assert.deepEqual(change(`${begin}e`, true), ['e']);
+  assert.deepEqual(change(`${begin}e\u0301`, true), ['Backspace', '\u00e9']);
+  assert.deepEqual(change(begin), ['Backspace']);
+});
+
+for (const [what, written, typed] of [
+  ['quotes', 'echo \u201cit\u2019s\u201d', 'echo "it\'s"'],
+  ['German quotes', '\u201ea\u201c \u201ab\u2018', '"a" \'b\''],
+  ['a dash of two hyphens', 'ls \u2014all', 'ls --all'],
+  ['dots', 'cd \u2026', 'cd ...'],
+  ['a narrow space', 'a\u202fb', 'a b'],
+  ['the place of what is being dictated', '\ufffcword', 'word'],
+  ['marks of direction', '\u200eword\u200f', 'word'],
+]) {
+  test(`${what} that a phone makes of what was typed are typed as they were`, () => {
+    const { change, field } = softKeyboard();
+    assert.deepEqual(change(field.value + written), [typed]);
+  });
+}
+
+test('what a phone takes back is erased as it was typed', () => {
+  const { change, field } = softKeyboard();
+  const begin = field.value;
+  assert.deepEqual(change(`${begin}\u2026`), ['...']);
+  assert.deepEqual(change(`${begin}.`), ['Backspace', 'Backspace']);
 });
 
 test('what is dictated is said in parts', () => {

@@ -166,6 +166,7 @@ def declared_by_ustreamer(folder):
             **edid,
             "check": [sys.executable, str(ROLES / "ustreamer/files/edid.py"), "refusal"],
             "most_pixels_per_second": 121_500_000,
+            "most_encoded_pixels": 1920,
             "environment_file": str(folder / "edid.env"),
             "defaults": {"ustreamer_edid": "00ffffffffffff00" + "0" * 240},
         },

@@ -14,6 +14,12 @@ def test_a_tunnel_or_a_proxy_that_keeps_host_is_no_obstacle(browser, ada, host):
     assert browser().ask("POST", "/api/login", LOGIN, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("host", [HOST, "[2001:db8::7]"])
+def test_a_proxy_that_names_the_port_that_browsers_leave_out_is_no_obstacle(browser, ada, host):
+    headers = {"Host": f"{host}:443", "Origin": f"https://{host}"}
+    assert browser().ask("POST", "/api/login", LOGIN, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     "origin", [f"https://{HOST}:8443", "https://proxy.example", "https://proxy.example:8443"]
 )

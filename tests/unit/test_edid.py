@@ -22,6 +22,7 @@ MODES = {
     "1366x768": (8550, 1366, 426, 768, 30),
     "1920x1200": (15400, 1920, 160, 1200, 35),
     "2160p30": (29700, 3840, 560, 2160, 90),
+    "3840x1080p24": (10800, 3840, 160, 1080, 45),
 }
 SRGB, NO_CHROMATICITIES = 0x04, bytes(10)
 RANGE_TOO_NARROW = bytes.fromhex("000000fd00383d1e530f000a202020202020")
@@ -254,6 +255,15 @@ def test_the_page_is_told_what_fits(logged_in, root):
     offered = admin.ask("GET", "/api/edid").get_json()
     fits = {(mode["height"], mode["rate_hz"]): mode["fits"] for mode in offered["modes"]}
     assert fits[1080, 60] is False and fits[1080, 30] is True
+
+
+def test_a_mode_that_is_slow_and_wide_fits_no_encoder(logged_in, root):
+    admin = logged_in("admin")
+    content = base(timing("3840x1080p24"), timing("720p60"))
+    answer = admin.ask("PATCH", "/api/settings", {"ustreamer_edid": content.hex()})
+    assert answer.status_code == 200
+    offered = admin.ask("GET", "/api/edid").get_json()
+    assert {mode["width"]: mode["fits"] for mode in offered["modes"]} == {3840: False, 1280: True}
 
 
 def test_what_edid_decode_dislikes_keeps_nobody_from_applying_it(logged_in, root, systemd):

@@ -147,6 +147,45 @@ def test_what_fits_is_taken(width, height, rate):
     assert (signal.state, signal.sends["width"]) == (hdmi.PRESENT, width)
 
 
+# --- What the input takes, and the encoder does not ---
+
+ENCODES = {"most_encoded_pixels": 1920}
+
+
+def size(width, height):
+    return {"width": width, "height": height}
+
+
+@pytest.mark.parametrize("picture", [(2560, 1440), (3840, 2160), (1080, 1922), (1922, 1080)])
+@pytest.mark.parametrize("is_dongle", [True, False])
+def test_a_picture_that_is_too_large_for_the_encoder_is_said_with_what_to_do(picture, is_dongle):
+    if is_dongle:
+        found = {**facts("unknown", takes=None, most=None), "hands_out": size(*picture)}
+    else:
+        found = facts("present", sent(*picture, 30), takes=None, most=None)
+    title, said = words({**found, **ENCODES})
+    assert title == "Mode not supported"
+    assert said.startswith(
+        f"The picture is {picture[0]} x {picture[1]}, and this device encodes at most 1920 pixels in each direction. "
+        "Choose a smaller resolution on the computer, such as 1920 x 1080."
+    )
+
+
+@pytest.mark.parametrize("picture", [(1920, 1080), (1920, 1200), (1200, 1920), (1280, 720)])
+def test_one_that_it_takes_is_not(picture):
+    found = {**facts("unknown", takes=None, most=None), **ENCODES, "hands_out": size(*picture)}
+    assert hdmi.judge(found).state == hdmi.UNKNOWN
+    found = {**facts("present", sent(*picture, 30), takes=None, most=None), **ENCODES}
+    assert hdmi.judge(found).state == hdmi.PRESENT
+
+
+def test_what_the_input_does_not_take_is_said_first():
+    found = {**facts("out_of_range", sent(3840, 2160, 30)), **ENCODES}
+    assert hdmi.judge(found).state == hdmi.TOO_LARGE
+    found = {**facts("none", power=True), **ENCODES, "hands_out": size(2560, 1440)}
+    assert hdmi.judge(found).state == hdmi.ASLEEP
+
+
 def test_three_bytes_a_pixel_leave_room_for_less():
     signal = hdmi.judge(facts("present", sent(1920, 1080, 50), most=81_000_000))
     assert (signal.state, signal.takes) == (
@@ -201,6 +240,7 @@ class Input:
             driver.QUERY_TIMINGS: "timings",
             driver.TIMINGS_CAP: "capabilities",
             driver.GET_CONTROL: "power",
+            driver.GET_FORMAT: "format",
         }
         error, content = self.answers.get(names[number], (errno.ENOTTY, b""))
         request[: len(content)] = content
@@ -242,7 +282,16 @@ def test_the_driver_is_understood(look):
             "pixel_clock_hz": 148_500_000,
         },
         "takes": BRIDGE,
+        "hands_out": None,
     }
+
+
+def test_a_dongle_tells_the_size_of_what_it_hands_out(look):
+    picture = struct.pack("=I4x2I", 1, 2560, 1440).ljust(driver.FORMAT_BYTES, b"\0")
+    found = look(format=(0, picture))
+    assert (found["state"], found["hands_out"]) == ("unknown", size(2560, 1440))
+    assert look(format=(0, bytes(driver.FORMAT_BYTES)))["hands_out"] is None
+    assert look()["hands_out"] is None
 
 
 def test_timings_that_are_out_of_range_are_read_all_the_same(look):
@@ -289,8 +338,8 @@ def test_an_input_that_is_gone_is_no_computer_that_sleeps(tmp_path):
 
 def test_the_question_sets_nothing_and_asks_for_no_buffer():
     """uStreamer captures from the same device meanwhile."""
-    reading = {(2, 99), (3, 100), (3, 27)}
-    asked = {driver.QUERY_TIMINGS, driver.TIMINGS_CAP, driver.GET_CONTROL}
+    reading = {(2, 99), (3, 100), (3, 27), (3, 4)}
+    asked = {driver.QUERY_TIMINGS, driver.TIMINGS_CAP, driver.GET_CONTROL, driver.GET_FORMAT}
     assert {(number >> 30, number & 255) for number in asked} == reading
 
 
@@ -335,6 +384,13 @@ def config(config, tmp_path):
     return replace(config, hdmi_socket=tmp_path / "hdmi.sock")
 
 
+def test_the_api_says_what_is_too_large_for_the_encoder(logged_in, tells):
+    tells({**facts("unknown", takes=None, most=None), **ENCODES, "hands_out": size(2560, 1440)})
+    answer = logged_in("viewer").ask("GET", "/api/signal").get_json()
+    assert (answer["state"], answer["picture"]) == ("not_encoded", size(2560, 1440))
+    assert answer["most_encoded_pixels"] == 1920
+
+
 def test_the_api_says_it_in_the_readers_language(logged_in, tells):
     tells(facts("out_of_range", sent(3840, 2160, 30)))
     viewer = logged_in("viewer")
@@ -346,7 +402,7 @@ def test_the_api_says_it_in_the_readers_language(logged_in, tells):
         + SMALLER,
         "sends": {"width": 3840, "height": 2160, "rate_hz": 30, "interlaced": False},
         "takes": {"width": 1920, "height": 1080, "rate_hz": 50},
-        "least": None,
+        **{"least": None, "picture": None, "most_encoded_pixels": None},
     }
     tells(facts("out_of_range", sent(320, 200, 60)))
     assert viewer.ask("GET", "/api/signal").get_json()["least"] == LEAST

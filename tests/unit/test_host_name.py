@@ -2,12 +2,15 @@
 """The host name as the web UI sets it: which files have it, and that cloud-init does not put the old one back."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-PROGRAM = Path(__file__).parents[2] / "roles/gateway/files/host_name.sh"
+ROLE = Path(__file__).parents[2] / "roles/gateway"
+PROGRAM = ROLE / "files/host_name.sh"
 
 
 class Device:
@@ -97,3 +100,29 @@ def test_what_cloud_init_wrote_since_is_mended_at_the_next_start(device):
     hosts = device.set_name("rack-7", "127.0.1.1 old.lan old\n127.0.0.1 localhost\n")
     assert hosts == "127.0.1.1 rack-7.lan rack-7\n127.0.0.1 localhost\n"
     assert not device.asked.exists()
+
+
+# --- Which names the setting takes ---
+
+DECLARED = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__gateway_host_name_settings"]
+PATTERN = DECLARED["settings"]["gateway_host_name"]["schema"]["pattern"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a", "kvm-7", "7kvm", "x" * 63, "1a", "0xg", "cafe", "192-168-1-7", "localhost2", "kvm"],
+)
+def test_a_name_that_leads_to_the_device_is_taken(name):
+    assert re.fullmatch(PATTERN, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("kvm.lan", "kvm_7", "-kvm", "kvm-", "x" * 64, "KVM", "kvm 7", "b\u00fccher", "kvm\n"),
+        # Browsers and programs read an address in these, or their own computer.
+        *("2024", "0", "0x7f", "0x", "127", "localhost"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_or_nowhere_is_refused(name):
+    assert not re.fullmatch(PATTERN, name)

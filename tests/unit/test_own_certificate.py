@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A certificate with its key that was set in the page: what is refused, and that the key is seen nowhere."""
 
+import base64
 import datetime
 import json
 import subprocess
@@ -40,6 +41,16 @@ OWN = valid(KEY)
 TRADITIONAL_WITH_PASSPHRASE = KEY.private_bytes(
     Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"north wind")
 ).decode()
+
+
+SSH_KEY = KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+REQUEST = (
+    x509.CertificateSigningRequestBuilder()
+    .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kvm")]))
+    .sign(KEY, hashes.SHA256())
+    .public_bytes(Encoding.PEM)
+    .decode()
+)
 
 
 def put(browser, value):
@@ -119,6 +130,49 @@ BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: 
         ),
         pytest.param(trusted(LEAF) + MIDDLE + trusted(ROOT) + pem(KEY), id="trusted"),
         pytest.param(LEAF + "\u00a0\n" + MIDDLE + ROOT + pem(KEY), id="another-space"),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----", "\u2014\u2014-"),
+            id="dashes-of-a-word-processor",
+        ),
+        pytest.param((LEAF + MIDDLE + ROOT + pem(KEY))[1:-2], id="a-dash-short-at-both-ends"),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\n> "), id="cited-in-a-letter"
+        ),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----B", "----- B").replace("N-", "N -"),
+            id="spaces-inside",
+        ),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\u200b\n"), id="spaces-without-width"
+        ),
+        pytest.param(
+            base64.b64encode((LEAF + MIDDLE + ROOT + pem(KEY)).encode()).decode(),
+            id="encoded-once-more",
+        ),
+        pytest.param(
+            f"tls.crt: {base64.b64encode((LEAF + MIDDLE + ROOT).encode()).decode()}\n"
+            f"tls.key: {base64.b64encode(pem(KEY).encode()).decode()}\n",
+            id="as-kubernetes-has-them",
+        ),
+        pytest.param(
+            LEAF
+            + MIDDLE
+            + ROOT
+            + "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+            + pem(KEY),
+            id="with-the-curve",
+        ),
+        pytest.param(LEAF + MIDDLE + ROOT + pem(KEY) + pem(KEY), id="the-key-twice"),
+        pytest.param(pem(OTHER) + LEAF + MIDDLE + ROOT + pem(KEY), id="another-key-too"),
+        pytest.param(
+            LEAF
+            + MIDDLE
+            + ROOT
+            + pem(KEY)
+            + "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n",
+            id="with-parameters-of-dh",
+        ),
+        pytest.param('LEAF="' + LEAF + MIDDLE + ROOT + "\"\nKEY='" + pem(KEY) + "'\n", id="quoted"),
     ],
 )
 def test_what_programs_write_around_it_is_taken(logged_in, root, config, value):
@@ -173,6 +227,8 @@ def test_a_key_of_another_form_is_taken(logged_in, root, config):
             OWN.replace("A", "\ud800", 1) + pem(KEY), "in PEM form", id="half-a-letter-in-it"
         ),
         pytest.param(OWN + TRADITIONAL_WITH_PASSPHRASE, "has a passphrase", id="locked-pkcs1"),
+        pytest.param(OWN + SSH_KEY, "`ssh-keygen -p -m PEM -f key` writes it", id="ssh-key"),
+        pytest.param(REQUEST + pem(KEY), "is a request for a certificate", id="request"),
     ],
 )
 def test_a_wrong_one_changes_nothing(logged_in, root, systemd, config, value, sentence):

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What comes over the video cable, as the driver of the HDMI input knows it.
 
-kvm-hdmi DEVICE MOST_PIXELS_PER_SECOND    answers each connection to the socket that systemd has opened with a JSON
-                                          object; 0: how many the device takes is not known
+kvm-hdmi DEVICE MOST_PIXELS_PER_SECOND MOST_ENCODED_PIXELS
+
+answers each connection to the socket that systemd has opened with a JSON object. How many pixels a second the device
+takes (0: that is not known), and how many in each direction the encoder does, is handed on in it.
 
 Each question to the driver is one that uStreamer's own work does not notice, on a file descriptor of its own: nothing
 is set, and no buffer is asked for.
@@ -33,6 +35,10 @@ TIMINGS_BYTES = 132
 CAPABILITIES = struct.Struct("=8I2Q2I")
 CAPABILITIES_BYTES = 144
 CAN_INTERLACED = 1
+# struct v4l2_format: type, and of the pixel format width and height.
+FORMAT = struct.Struct("=I4x2I")
+FORMAT_BYTES = 208
+VIDEO_CAPTURE = 1
 CONTROL = struct.Struct("=Ii")
 POWER_PRESENT = 0x00A00964  # V4L2_CID_DV_RX_POWER_PRESENT
 
@@ -43,6 +49,7 @@ def _ioctl_number(direction: int, number: int, size: int) -> int:
 
 QUERY_TIMINGS = _ioctl_number(2, 99, TIMINGS_BYTES)
 TIMINGS_CAP = _ioctl_number(3, 100, CAPABILITIES_BYTES)
+GET_FORMAT = _ioctl_number(3, 4, FORMAT_BYTES)
 GET_CONTROL = _ioctl_number(3, 27, CONTROL.size)
 
 # What the driver's refusal to measure says of the cable.
@@ -52,8 +59,10 @@ NO_DEVICE = {errno.ENOENT, errno.ENODEV, errno.ENXIO}
 
 def look(path: str) -> dict:
     """state: present, out_of_range, unlocked, none, no_device or unknown; power: whether the computer has 5 volts on
-    the cable, if that can be known; sends: what was measured; takes: what the driver says that it takes."""
+    the cable, if that can be known; sends: what was measured; takes: what the driver says that it takes; hands_out: the
+    size of what is captured, of an input that measures nothing, as a dongle."""
     facts: dict = {"state": "unknown", "power": None, "sends": None, "takes": None}
+    facts["hands_out"] = None
     try:
         device = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -63,6 +72,8 @@ def look(path: str) -> dict:
         facts["takes"] = capabilities(device)
         facts["power"] = power(device)
         facts["state"], facts["sends"] = measure(device)
+        if facts["state"] == "unknown":
+            facts["hands_out"] = captured_size(device)
     finally:
         os.close(device)
     return facts
@@ -92,6 +103,16 @@ def measure(device: int) -> tuple[str, dict | None]:
     }
 
 
+def captured_size(device: int) -> dict | None:
+    request = bytearray(FORMAT.pack(VIDEO_CAPTURE, 0, 0).ljust(FORMAT_BYTES, b"\0"))
+    try:
+        fcntl.ioctl(device, GET_FORMAT, request)
+    except OSError:
+        return None
+    _, width, height = FORMAT.unpack_from(request)
+    return {"width": width, "height": height} if width and height else None
+
+
 def capabilities(device: int) -> dict | None:
     request = bytearray(CAPABILITIES_BYTES)
     try:
@@ -119,7 +140,7 @@ def power(device: int) -> bool | None:
 
 
 def main() -> None:
-    device, most_pixels_per_second = sys.argv[1:]
+    device, most_pixels_per_second, most_encoded_pixels = sys.argv[1:]
     listener = socket.socket(fileno=SYSTEMD_SOCKET)
     answer, looked_at = b"", -KEEP_SECONDS
     while True:
@@ -128,6 +149,7 @@ def main() -> None:
         if now - looked_at >= KEEP_SECONDS:
             facts = look(device)
             facts["most_pixels_per_second"] = int(most_pixels_per_second) or None
+            facts["most_encoded_pixels"] = int(most_encoded_pixels)
             answer, looked_at = json.dumps(facts).encode(), now
         # Who has gone gets no answer.
         with client, contextlib.suppress(OSError):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Whether nginx can show a certificate: by OpenSSL, which nginx uses as well and with the same bounds."""
 
+import base64
 import contextlib
 import os
 import re
@@ -20,6 +21,14 @@ KEY_OF_BROWSERS = re.compile(
 
 # Up to the next dashes: what begins again and again and never ends costs no more than its length.
 BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\t\n\r -~])*-----END \1-----")
+# The line of a begin or an end, as word processors, mail and whoever copied a dash too few have it.
+DASHES = "[\\-\u2010-\u2015\u2212]{1,5}"
+MARK = re.compile(f"{DASHES} ?(BEGIN|END) ([A-Z0-9 ]{{1,40}}?) ?{DASHES}")
+WITHOUT_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+# Blocks that were encoded once more, as in Kubernetes' secrets: "-----BEGIN" begins so.
+ENCODED = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/\s]+")
+# In letters that somebody answers.
+CITED = re.compile("^[>| ]+", re.MULTILINE)
 # Far more than a chain has; each costs a look by OpenSSL.
 MOST_CERTIFICATES = 10
 LINE_LETTERS = 64
@@ -31,7 +40,9 @@ def normalized(text: str) -> str:
     # Of JSON and of files of environment variables.
     for escaped, meant in (("\\n", "\n"), ("\\r", "\n"), ("\\/", "/")):
         text = text.replace(escaped, meant)
-    blocks = [(found[1], _with_lines(found[0], found[1])) for found in BLOCK.finditer(text)]
+    text = ENCODED.sub(lambda found: _decoded(found[0]), WITHOUT_WIDTH.sub("", text))
+    text = MARK.sub(r"-----\1 \2-----", text)
+    blocks = _blocks(text)
     for label, block in blocks:
         if label.startswith("ENCRYPTED") or "Proc-Type: 4,ENCRYPTED" in block:
             raise ApiError(
@@ -39,11 +50,32 @@ def normalized(text: str) -> str:
                 "The key has a passphrase, and nobody is here to type it. `openssl pkey -in key.pem -out plain.pem` "
                 "writes it without one.",
             )
+        if label == "OPENSSH PRIVATE KEY":
+            raise ApiError(
+                400,
+                "The key is in a form of SSH's own. `ssh-keygen -p -m PEM -f key` writes it in the one of "
+                "certificates.",
+            )
     certificates = [block for label, block in blocks if label.endswith("CERTIFICATE")]
-    keys = [block for label, block in blocks if label.endswith("PRIVATE KEY")]
-    if not certificates or len(keys) != 1 or len(certificates) > MOST_CERTIFICATES:
+    keys = list(dict.fromkeys(block for label, block in blocks if label.endswith("PRIVATE KEY")))
+    if not certificates and any(label.endswith("CERTIFICATE REQUEST") for label, _ in blocks):
+        raise ApiError(
+            400,
+            "This is a request for a certificate, which is for a certificate authority: it answers with a certificate.",
+        )
+    if not certificates or not keys or len(certificates) + len(keys) > MOST_CERTIFICATES:
         return text
-    return "\n".join([*_in_order(certificates, keys[0]), keys[0], ""])
+    return "\n".join([*_in_order(certificates, keys), ""])
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    return [(found[1], _with_lines(found[0], found[1])) for found in BLOCK.finditer(text)]
+
+
+def _decoded(encoded: str) -> str:
+    letters = "".join(encoded.split())
+    # Of what stands behind it, letters may have been taken for a part of it.
+    return base64.b64decode(letters[: len(letters) // 4 * 4]).decode("ascii", "replace")
 
 
 def _with_lines(block: str, label: str) -> str:
@@ -52,22 +84,28 @@ def _with_lines(block: str, label: str) -> str:
     # Headers, such as those of a passphrase, have lines of their own.
     if ":" in body:
         return block.replace("\r\n", "\n").replace("\r", "\n")
-    letters = "".join(body.split())
+    letters = "".join(CITED.sub("", body).split())
     lines = [letters[at : at + LINE_LETTERS] for at in range(0, len(letters), LINE_LETTERS)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----"])
 
 
-def _in_order(certificates: list[str], key: str) -> list[str]:
-    """The key's own certificate, then each one's issuer; others behind them, for check() to judge. Of several for the
-    key the one that is valid longest alone: a file may hold its renewals, too."""
+def _in_order(certificates: list[str], keys: list[str]) -> list[str]:
+    """The key's own certificate, then each one's issuer, then the key; other certificates behind the issuers, for
+    check() to judge. Of several for the key the one that is valid longest alone: a file may hold its renewals, too. Of
+    several keys the first that has a certificate."""
     # Hashes of subject and issuer, begin and end, and the public key; all of it without another label.
     wanted = ["-subject_hash", "-issuer_hash", "-startdate", "-enddate", "-pubkey"]
     told = {}
     for block in certificates:
         block = _ask_openssl(["x509"], block).strip() or block
         told[block] = _ask_openssl(["x509", "-noout", *wanted], block).split("\n", len(wanted) - 1)
-    public_key = _ask_openssl(["pkey", "-pubout"], key)
-    of_key = [block for block in told if public_key and told[block][-1] == public_key]
+    key, of_key = keys[0], []
+    for each in keys:
+        public_key = _ask_openssl(["pkey", "-pubout"], each)
+        of_key = [block for block in told if public_key and told[block][-1] == public_key]
+        if of_key:
+            key = each
+            break
     chain = sorted(of_key, key=lambda block: _validity(*told[block][2:4]))[-1:]
     told = {block: facts for block, facts in told.items() if block in chain or block not in of_key}
     while chain:
@@ -77,7 +115,7 @@ def _in_order(certificates: list[str], key: str) -> list[str]:
         if not (issuer := next(issuers, None)):
             break
         chain.append(issuer)
-    return [*chain, *(block for block in told if block not in chain)]
+    return [*chain, *(block for block in told if block not in chain), key]
 
 
 def _validity(begin: str, end: str) -> tuple[bool, int]:

@@ -147,7 +147,9 @@ def _has_csrf_token() -> bool:
 
 def _is_from_own_page() -> bool:
     """Browsers name the page's origin with each change. A program must do so, too."""
-    return request.headers.get("Origin") == f"https://{request.headers.get('Host')}"
+    # Proxies may name the port that browsers leave out.
+    host = request.headers.get("Host", "").removesuffix(":443")
+    return request.headers.get("Origin") == f"https://{host}"
 
 
 def _foreign_request() -> ApiError:

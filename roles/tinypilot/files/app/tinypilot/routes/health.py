@@ -62,6 +62,14 @@ SIGNAL = object_of(
         **or_null(object_of(width=NUMBER, height=NUMBER, pixel_clock_hz=NUMBER)),
         "description": "What this device takes at least, if the computer sends less.",
     },
+    picture={
+        **or_null(object_of(width=NUMBER, height=NUMBER)),
+        "description": "Of not_encoded: the size of the picture.",
+    },
+    most_encoded_pixels={
+        **or_null(NUMBER),
+        "description": "Of not_encoded: how many the encoder takes in each direction.",
+    },
 )
 PART = {
     "part": TEXT,

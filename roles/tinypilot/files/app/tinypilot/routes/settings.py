@@ -13,7 +13,7 @@ from tinypilot.auth.http import auth, read_object, require_role, session
 from tinypilot.auth.sessions import check_still_may
 from tinypilot.errors import ApiError
 from tinypilot.operation import BOOL, NOTHING, NUMBER, list_of, object_of, operation, or_null
-from tinypilot.settings.model import Settings
+from tinypilot.settings.model import Group, Settings
 from tinypilot.video.ice import SETTINGS as ICE_SETTINGS
 from tinypilot.video.ice import IceServers
 
@@ -133,19 +133,18 @@ def offered_modes():
         if setting.group.widget == "edid":
             modes, complaints = edid.describe(str(settings().effective()[name]))
             return {
-                "modes": [
-                    {**asdict(mode), "fits": _fits(mode, setting.group.most_pixels_per_second)}
-                    for mode in modes
-                ],
+                "modes": [{**asdict(mode), "fits": _fits(mode, setting.group)} for mode in modes],
                 "complaints": complaints,
             }
     return {"modes": [], "complaints": []}
 
 
-def _fits(mode: edid.Mode, most_pixels_per_second: int | None) -> bool | None:
-    if most_pixels_per_second is None:
+def _fits(mode: edid.Mode, group: Group) -> bool | None:
+    if group.most_encoded_pixels and max(mode.width, mode.height) > group.most_encoded_pixels:
+        return False
+    if group.most_pixels_per_second is None:
         return None
-    return mode.pixels_per_second <= most_pixels_per_second
+    return mode.pixels_per_second <= group.most_pixels_per_second
 
 
 @blueprint.post("/power")

@@ -26,7 +26,8 @@ class Group:
     `environment_file`; units `restart_after` are restarted when the client has its answer; a `widget` is a form that
     is not made of the schemas alone; groups are shown by `order`. `check` is a program that gets a value as its last
     argument and prints why that is refused, or nothing. Of a group that is an input's EDID, `most_pixels_per_second`
-    is what the input takes; None: that is not known."""
+    is what the input takes; None: that is not known. `most_encoded_pixels` is what the encoder takes in each direction.
+    """
 
     name: str
     title: Text
@@ -35,6 +36,7 @@ class Group:
     service: str | None
     check: tuple[str, ...]
     most_pixels_per_second: int | None
+    most_encoded_pixels: int | None
     restart_after: tuple[str, ...]
     environment_file: Path | None
 
@@ -209,6 +211,7 @@ def _group(name: str, content: Mapping) -> Group:
         content.get("service"),
         tuple(content.get("check", ())),
         content.get("most_pixels_per_second"),
+        content.get("most_encoded_pixels"),
         tuple(content.get("restart_after", ())),
         Path(content["environment_file"]) if "environment_file" in content else None,
     )

@@ -40,10 +40,11 @@ ASLEEP = "asleep"
 DISCONNECTED = "disconnected"
 NO_SIGNAL = "no_signal"
 NO_DEVICE = "no_device"
+NOT_ENCODED = "not_encoded"
 UNKNOWN = "unknown"
 STATES = (
     *(PRESENT, TOO_LARGE, TOO_SMALL, INTERLACED, UNLOCKED),
-    *(ASLEEP, DISCONNECTED, NO_SIGNAL, NO_DEVICE, UNKNOWN),
+    *(ASLEEP, DISCONNECTED, NO_SIGNAL, NO_DEVICE, NOT_ENCODED, UNKNOWN),
 )
 
 
@@ -57,6 +58,9 @@ class Signal:
     sends: dict | None = None
     takes: dict | None = None
     least: dict | None = None
+    # Of NOT_ENCODED: the size of the picture, and how many pixels the encoder takes in each direction.
+    picture: dict | None = None
+    most_encoded_pixels: int | None = None
 
 
 def ask(path: Path) -> dict:
@@ -104,6 +108,11 @@ def _judge(facts: dict) -> Signal:
         elif state == "out_of_range" or (most and rate > most):
             state = TOO_LARGE
         sends = {name: sends[name] for name in ("width", "height", "rate_hz", "interlaced")}
+    # What the input takes is not yet what the encoder does.
+    picture, most_encoded = sends or facts.get("hands_out"), facts.get("most_encoded_pixels")
+    pixels = max(picture["width"], picture["height"]) if picture else 0
+    if state in (PRESENT, UNKNOWN) and most_encoded and pixels > most_encoded:
+        return Signal(NOT_ENCODED, sends, takes, None, picture, most_encoded)
     if state == "none":
         state = {True: ASLEEP, False: DISCONNECTED, None: NO_SIGNAL}[facts.get("power")]
     if state != TOO_SMALL:
@@ -167,6 +176,8 @@ def describe(signal: Signal, t: Callable[..., str]) -> tuple[str, str]:
                 "Nothing comes over the video cable, not even its 5 volts: the cable is out at one end, or the "
                 "computer is switched off."
             )
+        case "not_encoded":
+            return t("Mode not supported"), _not_encoded(signal, t)
         case "no_device":
             return no_signal, t(
                 "This device does not find its video input: it is unplugged, or its driver is not loaded."
@@ -208,6 +219,16 @@ def _too_large(signal: Signal, t: Callable[..., str]) -> str:
         takes=_mode(takes, t),
     )
     return f"{said} {advice}"
+
+
+def _not_encoded(signal: Signal, t: Callable[..., str]) -> str:
+    return t(
+        "The picture is {picture}, and this device encodes at most {most} pixels in each direction. Choose a smaller "
+        "resolution on the computer, such as 1920 x 1080. If the picture stays so large, provision the device with a "
+        "smaller resolution of its video input: a dongle scales.",
+        picture=_size(signal.picture),
+        most=signal.most_encoded_pixels or "?",
+    )
 
 
 def _too_small(signal: Signal, t: Callable[..., str]) -> str:

@@ -2,8 +2,17 @@
 // The words of the page in its language. English is in the code; for another language the web app puts
 // its catalogue, from the English text to the translation, into the page (see i18n.py).
 
-export const language = globalThis.document?.documentElement.lang || 'en';
+export const language = known(globalThis.document?.documentElement.lang);
 const words = JSON.parse(globalThis.document?.getElementById('words')?.textContent || '{}');
+
+// Translators of browsers write there what they like, which numbers and dates may not know.
+function known(tag) {
+  try {
+    return Intl.getCanonicalLocales(tag)[0] ?? 'en';
+  } catch {
+    return 'en';
+  }
+}
 
 // The text in the page's language, its {names} filled in with the values.
 export function t(text, values = {}) {

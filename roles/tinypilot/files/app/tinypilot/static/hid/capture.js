@@ -11,7 +11,12 @@ import { WheelSteps } from './wheel-steps.js';
 const USB_BUTTONS = [0, 2, 1, 3, 4];
 // As the device takes them in one message, of mouse and wheel.
 const STEP_MAX = 4096;
+// Names that browsers had before, and Safari has: by the code that others say.
+const SAME_PLACE = { OSLeft: 'MetaLeft', OSRight: 'MetaRight' };
+const SAME_PLACE_ON_MAC = { ...SAME_PLACE, Help: 'Insert' };
 const step = (value) => Math.max(-STEP_MAX, Math.min(STEP_MAX, Math.round(value)));
+
+const hasPlace = ({ code }) => Boolean(code) && code !== 'Unidentified';
 
 // Whether the person's keyboard has a lock on; null while that changes, or is not known.
 function stateOf(lock, event) {
@@ -22,7 +27,8 @@ export class Capture extends EventTarget {
   #stage;
   #screen;
   #socket;
-  #isMac = navigator.platform.startsWith('Mac');
+  // iPads and iPhones tell of the keys of a keyboard as Macs do.
+  #isMac = /^(Mac|iP)/.test(navigator.platform);
   #keys = new HeldKeys({ mac: this.#isMac, language: navigator.language });
   #buttons = new Set();
   #held = new Set(); // modifiers of the on-screen keyboard
@@ -110,6 +116,7 @@ export class Capture extends EventTarget {
     const stage = this.#stage;
     const on = (target, name, action, options) => target.addEventListener(name, action, options);
     on(stage, 'keydown', (event) => this.#keyDown(event));
+    on(stage, 'keypress', (event) => this.#keyPress(event));
     on(stage, 'keyup', (event) => this.#keyUp(event));
     on(stage, 'focus', () => this.#report());
     on(stage, 'blur', () => {
@@ -136,10 +143,11 @@ export class Capture extends EventTarget {
     on(stage, 'auxclick', (event) => event.preventDefault());
   }
 
-  // With the place of the key where the browser has none, or the character that it types.
+  // With the place of the key where the browser has none, or another than others, or the character that it types.
   #identified(event) {
-    if (event.code && event.code !== 'Unidentified') return event;
-    const { code, character } = this.identify(event) ?? {};
+    const same = (this.#isMac ? SAME_PLACE_ON_MAC : SAME_PLACE)[event.code];
+    if (!same && hasPlace(event)) return event;
+    const { code, character } = same ? { code: same } : (this.identify(event) ?? {});
     const { key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey } = event;
     const getModifierState = (name) => event.getModifierState?.(name) ?? false;
     return { code, character, key, repeat, timeStamp, shiftKey, ctrlKey, altKey, metaKey, getModifierState };
@@ -150,7 +158,7 @@ export class Capture extends EventTarget {
     if (this.isCapturing && event.character) {
       trueEvent.preventDefault();
       trueEvent.stopPropagation();
-      this.#typeCharacter(event);
+      this.#typeCharacter(event, event.character);
       return;
     }
     if (!this.isCapturing || !this.codes.has(event.code)) return;
@@ -179,12 +187,24 @@ export class Capture extends EventTarget {
     if (leave) this.leave();
   }
 
-  // Shift and AltGr are those that the layout needs for it.
-  #typeCharacter({ character, ctrlKey, altKey, metaKey, getModifierState, timeStamp }) {
-    const isAltGr = getModifierState('AltGraph') || (ctrlKey && altKey);
+  // Of dictation and of programs that type, some browsers tell the character here alone.
+  #keyPress(event) {
+    const character = event.key === 'Enter' ? '\n' : event.key;
+    if (!this.isCapturing || hasPlace(event) || character?.length !== 1) return;
+    event.preventDefault();
+    this.#typeCharacter(event, character);
+  }
+
+  // Shift and AltGr are those that the layout needs for it. The device lets go of all that is held before.
+  #typeCharacter(event, character) {
+    this.#send(this.#keys.letGo(), event);
+    const { ctrlKey, altKey, metaKey, timeStamp } = event;
+    const isAltGr = event.getModifierState?.('AltGraph') || (ctrlKey && altKey);
     const flags = { ControlLeft: ctrlKey && !isAltGr, AltLeft: altKey && !isAltGr && !this.#isMac, MetaLeft: metaKey };
-    const held = Object.keys(flags).filter((code) => flags[code]);
-    this.#socket.say('characters', { layout: this.layout(), text: character, held }, timeStamp);
+    const held = new Set([...this.#held, ...Object.keys(flags).filter((code) => flags[code])]);
+    this.#socket.say('characters', { layout: this.layout(), text: character, held: [...held] }, timeStamp);
+    // Those of the on-screen keyboard are held until they are clicked again.
+    for (const code of this.#held) this.#socket.say('key', { code, down: true });
   }
 
   #send(changes, { timeStamp }) {

@@ -45,16 +45,20 @@ export class Recorder {
   #keys = new HeldKeys();
   #codes = [];
 
+  // Both answer with the combination, once it is complete; else null. Some keys have but one of the two events.
   press(event) {
-    for (const { code, down } of this.#keys.press(event)) {
-      if (down) this.#codes.push(code);
-      else this.#codes = this.#codes.filter((each) => each !== code);
-    }
+    const changes = this.#keys.press(event);
+    const wasNone = changes.filter(({ down }) => !down).map(({ code }) => code); // Ctrl that Windows makes of AltGr
+    this.#codes = this.#codes.filter((code) => !wasNone.includes(code));
+    return this.#learn(changes);
   }
 
-  // The combination, once it is complete; else null.
   release(event) {
-    this.#keys.release(event);
+    return this.#learn(this.#keys.release(event).changes);
+  }
+
+  #learn(changes) {
+    for (const { code, down } of changes) if (down) this.#codes.push(code);
     return this.#keys.any || !isCombination(this.#codes) ? null : this.#codes;
   }
 }

@@ -211,6 +211,12 @@ export class Controls {
       recorder = null;
       button.setAttribute('aria-pressed', 'false');
     };
+    const learn = (codes) => {
+      if (!codes) return;
+      saveOwn([...loadOwn(), codes]);
+      stop();
+      this.#showOwn();
+    };
     button.addEventListener('click', () => {
       recorder = recorder ? null : new Recorder();
       button.setAttribute('aria-pressed', String(recorder !== null));
@@ -219,16 +225,12 @@ export class Controls {
     button.addEventListener('keydown', (event) => {
       if (!recorder || !this.#capture.codes.has(event.code)) return;
       event.preventDefault();
-      recorder.press(event);
+      learn(recorder.press(event));
     });
     button.addEventListener('keyup', (event) => {
       if (!recorder) return;
       event.preventDefault();
-      const codes = recorder.release(event);
-      if (!codes) return;
-      saveOwn([...loadOwn(), codes]);
-      stop();
-      this.#showOwn();
+      learn(recorder.release(event));
     });
   }
 

@@ -16,6 +16,10 @@ const PRESS_ONLY_KEYS =
 const PRESS_ONLY_CODES = /^(KanaMode|Convert|NonConvert|Lang\d)$/;
 // Those that an input method has taken, which is all that their event tells.
 const TAKEN_CODES = /^(Backquote|CapsLock)$/;
+// Windows takes Shift back while a key of the numeric pad is down, if Num Lock is on: what the key then says it types,
+// it types with Shift alone.
+const PAD_CODES = /^Numpad(\d|Decimal)$/;
+const SHIFTED_PAD_KEYS = /^(Home|End|PageUp|PageDown|Arrow\w+|Insert|Delete|Clear)$/;
 // Windows tells its release alone, other systems take the press for their own screenshots.
 const RELEASE_ONLY_CODE = 'PrintScreen';
 
@@ -107,6 +111,12 @@ export class HeldKeys {
     return this.anyPlain ? [] : this.#forgetAll(({ isAdded }) => isAdded);
   }
 
+  // All of it, as the device does for a text. What is held still is hidden from now on.
+  letGo() {
+    this.#chord = false;
+    return this.#forgetAll(() => true);
+  }
+
   clear() {
     const held = this.#down.size > 0;
     this.#down.clear();
@@ -126,12 +136,13 @@ export class HeldKeys {
 
   // The modifiers that are down by the event; null if it does not tell.
   #flagged(event) {
-    const { shiftKey, ctrlKey, altKey, metaKey } = event;
+    const { code, key, shiftKey, ctrlKey, altKey, metaKey } = event;
     if (shiftKey === undefined) return null;
     const has = (name) => event.getModifierState?.(name) ?? false;
+    const isShift = shiftKey || (has('NumLock') && PAD_CODES.test(code) && SHIFTED_PAD_KEYS.test(key));
     // Older Firefox calls the Windows key so.
     const meta = metaKey || has('OS');
-    const flags = [shiftKey, ctrlKey, altKey, meta, !this.#mac && has('AltGraph')];
+    const flags = [isShift, ctrlKey, altKey, meta, !this.#mac && has('AltGraph')];
     return new Set(MODIFIERS.filter((_, index) => flags[index]));
   }
 

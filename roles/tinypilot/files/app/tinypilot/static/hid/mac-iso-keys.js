@@ -13,8 +13,8 @@ export class MacIsoKeys {
   #isEnglish; // whether ` is left of Z, and § left of 1 belongs to it
 
   // language: of the browser's person, until a key tells
-  constructor(language = 'en') {
-    this.#isEnglish = language.startsWith('en');
+  constructor(language) {
+    this.#isEnglish = (language || 'en').startsWith('en');
   }
 
   press(event) {

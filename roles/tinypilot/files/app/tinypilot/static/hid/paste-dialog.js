@@ -10,6 +10,8 @@ const CHECK_AFTER_MS = 200;
 const LONGEST_TEXT = 20000;
 const STORED = { layout: 'paste-layout', pace: 'paste-pace' };
 const PACES = ['fast', 'medium', 'slow']; // of hid/outputs.py
+// Among letters, marks and signs: fillers, choices of a variant, a blank of Braille, the place of something embedded.
+const UNSEEN_ONES = /[\p{Default_Ignorable_Code_Point}\u2800\ufffc]/u;
 const WORDS = {
   done: t('Done.'),
   cancelled: t('Cancelled.'),
@@ -18,7 +20,8 @@ const WORDS = {
 
 // "U+0007" for what has no picture
 export function showCharacter(character) {
-  const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(character);
+  if (/^\p{M}$/u.test(character) && !UNSEEN_ONES.test(character)) return `\u25cc${character}`;
+  const printable = /^[\p{L}\p{N}\p{P}\p{S}]$/u.test(character) && !UNSEEN_ONES.test(character);
   return printable ? character : `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
@@ -38,8 +41,8 @@ export function describeReplacements(replacements) {
 // The layout whose name fits best what the browser's person reads.
 export function guessLayout(layouts, languages) {
   const ids = layouts.map(({ id }) => id);
-  for (const language of languages) {
-    const [main, region] = language.toLowerCase().split('-');
+  for (const language of languages ?? []) {
+    const [main, region] = language.toLowerCase().split(/[-_.@]/);
     const fitting = [`${main}-${region}`, main].find((id) => ids.includes(id));
     if (fitting) return fitting;
     const near = ids.find((id) => id.startsWith(`${main}-`));

@@ -4,7 +4,7 @@
 
 const ALIKE = {
   "'": '\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u2039\u203a\u00b4\u02ca\u275b\u275c',
-  '"': '\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb\u301d\u301e\u301f\u02dd\u275d\u275e',
+  '"': '\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb\u300c\u300d\u300e\u300f\u301d\u301e\u301f\u02dd\u275d\u275e',
   '`': '\u02cb',
   '~': '\u02dc\u223c\u223d\u2248\u2053\u301c',
   '^': '\u02c6',
@@ -17,6 +17,17 @@ const ALIKE = {
   '*': '\u2022\u2023\u204e\u2217\u25aa\u25ab\u25a0\u25a1\u25b8\u25ba\u25c6\u25c7\u25cb\u25cf\u25e6',
   x: '\u00d7\u2573',
   '|': '\u00a6\u01c0\u2223\u2502\u2503\u2506\u2507\u250a\u250b\u254e\u254f\u2551\u2575\u2577\u2579\u257b\u257d\u257f',
+  u: '\u00b5\u03bc',
+  '(c)': '\u00a9',
+  '(R)': '\u00ae',
+  '.': '\u3002',
+  ',': '\u3001\u060c',
+  ';': '\u061b',
+  '%': '\u066a',
+  '[': '\u3010',
+  ']': '\u3011',
+  ' ': '\u2800', // a blank of Braille
+  '': '\ufffc', // the place of what is embedded, or dictated
   '||': '\u2016\u2225',
   '<': '\u27e8',
   '>': '\u27e9',
@@ -30,7 +41,7 @@ const ALIKE = {
   '<-': '\u2190\u27f5',
   '<->': '\u2194',
   '...': '\u2026',
-  '\n': '\u0085\u2028\u2029',
+  '\n': '\u000b\u000c\u0085\u2028\u2029', // also of slides and of pages
 };
 const REPLACEMENTS = new Map(Object.entries(ALIKE).flatMap(([text, all]) => [...all].map((each) => [each, text])));
 
@@ -39,6 +50,7 @@ export function replacementFor(character) {
   if (REPLACEMENTS.has(character)) return REPLACEMENTS.get(character);
   if (/\p{Zs}/u.test(character)) return ' ';
   if (/\p{Pd}/u.test(character)) return '-';
+  if (/\p{Decimal_Number}/u.test(character)) return String(digitOf(character));
   if (/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(character)) return '';
   // Corners and crossings of lines.
   if (/[\u2500-\u257f]/.test(character)) return '+';
@@ -47,6 +59,14 @@ export function replacementFor(character) {
   // A mark that is left without its letter can be typed no more than before.
   if (plain === character || /\p{M}/u.test(plain)) return null;
   return [...plain].map((each) => REPLACEMENTS.get(each) ?? each).join('');
+}
+
+// Digits of each script are in a row, from 0 on.
+function digitOf(character) {
+  const point = character.codePointAt(0);
+  let zero = point;
+  while (/\p{Decimal_Number}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
+  return (point - zero) % 10;
 }
 
 // untypable: as the device has listed them, in NFC. Map from each that can be replaced to what replaces it.

@@ -16,6 +16,7 @@ const PLACES = {
   ...{ Esc: 'Escape', Del: 'Delete', Spacebar: 'Space', Apps: 'ContextMenu', Scroll: 'ScrollLock' },
   ...{ Up: 'ArrowUp', Down: 'ArrowDown', Left: 'ArrowLeft', Right: 'ArrowRight', Nonconvert: 'NonConvert' },
   ...{ Hangul: 'Lang1', Hanja: 'Lang2', Kana: 'KanaMode', Kanji: 'Backquote', Snapshot: 'PrintScreen' },
+  ...{ Cancel: 'Pause', Menu: 'ContextMenu' },
   ...{ Multiply: 'NumpadMultiply', Add: 'NumpadAdd', Subtract: 'NumpadSubtract', Divide: 'NumpadDivide' },
   ...{ Decimal: 'NumpadDecimal', Separator: 'NumpadComma' },
 };
@@ -39,7 +40,9 @@ const NUMBERED = {
 };
 
 // The key's place: {code}; the character that it types, where that depends on the layout: {character}; or null.
-export function identify({ key = '', keyCode = 0, location = 0 }) {
+export function identify({ key: name = '', keyCode = 0, location = 0 }) {
+  // As iPads call what types nothing: UIKeyInputUpArrow.
+  const key = name.replace(/^UIKeyInput(?:(\w+)Arrow|)/, (_, way) => (way ? `Arrow${way}` : ''));
   const code = placeOf(key, location);
   if (code) return { code };
   // Everything else but names is typed; of some characters (flags, letters with marks) there are several in one.

@@ -27,7 +27,14 @@ export function readEdid(bytes) {
   const text = readText(bytes);
   const plain = readDump(text);
   return (
-    [() => plain, () => readRuns(text), () => swapped(plain), () => readNumbers(text), () => readBase64(text)]
+    [
+      () => plain,
+      () => readRuns(text),
+      () => swapped(plain),
+      () => readNumbers(text),
+      () => readCells(text),
+      () => readBase64(text),
+    ]
       .map((read) => read())
       .find(isWhole) ?? plain
   );
@@ -88,6 +95,19 @@ function swapped(digits) {
 function readNumbers(text) {
   const numbers = (text.match(NUMBERS) ?? []).map(Number);
   return fromHeader(hexOf(numbers.filter((number) => number < 256)));
+}
+
+// Between other words and signs: in a shell's printf, a table, HTML, an INF file of Windows.
+function readCells(text) {
+  const cells = text
+    .replace(/EDID_OVERRIDE[^,]*(,[^,]*){2},/gi, ' ')
+    .replace(/\\x|0x|&\w+;|[^\r\n0-9a-z\\]+|\\/gi, ' ')
+    // Words.
+    .replace(/\b(?!(?:[0-9a-f]{2})+\b)\w+/gi, '|')
+    // The place of a row's first byte.
+    .replace(/^ *[0-9a-f]{2} +(?=(?:[0-9a-f]{2} +){15}[0-9a-f]{2} *$)/gim, '')
+    .replace(/ +/g, ' ');
+  return readRuns(cells);
 }
 
 function readBase64(text) {

@@ -268,7 +268,7 @@ export class Connection extends EventTarget {
     if (this.#isAsking) return;
     this.#isAsking = true;
     const reading = await askSource(this.#options.sourceUrl);
-    const isOff = reading === Source.OFFLINE || reading === Source.SILENT;
+    const isOff = reading !== Source.ONLINE || !this.#isShownFresh;
     const signal = isOff ? await askSignal(this.#options.signalUrl) : null;
     this.#isAsking = false;
     this.#signal = signal;

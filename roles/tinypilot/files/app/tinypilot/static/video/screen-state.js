@@ -31,7 +31,8 @@ export function describe(facts) {
     if (unlinkedFor < PATIENCE_MS) return connecting(hadPicture);
     return reachable ? waiting({ ...facts, silent: 'gateway' }) : unreachable(browserOffline);
   }
-  if (source === Source.OFFLINE || source === Source.SILENT) {
+  // Of a picture that is too large for its encoder uStreamer crashes, again and again.
+  if (source === Source.OFFLINE || source === Source.SILENT || facts.signal?.state === 'not_encoded') {
     return noSignal(facts.signal);
   }
   return waiting({ ...facts, silent: source === Source.DOWN ? 'capture' : null });
