@@ -23,6 +23,7 @@ PLAY    = $(SUDO) env $(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-pla
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10. By the environment: no shell reads it.
 HOST   ?=
 export HOST
+FUZZ_SECONDS ?= 60
 # Further arguments of ansible-playbook: make appliance ARGS=--ask-become-pass
 ARGS   ?=
 
@@ -77,8 +78,10 @@ run-c-tests: | $(BUILD)
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
 
 fuzz: TOOLS = tests/dev_tools_fuzz.yml
-fuzz: dev_tools | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
-	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
+fuzz: $(VENV)/lock dev_tools | $(BUILD) ## fuzz what reads messages, settings, EDIDs, video (FUZZ_SECONDS=60 each)
+	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin \
+	    FUZZ_SECONDS=$(FUZZ_SECONDS) CORPUS=$(CURDIR)/tests/fuzz/corpus
+	@PYTHONPATH=roles/tinypilot/files/app:tests/unit/stand_ins $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 sanity: $(VENV)/lock | $(BUILD) ## ansible-test sanity on the collection, as far as it needs no network
 	@tools/sanity.sh
