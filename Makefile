@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing chaos mutants bench bench-side-by-side dev_tools lock docs sanity
+.PHONY: help appliance stop reboot verify sbom check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing chaos mutants bench bench-side-by-side dev_tools lock docs sanity
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -49,6 +49,9 @@ reboot: $(VENV)/lock | $(BUILD) ## restart the virtual Pi, as a power cycle woul
 
 verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
+
+sbom: $(VENV)/lock | $(BUILD) ## list what is on the virtual Pi (CycloneDX), into build/sbom-kvm-virtual-pi.json
+	@$(PLAY) -i inventory/virtual.yml playbooks/sbom.yml -e sbom_dir=$(CURDIR)/$(BUILD)
 
 check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
 	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests
