@@ -89,9 +89,9 @@ class Applier:
         return True
 
     def _write(self, overrides: Mapping[str, object]) -> list[str]:
-        """Returns the units whose environment changed. The one file is written first: if the power fails in between,
-        reconcile() does the rest at the next start."""
-        _replace(self.settings.file, json.dumps(overrides, indent=2, sort_keys=True) + "\n")
+        """Returns the units whose environment changed. All is on the disk before anything is replaced, so a full one
+        changes nothing. The one file is replaced first: if the power fails in between, reconcile() does the rest at the
+        next start."""
         environments: dict[tuple[str, Path], str] = {}
         for name, setting in self.settings.declared().items():
             if setting.group.service:
@@ -100,7 +100,13 @@ class Applier:
                 place = setting.group.service, setting.group.environment_file
                 line = f"{name}={overrides[name]}\n" if name in overrides else ""
                 environments[place] = environments.get(place, "") + line
-        return [unit for (unit, file), text in environments.items() if _replace(file, text)]
+        kept = json.dumps(overrides, indent=2, sort_keys=True) + "\n"
+        texts = {
+            self.settings.file: kept,
+            **{file: text for (_, file), text in environments.items()},
+        }
+        changed = _replace_all(texts)
+        return [unit for unit, file in environments if file in changed]
 
     def _restart_after(
         self, before: Mapping[str, object], after: Mapping[str, object]
@@ -122,20 +128,35 @@ class Applier:
             yield
 
 
-def _replace(file: Path, text: str) -> bool:
-    """Writes the file whole, by renaming, unless it says so already. Returns whether it was written."""
-    if (file.read_text(encoding="utf-8") if file.exists() else "") == text:
-        return False
-    new = file.with_suffix(".new")
-    with open(new, "w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    os.replace(new, file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
-    return True
+def _replace_all(texts: Mapping[Path, str]) -> set[Path]:
+    """Writes each file whole, by renaming, unless it says so already. Returns those that were written."""
+    changed = {
+        file: text
+        for file, text in texts.items()
+        if (file.read_text(encoding="utf-8") if file.exists() else "") != text
+    }
+    try:
+        for file, text in changed.items():
+            with open(_new(file), "w", encoding="utf-8") as opened:
+                opened.write(text)
+                opened.flush()
+                os.fsync(opened.fileno())
+    except OSError:
+        for file in changed:
+            with contextlib.suppress(OSError):
+                _new(file).unlink()
+        raise
+    for file in changed:
+        os.replace(_new(file), file)
+    for parent in {file.parent for file in changed}:
+        folder = os.open(parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    return set(changed)
+
+
+def _new(file: Path) -> Path:
+    return file.with_suffix(".new")
 
 
 def _restart(units: list[str]) -> str | None:
@@ -223,10 +244,14 @@ def answer(
         return {"error": "Malformed request."}, ()
     try:
         restart_after = applier.change(changes)
-    except (ApiError, UnitFailed) as error:
+    except (ApiError, OSError, UnitFailed) as error:
         audit.note("settings_refused", f"settings of {by} were not applied", refused=True, by=by)
         if isinstance(error, UnitFailed):
             return {"failed": error.unit, "rolled_back_ok": error.rolled_back_ok}, ()
+        if isinstance(error, OSError):
+            return {
+                "error": f"The device's disk is full, defective or read-only ({error.strerror})."
+            }, ()
         return {"error": str(error)}, ()
     # Their values may be secret.
     audit.note("settings_changed", f"{by} set {', '.join(changes)}", by=by)
