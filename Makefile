@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor sbom
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -23,6 +23,7 @@ PLAY    = $(SUDO) env $(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-pla
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10. By the environment: no shell reads it.
 HOST   ?=
 export HOST
+FUZZ_SECONDS ?= 60
 # Further arguments of ansible-playbook: make appliance ARGS=--ask-become-pass
 ARGS   ?=
 
@@ -60,6 +61,9 @@ else
 endif
 	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=roles/tinypilot/files/app $(BIN)/python -m tinypilot.doctor --show $(BUILD)/doctor/*.json
 
+sbom: $(VENV)/lock | $(BUILD) ## list what is on the virtual Pi (CycloneDX), into build/sbom-kvm-virtual-pi.json
+	@$(PLAY) -i inventory/virtual.yml playbooks/sbom.yml -e sbom_dir=$(CURDIR)/$(BUILD)
+
 check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
 	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests
 
@@ -88,8 +92,10 @@ run-c-tests: | $(BUILD)
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
 
 fuzz: TOOLS = tests/dev_tools_fuzz.yml
-fuzz: dev_tools | $(BUILD) ## fuzz the plugin's parsers (FUZZ_SECONDS=60 each)
-	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin
+fuzz: $(VENV)/lock dev_tools | $(BUILD) ## fuzz what reads messages, settings, EDIDs, video (FUZZ_SECONDS=60 each)
+	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin fuzz BUILD=$(CURDIR)/$(BUILD)/janus_plugin \
+	    FUZZ_SECONDS=$(FUZZ_SECONDS) CORPUS=$(CURDIR)/tests/fuzz/corpus
+	@PYTHONPATH=roles/tinypilot/files/app:tests/unit/stand_ins $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 sanity: $(VENV)/lock | $(BUILD) ## ansible-test sanity on the collection, as far as it needs no network
 	@tools/sanity.sh

@@ -30,7 +30,7 @@ say mypy "types"
 mypy --no-error-summary
 say codespell "spelling"
 # Words of C, of German and of protocols that look like slips.
-files | grep -vE 'requirements.txt|/layouts/|/locale/|\.(webp|png|hex)$|font\.c$|^changelogs/' |
+files | grep -vE 'requirements.txt|/layouts/|/locale/|/corpus/|\.(webp|png|hex)$|font\.c$|^changelogs/' |
     xargs codespell --ignore-words-list=parm,ue,oder,ist,caf,clos,positionof,debians,iif
 say biome "JavaScript and CSS"
 # What it found is on its standard output, between words of its own.

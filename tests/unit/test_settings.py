@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Settings of the page: checked twice, applied whole or not at all, and what the play fixes is not touched."""
 
+import errno
 import io
 import json
 import os
@@ -493,7 +494,7 @@ def test_root_answers_nonsense_with_a_sentence(applier, line):
 def test_what_is_written_is_on_the_disk_before_its_name_is_and_its_name_before_anybody_is_told(
     applier, config, monkeypatch
 ):
-    synced = []
+    synced, replaced = [], []
     fsync, replace = os.fsync, os.replace
 
     def note_sync(descriptor):
@@ -503,7 +504,8 @@ def test_what_is_written_is_on_the_disk_before_its_name_is_and_its_name_before_a
         fsync(descriptor)
 
     def note_rename(source, target):
-        assert synced[-1] == str(source)
+        assert str(source) in synced
+        replaced.append(str(target))
         replace(source, target)
 
     monkeypatch.setattr("os.fsync", note_sync)
@@ -511,8 +513,33 @@ def test_what_is_written_is_on_the_disk_before_its_name_is_and_its_name_before_a
     before = os.listdir("/proc/self/fd")
     applier.change({BITRATE: 8000})
     folder = str(config.settings_dir)
-    assert synced == [f"{folder}/settings.new", folder, f"{folder}/ustreamer.new", folder]
+    # All of it before anything is replaced: a disk that is full by then changes nothing.
+    assert synced == [f"{folder}/settings.new", f"{folder}/ustreamer.new", folder]
+    assert replaced == [f"{folder}/settings.json", f"{folder}/ustreamer.env"]
     assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EROFS])
+def test_on_a_disk_that_can_not_be_written_nothing_is_changed_and_this_is_said(
+    applier, systemd, config, monkeypatch, reason
+):
+    applier.change({BITRATE: 8000})
+    before = {file: file.read_bytes() for file in config.settings_dir.glob("*.*") if file.is_file()}
+    synced = []
+
+    def fail_at_the_second(descriptor):
+        synced.append(descriptor)
+        if len(synced) == 2:
+            raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr("os.fsync", fail_at_the_second)
+    request = json.dumps({"by": "ada", "set": {BITRATE: 9000}}).encode()
+    told, then = apply.answer(applier, SERVICES, request)
+    assert "disk is full, defective or read-only" in told["error"] and then == ()
+    assert {
+        file: file.read_bytes() for file in config.settings_dir.glob("*.*") if file.is_file()
+    } == before
+    assert len(systemd.restarts) == 1
 
 
 def test_a_power_cut_in_the_middle_is_made_good(applier, systemd, config):

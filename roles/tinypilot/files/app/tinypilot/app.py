@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from tinypilot import i18n, openapi
-from tinypilot.auth import copies
+from tinypilot.auth import copies, stand_in
 from tinypilot.auth import http as auth_http
 from tinypilot.auth.auth import Auth
 from tinypilot.auth.store import make_database
@@ -24,7 +24,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     page_version()
     make_database(config.auth_file)
-    auth_http.install(app, Auth.from_config(config))
+    auth_http.install(app, Auth.from_config(config, stands_in=True))
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(account.blueprint)
@@ -47,6 +47,11 @@ def _mend_database(error: sqlite3.DatabaseError) -> ResponseReturnValue:
         )
     elif "full" in str(error) and copies.give_reserve(path):
         refusal = ApiError(503, "The device's disk is full. There is room for this now: try again.")
+    elif stand_in.is_due_to(error) and stand_in.begin(path):
+        refusal = ApiError(
+            503,
+            "The device's disk is full, defective or read-only. You can go on all the same, in memory: try again.",
+        )
     else:
         refusal = ApiError(
             503, "Nothing can be saved: the device's disk is full, defective or read-only."

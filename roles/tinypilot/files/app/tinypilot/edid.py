@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 PROGRAM = "/usr/bin/edid-decode"
 PATIENCE_SECONDS = 10
-MODE = re.compile(r"(?:DTD|VIC|DMT|CVT|GTF|IBM|Apple)\b.*?: +(\d+)x(\d+)(i?) +([\d.]+) Hz")
+# At the beginning of its line: a monitor may be called like a mode.
+MODE = re.compile(
+    r"^ +(?:HDMI )?(?:DTD|VIC|DMT|CVT|GTF|IBM|Apple)\b[^:\n]*: +"
+    r"([0-9]{1,5})x([0-9]{1,5})(i?) +([0-9]{1,5}(?:\.[0-9]+)?) Hz",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -44,7 +49,11 @@ def describe(digits: str) -> tuple[list[Mode], list[str]]:
     if done.returncode < 0:
         # Killed by a signal: some files make it abort half-way.
         return [], []
-    told = done.stdout
+    return read(done.stdout)
+
+
+def read(told: str) -> tuple[list[Mode], list[str]]:
+    """The same of what edid-decode has said."""
     modes = {
         Mode(int(width), int(height), round(float(rate)), bool(interlaced))
         for width, height, interlaced, rate in MODE.findall(told)

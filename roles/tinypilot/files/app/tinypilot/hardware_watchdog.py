@@ -39,8 +39,7 @@ def arm(folder: Path, identity: str) -> int:
         ends.append(now)
     # A clock that was ahead counts for nothing.
     ends = [end for end in ends if 0 <= now - end < DAY_SECONDS][-MOST_A_DAY:]
-    whole_files.replace(folder / "ends.json", json.dumps(ends))
-    whole_files.replace(folder / "running", "\n")
+    whole_files.replace_all({folder / "ends.json": json.dumps(ends), folder / "running": "\n"})
     seconds = 0 if len(ends) >= MOST_A_DAY else SECONDS.get(identity, OTHER_SECONDS)
     _tell_systemd(seconds)
     return seconds

@@ -34,16 +34,19 @@ SETUP_CODE_SECONDS = 24 * 3600
 
 
 class Auth:
-    def __init__(self, path: Path, idle_seconds: float, absolute_seconds: float):
-        self.store = Store(path)
+    def __init__(
+        self, path: Path, idle_seconds: float, absolute_seconds: float, stands_in: bool = False
+    ):
+        self.store = Store(path, stands_in=stands_in)
         self.users = Users(self.store)
         self.sessions = Sessions(self.store, idle_seconds, absolute_seconds)
         self.tokens = ApiTokens(self.store)
         self._second_factor = SecondFactor(self.store)
 
     @classmethod
-    def from_config(cls, config: Config) -> "Auth":
-        return cls(config.auth_file, 60 * config.idle_minutes, 60 * config.absolute_minutes)
+    def from_config(cls, config: Config, stands_in: bool = False) -> "Auth":
+        idle, absolute = 60 * config.idle_minutes, 60 * config.absolute_minutes
+        return cls(config.auth_file, idle, absolute, stands_in)
 
     @cached_property
     def session_cookie(self) -> str:

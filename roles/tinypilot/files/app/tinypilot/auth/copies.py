@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 from tinypilot import audit
+from tinypilot.auth import stand_in
+from tinypilot.auth.stand_in import forget_log
 
 COPY_EACH_SECONDS = 12 * 3600
 LOOK_SECONDS = 600
@@ -22,6 +24,10 @@ FREE_BYTES = 16 * 1024 * 1024
 
 def _copy_of(path: Path) -> Path:
     return path.with_suffix(".copy")
+
+
+def damaged_of(path: Path) -> Path:
+    return path.with_suffix(".damaged")
 
 
 def _reserve_of(path: Path) -> Path:
@@ -54,8 +60,8 @@ def restore_if_damaged(path: Path, version: int) -> None:
         audit.note(
             "database_damaged", f"{path} is damaged, and there is no copy of it", refused=True
         )
-        os.replace(path, path.with_suffix(".damaged"))
-        _forget_log(path)
+        os.replace(path, damaged_of(path))
+        forget_log(path)
         return
     age_hours = (time.time() - copy.stat().st_mtime) / 3600
     new = path.with_suffix(".new")
@@ -63,22 +69,17 @@ def restore_if_damaged(path: Path, version: int) -> None:
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as database:
         for table in ("sessions", "setup_code"):
             database.execute(f"DELETE FROM {table}")
-    _forget_log(new)
-    path.with_suffix(".damaged").unlink(missing_ok=True)
-    os.link(path, path.with_suffix(".damaged"))
+    forget_log(new)
+    damaged_of(path).unlink(missing_ok=True)
+    os.link(path, damaged_of(path))
     # What is in the log belongs to the damaged one.
-    _forget_log(path)
+    forget_log(path)
     os.replace(new, path)
     audit.note(
         "database_restored",
         f"{path} was damaged: users and tokens are those of {age_hours:.0f} hours before, and all must log in anew",
         refused=True,
     )
-
-
-def _forget_log(path: Path) -> None:
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def make_copy(path: Path, version: int) -> None:
@@ -116,6 +117,7 @@ def keep_reserve(path: Path) -> None:
 def look_after(path: Path, version: int) -> None:
     """What is due. A disk that is full or can't be written changes nothing."""
     with contextlib.suppress(OSError, sqlite3.Error):
+        stand_in.end(path)
         restore_if_damaged(path, version)
         copy = _copy_of(path)
         if not copy.exists() or not 0 <= time.time() - copy.stat().st_mtime < COPY_EACH_SECONDS:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinypilot.auth import copies
+from tinypilot.auth import copies, stand_in
 
 BUSY_SECONDS = 5
 SEEN_EACH_SECONDS = 60
@@ -120,14 +120,29 @@ RENAMES = (
 
 
 def make_database(path: Path) -> None:
-    """For the web app, before anybody opens it. Nobody writes to an earlier version's file then: the web app of that
-    version has ended. Its relay may go on reading it until it is restarted, so the file is copied, not renamed."""
+    """For the web app, before anybody opens it. On a disk that can't be written it is the one in memory."""
+    try:
+        stand_in.end(path)
+        _make(path)
+    except (OSError, sqlite3.Error) as error:
+        if not (stand_in.is_due_to(error) and stand_in.begin(path)):
+            raise
+        _make_tables(path)
+
+
+def _make(path: Path) -> None:
+    """Nobody writes to an earlier version's file now: the web app of that version has ended. Its relay may go on
+    reading it until it is restarted, so the file is copied, not renamed."""
     earlier = path.with_name(EARLIER_FILE)
     if earlier.exists() and not path.exists():
         _take_over(earlier, path)
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", *stand_in.LOGS):
         earlier.with_name(f"{EARLIER_FILE}{suffix}").unlink(missing_ok=True)
     copies.restore_if_damaged(path, SCHEMA_VERSION)
+    _make_tables(path)
+
+
+def _make_tables(path: Path) -> None:
     store = Store(path, is_new=True)
     with contextlib.closing(store.database), store.transaction() as database:
         for statement in (*SCHEMA.split(";"), *TRIGGERS, ORPHANS):
@@ -159,13 +174,20 @@ def boot() -> str:
         return ""
 
 
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
+
+
 class Store:
     """Waits for the web app if that has not made the database yet, or has only that of an earlier version. Raises
-    sqlite3.OperationalError if it makes none."""
+    sqlite3.OperationalError if it makes none. `stands_in`: this program makes the one in memory if the disk can't be
+    written."""
 
-    def __init__(self, path: Path, is_new: bool = False):
+    def __init__(self, path: Path, is_new: bool = False, stands_in: bool = False):
         self._path = path
-        self._address = f"{path.absolute().as_uri()}?mode={'rwc' if is_new else 'rw'}"
+        self._is_new = is_new
+        self._stands_in = stands_in
         self._local = threading.local()
         self._began: float | None = None
         began = time.monotonic()
@@ -176,7 +198,7 @@ class Store:
             time.sleep(0.1)
 
     def _is_made(self, path: Path) -> bool:
-        if not path.exists():
+        if not stand_in.in_use(path).exists():
             return False
         return self.database.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION
 
@@ -189,15 +211,19 @@ class Store:
         return self._local.connection
 
     def _has_moved(self) -> bool:
-        """Whether another file is there, since the database was restored."""
+        """Whether another file is there, since the database was restored, or is in memory or no more."""
         try:
-            return self._path.stat().st_ino != self._local.inode
+            return _identity(stand_in.in_use(self._path)) != self._local.identity
         except OSError:
             return False
 
     def _connect(self) -> None:
+        file = stand_in.in_use(self._path)
         connection = sqlite3.connect(
-            self._address, uri=True, timeout=BUSY_SECONDS, isolation_level=None
+            f"{file.absolute().as_uri()}?mode={'rwc' if self._is_new else 'rw'}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
         )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
@@ -207,7 +233,7 @@ class Store:
         # A token that ends takes with it those that it made, which take those that they made.
         connection.execute("PRAGMA recursive_triggers = ON")
         self._local.connection = connection
-        self._local.inode = self._path.stat().st_ino
+        self._local.identity = _identity(file)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -215,10 +241,12 @@ class Store:
         self.database.execute("BEGIN IMMEDIATE")
         try:
             yield self.database
+            self.database.execute("COMMIT")
         except BaseException:
-            self.database.execute("ROLLBACK")
+            # On a full disk SQLite has done so by itself.
+            if self.database.in_transaction:
+                self.database.execute("ROLLBACK")
             raise
-        self.database.execute("COMMIT")
 
     def one(self, query: str, *values: object) -> sqlite3.Row | None:
         return self.database.execute(query, values).fetchone()
@@ -260,8 +288,11 @@ class Store:
     def note_seen(self, table: str, row: sqlite3.Row, now: float) -> None:
         """The last use of a session or token, to the minute. On a full disk nobody is locked out for a note."""
         if abs(now - (row["seen"] or 0)) > SEEN_EACH_SECONDS:
-            with contextlib.suppress(sqlite3.OperationalError):
+            try:
                 self.do(f"UPDATE {table} SET seen = ? WHERE number = ?", now, row["number"])
+            except sqlite3.OperationalError as error:
+                if self._stands_in and stand_in.is_due_to(error):
+                    stand_in.begin(self._path)
 
     @property
     def revision(self) -> int:

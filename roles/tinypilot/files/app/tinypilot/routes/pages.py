@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urljoin
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from markupsafe import Markup
 
+from tinypilot import notices
 from tinypilot.auth.http import (
     LONGEST_LINK,
     auth,
@@ -81,7 +82,13 @@ def remote_screen():
         modules=modules,
         version=page_version(),
         ice_servers=_servers_without_secrets(),
+        notices=_notices(),
     )
+
+
+def _notices() -> list[str]:
+    config = current_app.config["TINYPILOT"]
+    return notices.of(config.auth_file) if session().may("admin") else []
 
 
 def _servers_without_secrets() -> list[dict] | None:
@@ -131,4 +138,5 @@ def settings_page():
         "settings.html",
         name=current_app.config["TINYPILOT"].name,
         groups=settings().groups(),
+        notices=_notices(),
     )

@@ -89,11 +89,9 @@ class Applier:
         return True
 
     def _write(self, overrides: Mapping[str, object]) -> list[str]:
-        """Returns the units whose environment changed. The one file is written first: if the power fails in between,
-        reconcile() does the rest at the next start."""
-        whole_files.replace(
-            self.settings.file, json.dumps(overrides, indent=2, sort_keys=True) + "\n"
-        )
+        """Returns the units whose environment changed. All is on the disk before anything is replaced, so a full one
+        changes nothing. The one file is replaced first: if the power fails in between, reconcile() does the rest at the
+        next start."""
         environments: dict[tuple[str, Path], str] = {}
         for name, setting in self.settings.declared().items():
             if setting.group.service:
@@ -102,9 +100,13 @@ class Applier:
                 place = setting.group.service, setting.group.environment_file
                 line = f"{name}={overrides[name]}\n" if name in overrides else ""
                 environments[place] = environments.get(place, "") + line
-        return [
-            unit for (unit, file), text in environments.items() if whole_files.replace(file, text)
-        ]
+        kept = json.dumps(overrides, indent=2, sort_keys=True) + "\n"
+        texts = {
+            self.settings.file: kept,
+            **{file: text for (_, file), text in environments.items()},
+        }
+        changed = whole_files.replace_all(texts)
+        return [unit for unit, file in environments if file in changed]
 
     def _restart_after(
         self, before: Mapping[str, object], after: Mapping[str, object]
@@ -211,10 +213,14 @@ def answer(
         return {"error": "Malformed request."}, ()
     try:
         restart_after = applier.change(changes)
-    except (ApiError, UnitFailed) as error:
+    except (ApiError, OSError, UnitFailed) as error:
         audit.note("settings_refused", f"settings of {by} were not applied", refused=True, by=by)
         if isinstance(error, UnitFailed):
             return {"failed": error.unit, "rolled_back_ok": error.rolled_back_ok}, ()
+        if isinstance(error, OSError):
+            return {
+                "error": f"The device's disk is full, defective or read-only ({error.strerror})."
+            }, ()
         return {"error": str(error)}, ()
     # Their values may be secret.
     audit.note("settings_changed", f"{by} set {', '.join(changes)}", by=by)

@@ -13,7 +13,6 @@ import asyncio
 import base64
 import contextlib
 import hmac
-import json
 import re
 import socket
 import time
@@ -41,7 +40,7 @@ from tinypilot.video.h264_stream import H264Source, H264Viewer
 from tinypilot.video.memsink import Memsink
 from tinypilot.video.mjpeg import MjpegViewer
 from tinypilot.video.numbers import FrameNumbers
-from tinypilot.video.signalling import END, PLUGIN, Request, understand
+from tinypilot.video.signalling import END, PLUGIN, Request, Told, hear, understand
 from tinypilot.websockets import GuardedWebSocket
 
 PROTOCOL = "janus-protocol"
@@ -114,16 +113,6 @@ def picture_socket() -> web.WebSocketResponse:
         frames=Budget(*SHOWN_FRAMES),
         timeout=ANSWER_SECONDS,
     )
-
-
-def is_answer(told: dict) -> bool:
-    """To a request, and not news of a session."""
-    return told.get("janus") in ("success", "error", "ack", "server_info", "pong")
-
-
-def says_none_such(told: dict, code: int) -> bool:
-    error = told.get("error")
-    return isinstance(error, dict) and error.get("code") == code
 
 
 class Viewer:
@@ -401,44 +390,40 @@ class Relay:
     async def _hand_back(self, viewer: Viewer) -> None:
         """From Janus to the viewer, also when nobody listens any more: pings must be answered."""
         async for message in viewer.janus:
-            if message.type is not WSMsgType.TEXT:
+            told = hear(message.data) if message.type is WSMsgType.TEXT else None
+            if told is None:
                 break
-            self._note(viewer, json.loads(message.data))
+            self._note(viewer, told)
             if not viewer.client.closed:
                 with contextlib.suppress(ConnectionError):
                     await viewer.client.send_str(message.data)
         await viewer.client.close()
 
-    def _note(self, viewer: Viewer, told: dict) -> None:
+    def _note(self, viewer: Viewer, told: Told) -> None:
         """What Janus has of a viewer now."""
-        if told.get("transaction") == END:
+        if told.transaction == END:
             viewer.ends_awaited -= 1
             if viewer.ends_awaited == 0:
                 viewer.all_ended.set()
             return
-        number = told.get("session_id")
-        if told.get("janus") == "timeout" and isinstance(number, int):
-            self._forget(viewer, number)
-        if told.get("janus") == "detached" and isinstance(number, int):
-            viewer.janus_sessions.get(number, set()).discard(told.get("sender", 0))
-        if not is_answer(told):
-            return
-        request = viewer.unanswered.pop(str(told.get("transaction")), None)
+        if told.kind == "timeout" and told.session is not None:
+            self._forget(viewer, told.session)
+        if told.kind == "detached" and told.session is not None and told.sender is not None:
+            viewer.janus_sessions.get(told.session, set()).discard(told.sender)
+        request = viewer.unanswered.pop(told.transaction, None) if told.is_answer else None
         if request is None:
             return
-        is_done = told.get("janus") == "success"
-        made = told.get("data")
-        new = made.get("id") if isinstance(made, dict) else None
+        is_done = told.kind == "success"
         if request.session is None:
-            if request.kind == "create" and is_done and isinstance(new, int):
-                self._own(viewer, new)
+            if request.kind == "create" and is_done and told.made is not None:
+                self._own(viewer, told.made)
             return
-        if (request.kind == "destroy" and is_done) or says_none_such(told, NO_SUCH_SESSION):
+        if (request.kind == "destroy" and is_done) or told.error == NO_SUCH_SESSION:
             self._forget(viewer, request.session)
         handles = viewer.janus_sessions.get(request.session, set())
-        if request.kind == "attach" and is_done and isinstance(new, int):
-            handles.add(new)
-        if (request.kind == "detach" and is_done) or says_none_such(told, NO_SUCH_HANDLE):
+        if request.kind == "attach" and is_done and told.made is not None:
+            handles.add(told.made)
+        if (request.kind == "detach" and is_done) or told.error == NO_SUCH_HANDLE:
             handles.discard(request.handle or 0)
 
     async def _end(self, viewer: Viewer) -> None:

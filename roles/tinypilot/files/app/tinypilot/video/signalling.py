@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a viewer may say to Janus.
+"""What a viewer may say to Janus, and what Janus says.
 
 Two programs that read one text may read it differently: which of two fields of one name counts, what a NUL in a string
 means, or a number with an exponent. So Janus never gets a viewer's text. What the relay has understood it writes anew,
@@ -58,6 +58,23 @@ _MID = re.compile(r"[\w-]{0,32}", re.ASCII)
 
 
 @dataclass(frozen=True)
+class Told:
+    """What Janus says, as far as the relay has to know it. `made`: the number of what was made; `error`: its code."""
+
+    kind: str
+    transaction: str
+    session: int | None
+    sender: int | None
+    made: int | None
+    error: int | None
+
+    @property
+    def is_answer(self) -> bool:
+        """To a request, and not news of a session."""
+        return self.kind in ("success", "error", "ack", "server_info", "pong")
+
+
+@dataclass(frozen=True)
 class Request:
     """What a viewer asks Janus for. `rest` has what belongs to its kind."""
 
@@ -99,6 +116,33 @@ def understand(text: str) -> Request | None:
     if rest is None:
         return None
     return Request(kind, transaction, session, handle, rest)
+
+
+def hear(text: str) -> Told | None:
+    """None: it is nothing that Janus says."""
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    data, error = told.get("data"), told.get("error")
+    return Told(
+        _word(told.get("janus")),
+        _word(told.get("transaction")),
+        _number(told.get("session_id")),
+        _number(told.get("sender")),
+        _number(data.get("id")) if isinstance(data, dict) else None,
+        _number(error.get("code")) if isinstance(error, dict) else None,
+    )
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int else None
 
 
 def _as_object(pairs: list[tuple[str, object]]) -> dict:
