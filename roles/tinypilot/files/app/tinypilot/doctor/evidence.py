@@ -17,6 +17,7 @@ import json
 import os
 import pwd
 import re
+import shlex
 import shutil
 import socket
 import ssl
@@ -882,8 +883,8 @@ def unreadable_configurations(files: Iterable[str]) -> list[str]:
     ]
 
 
-def nginx_defect(command: Iterable[str]) -> str:
-    done = run(*command)
+def nginx_defect(command: str) -> str:
+    done = run(*shlex.split(command))
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it fails"])[0]
 
 
