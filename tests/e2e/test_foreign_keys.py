@@ -158,6 +158,8 @@ def test_keys_without_a_place_and_a_phones_keyboard_type(
     page.locator("#open-paste").tap()
     page.locator("#paste-layout").select_option("de")
     page.locator(".paste form button").tap()
+    page.locator("#stage").focus()
+    screen.wait_for("html[data-captured=true]")
     # Stream decks and remote desktops.
     for key in ("z", "@", "\u00fc", "Z"):
         stroke(screen, "", key)
