@@ -107,6 +107,8 @@ def note(unit: str, reason: str, folder: Path = FOLDER) -> None:
     with contextlib.suppress(OSError):
         new = folder / f"{unit}.new"
         new.write_text(json.dumps(asdict(healings)), encoding="utf-8")
+        # Whatever the unit's UMask= is: who hung reads it as well, and who tells of it.
+        new.chmod(0o644)
         os.replace(new, folder / unit)
 
 
