@@ -44,7 +44,17 @@ def test_a_healing_is_one_line_and_a_number(folder, capsys):
     assert {unit: each.count for unit, each in healing.of_all(folder).items()} == {UNIT: 3}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"count": 1, "other": 2}'])
+def test_whoever_noted_it_all_may_read_it(folder, capsys):
+    """A unit's own ExecStopPost= does so with the unit's UMask=."""
+    before = os.umask(0o077)
+    try:
+        healing.note(UNIT, "does not answer")
+    finally:
+        os.umask(before)
+    assert (folder / UNIT).stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"count": 1, "other": 2}', '{"count": 1, "kinds": 5}'])
 def test_a_damaged_note_keeps_nothing_from_being_healed(folder, text, capsys):
     (folder / UNIT).write_text(text)
     healing.note(UNIT, "does not answer")

@@ -633,6 +633,24 @@ def test_disks_are_those_of_the_system():
         assert 0 < disk.free_bytes <= disk.size_bytes
 
 
+MOUNTS = """\
+21 1 179:2 / / ro,relatime shared:1 - ext4 /dev/root {root}
+22 21 0:5 / /dev rw,nosuid - devtmpfs udev rw,size=1k
+23 21 179:3 / /var ro,relatime - ext4 /dev/mmcblk0p3 {var}
+24 23 0:9 / /var/tmp ro,relatime - tmpfs tmpfs ro
+""".splitlines()
+
+
+def test_a_disk_that_takes_nothing_is_told_from_a_sandbox():
+    """As the kernel remounts it when its card is at its end."""
+    lines = [line.format(root="rw,errors=remount-ro", var="ro") for line in MOUNTS]
+    assert not machine.is_read_only("/", lines)
+    assert machine.is_read_only("/var", lines)
+    # Without a file system of its own.
+    assert not machine.is_read_only("/var", lines[:2])
+    assert not machine.is_read_only("/", [])
+
+
 SYSTEMCTL = """#!/bin/sh
 printf 'Id=janus.service\\nNRestarts=3\\nActiveState=active\\nLoadState=loaded\\n\\n'
 printf 'Id=nginx.service\\nNRestarts=0\\nActiveState=failed\\nLoadState=loaded\\n\\n'

@@ -81,9 +81,10 @@ def kind_of(reason: str) -> str:
 def of(unit: str, folder: Path = FOLDER) -> Healings:
     """None are known of a file that can't be read: healing goes on."""
     try:
-        return Healings(**json.loads((folder / unit).read_text(encoding="utf-8")))
+        noted = Healings(**json.loads((folder / unit).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return Healings()
+    return noted if isinstance(noted.kinds, dict) else Healings()
 
 
 def of_all(folder: Path = FOLDER) -> dict[str, Healings]:
@@ -106,6 +107,8 @@ def note(unit: str, reason: str, folder: Path = FOLDER) -> None:
     with contextlib.suppress(OSError):
         new = folder / f"{unit}.new"
         new.write_text(json.dumps(asdict(healings)), encoding="utf-8")
+        # Whatever the unit's UMask= is: who hung reads it as well, and who tells of it.
+        new.chmod(0o644)
         os.replace(new, folder / unit)
 
 

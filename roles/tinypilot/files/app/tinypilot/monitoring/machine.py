@@ -14,6 +14,7 @@ from tinypilot.certificate import OPENSSL
 
 SYS = Path("/sys")
 DISKS = ("/", "/var")
+MOUNTS = Path("/proc/self/mountinfo")
 # A Pi has one; a large board a dozen.
 MOST_ZONES = 16
 LONGEST_NAME = 32
@@ -62,15 +63,35 @@ def throttling(sys: Path = SYS) -> dict[str, tuple[bool, bool]]:
 def disks() -> dict[str, Disk]:
     """free_bytes: what programs that are not root may still take."""
     found = {}
+    mounts = _mounts()
     for path in DISKS:
         with contextlib.suppress(OSError):
             told = os.statvfs(path)
             found[path] = Disk(
                 told.f_bavail * told.f_frsize,
                 told.f_blocks * told.f_frsize,
-                bool(told.f_flag & os.ST_RDONLY),
+                is_read_only(path, mounts),
             )
     return found
+
+
+def _mounts() -> list[str]:
+    try:
+        return MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def is_read_only(path: str, mounts: list[str]) -> bool:
+    """Whether the file system itself is: a sandbox sees all of them so. mounts: lines of proc(5)'s mountinfo."""
+    holding: tuple[str, str] = "", ""
+    for line in mounts:
+        of_mount, _, of_file_system = line.partition(" - ")
+        place = of_mount.split()[4]
+        is_inside = path == place or path.startswith(place.rstrip("/") + "/")
+        if is_inside and len(place) >= len(holding[0]):
+            holding = place, of_file_system.split()[-1]
+    return "ro" in holding[1].split(",")
 
 
 @lru_cache(maxsize=2)
