@@ -147,7 +147,9 @@ def examine(said="", **answers):
     """answers: what is other than well, with _ for a space."""
     changed = {name.replace("_", " "): answer for name, answer in answers.items()}
     assert changed.keys() <= well().keys(), "a question that nobody asks"
-    return report.examine(Evidence(FACTS, {**well(), **changed}, lambda unit: said))
+    return report.examine(
+        Evidence(FACTS, {**well(), **changed}, lambda unit: [said] if said else [])
+    )
 
 
 def causes(findings):
@@ -211,7 +213,7 @@ FAULTS = {
     "a group that was lost": (
         {"missing_groups": {"tinypilot-relay.service": ["kvm-signalling"]}},
         "relay",
-        ["without the group kvm-signalling"],
+        ["has not the group kvm-signalling"],
     ),
     "a stopped process": (
         {"processes": {PIDS["nginx.service"]: Process("nginx", "T", 1)}},
@@ -291,7 +293,7 @@ FAULTS = {
     "a sink of another version": ({"frames": Frames(False, 0, False)}, "sink", ["damaged"]),
     "an encoder that is gone": (
         {"video_devices": {"/dev/kvm-video": True, "/dev/video11": False}},
-        "encoder",
+        "encoder device",
         ["no H.264 encoder /dev/video11"],
     ),
     "an encoder that hangs": ({"frames": Frames(True, 1, False)}, "encoder", ["makes no H.264"]),
@@ -508,6 +510,17 @@ def test_what_could_not_be_looked_at_is_not_called_well():
     assert not causes(findings)
     assert not report.is_well(findings)
     assert report.as_text(findings, False).endswith("and not all could be looked at.")
+
+
+def test_an_encoder_that_can_not_be_opened_is_told_by_ustreamer():
+    said = "H264: Can't open encoder device: No such file or directory"
+    nothing = Frames(True, 0, False)
+    assert list(causes(examine(said, frames=nothing))) == ["encoder device"]
+    # uStreamer may end for that reason.
+    ended = {"units_later": units(ustreamer=Unit(restarts=2))}
+    assert list(causes(examine(said, **ended, frames=nothing))) == ["encoder device"]
+    # It was long ago.
+    assert not causes(examine(said))
 
 
 def test_last_words_are_told():

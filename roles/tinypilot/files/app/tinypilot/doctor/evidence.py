@@ -13,6 +13,7 @@ import errno
 import functools
 import grp
 import http.client
+import importlib.util
 import json
 import os
 import pwd
@@ -53,27 +54,21 @@ UNIT_PROPERTIES = (
 # Fields of /proc/PID/stat behind the program's name.
 STATE, PARENT = 0, 1
 LISTENING = "0A"
+ELF_MACHINE = slice(18, 20)
 # What nginx answers by itself, and without login.
 NGINX_OWN = "/static/login/login.js"
 HID_FILES = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
-_LOAD_MODULES = """
-import importlib, sys
-for name in sys.argv[1:]:
-    try:
-        importlib.import_module(name)
-    except Exception:
-        print(name)
-"""
 # In a process of its own: what a C library makes of a damaged file is not the doctor's end.
-_READ_CONFIGURATION = """
+_READ_CONFIGURATIONS = """
 import ctypes, glob, sys
 [library, *_] = glob.glob("/usr/lib/*/libconfig.so.*")
 library = ctypes.CDLL(library)
-room = ctypes.create_string_buffer(4096)
-library.config_init(room)
-print("good" if library.config_read_file(room, sys.argv[1].encode()) else "unreadable")
+for file in sys.argv[1:]:
+    room = ctypes.create_string_buffer(4096)
+    library.config_init(room)
+    if not library.config_read_file(room, file.encode()):
+        print(file)
 """
-ELF_MACHINE = slice(18, 20)
 
 
 class Unknown(Exception):
@@ -125,11 +120,11 @@ class Certificate:
 @dataclass
 class Evidence:
     """facts: what the roles have laid down, by role. answers: by question; an exception is an answer, too.
-    last_words: what a unit has said last."""
+    last_words: the last lines that a unit has written."""
 
     facts: Mapping[str, Mapping]
     answers: dict[str, object] = field(default_factory=dict)
-    last_words: Callable[[str], str] = lambda unit: ""
+    last_words: Callable[[str], list[str]] = lambda unit: []
 
     def of(self, role: str) -> Mapping[str, Any]:
         return self.facts.get(role, {})
@@ -226,45 +221,44 @@ def processes() -> dict[int, Process]:
     return found
 
 
-def last_words(unit: str) -> str:
-    """Without what systemd says of it."""
+def last_words(unit: str) -> list[str]:
+    """The last lines that it has written, without what systemd says of it."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         said = run(
-            *("journalctl", "--no-pager", "--boot", "--output=cat", "--lines=20"),
+            *("journalctl", "--no-pager", "--boot", "--output=cat", "--lines=40"),
             f"_SYSTEMD_UNIT={unit}",
             seconds=2,
         ).stdout
-        lines = [_printable(line) for line in said.splitlines() if line.strip()]
-        telling = [
-            line
-            for line in lines
-            if re.search(r"(?i)error|fatal|fail|can'?t|cannot|denied|no such", line)
-        ]
-        return (telling or lines or [""])[-1][:200]
-    return ""
-
-
-def _printable(text: str) -> str:
-    return "".join(character for character in text if character.isprintable()).strip()
+        return [line.strip() for line in said.splitlines() if line.strip()]
+    return []
 
 
 def missing_groups(wanted: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """By unit: groups that its main process should have and has not."""
-    pids = units(wanted)
+    """By unit: groups that it should have, and its main process has not, or will not have."""
+    properties = "--property=Id,MainPID,User,Group,SupplementaryGroups"
     found = {}
-    for unit, names in wanted.items():
-        pid = pids.get(unit, Unit()).pid
-        if not pid:
-            continue
+    for block in run("systemctl", "show", properties, *wanted).stdout.strip().split("\n\n"):
+        shown = dict(line.partition("=")[::2] for line in block.splitlines())
+        unit = shown["Id"]
+        has = _groups_by_configuration(shown)
         with contextlib.suppress(OSError):
-            status = Path(f"/proc/{pid}/status").read_text()
+            status = Path(f"/proc/{shown['MainPID']}/status").read_text()
             has = {
                 int(gid)
                 for line in re.findall(r"^(?:Gid|Groups):(.*)$", status, re.M)
                 for gid in line.split()
             }
-            found[unit] = [name for name in names if _gid(name) not in has]
+        found[unit] = [name for name in wanted[unit] if _gid(name) not in has]
     return found
+
+
+def _groups_by_configuration(shown: Mapping[str, str]) -> set[int]:
+    names = [shown.get("Group", ""), *shown.get("SupplementaryGroups", "").split()]
+    has = {_gid(name) for name in names if name}
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwnam(shown.get("User", ""))
+        has |= set(os.getgrouplist(user.pw_name, user.pw_gid))
+    return has
 
 
 def _gid(name: str) -> int:
@@ -827,7 +821,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "udp": lambda: udp_arrives(network().addresses[0], media),
         "firewall": firewall_ruleset,
         "relay": lambda: get(sockets["relay"]["path"], "/api/gateway")[0],
-        "web app": lambda: get(sockets["web"]["path"], "/api/auth")[0],
+        "web app": lambda: get(sockets["web"]["path"], "/login")[0],
         "hid": lambda: json.loads(get(sockets["hid"]["path"], "/usb")[1])["usb"],
         "database": lambda: database_defect(str(config.auth_file), own["user"]),
         "nginx check": lambda: nginx_defect(gateway["nginx_check"]),
@@ -869,17 +863,21 @@ def missing_packages(wanted: Iterable[str]) -> list[str]:
 
 
 def missing_modules(names: Iterable[str]) -> list[str]:
-    """Of Python, that can't be loaded."""
-    return run(sys.executable, "-B", "-c", _LOAD_MODULES, *names).stdout.split()
+    """Of Python, that are not there. This program has loaded aiohttp, if that can be loaded."""
+    missing = []
+    for name in names:
+        try:
+            is_there = importlib.util.find_spec(name) is not None
+        except ImportError:
+            is_there = False
+        if not is_there or (name == "aiohttp" and chain.aiohttp is None):
+            missing.append(name)
+    return missing
 
 
 def unreadable_configurations(files: Iterable[str]) -> list[str]:
     """By the library that Janus reads them with."""
-    return [
-        file
-        for file in files
-        if run(sys.executable, "-B", "-c", _READ_CONFIGURATION, file).stdout.strip() == "unreadable"
-    ]
+    return run(sys.executable, "-S", "-B", "-c", _READ_CONFIGURATIONS, *files).stdout.split()
 
 
 def nginx_defect(command: Iterable[str]) -> str:

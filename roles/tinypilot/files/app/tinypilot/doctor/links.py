@@ -8,6 +8,7 @@ while one of those is broken, this one is taken for a consequence.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from tinypilot.doctor.evidence import (
 )
 from tinypilot.video import hdmi
 
+# The first may have been in the sink before somebody read.
+ENOUGH_FRAMES = 2
 FREE_BYTES = 4 * 1024 * 1024
 FREE_FILES = 64
 FREE_MEMORY_BYTES = 32 * 1024 * 1024
@@ -50,6 +53,8 @@ EXIT_CODES = {
     226: "its sandbox can't be set up",
     243: "its credentials are missing",
 }
+# Of the last lines of a unit those that may tell why it ended.
+TELLING = re.compile(r"(?i)error|fatal|fail|can'?t|cannot|denied|no such")
 PROVISION = "Provision the device again (`make appliance`; for a real device with HOST=)."
 
 
@@ -91,6 +96,13 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"`systemd-analyze verify {name}` names the line. Correct or remove it, then `systemctl daemon-reload && "
             f"systemctl restart {name}`.",
         )
+    groups: dict[str, list[str]] = evidence.get("missing groups", {})
+    if lacks := groups.get(name):
+        raise BrokenLink(
+            f"{name} has not the group {', '.join(lacks)}, so it may not open what belongs to that group",
+            f"look for a change in {_files(unit)}, and at `getent group {' '.join(lacks)}`; provision the device again "
+            f"(`make appliance`), then `systemctl restart {name}`.",
+        )
     began = before.get(name, unit)
     if unit.restarts > began.restarts or (unit.active, unit.sub) == ("activating", "auto-restart"):
         raise BrokenLink(
@@ -114,13 +126,6 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"`systemctl start {name}`.",
         )
     _check_processes(evidence, name, unit)
-    groups: dict[str, list[str]] = evidence.get("missing groups", {})
-    if lacks := groups.get(name):
-        raise BrokenLink(
-            f"{name} runs without the group {', '.join(lacks)}, so it may not open what belongs to that group",
-            f"look for a change in {_files(unit)}, and at `getent group {' '.join(lacks)}`; provision the device again "
-            f"(`make appliance`), then `systemctl restart {name}`.",
-        )
     if unit.enabled == "disabled":
         raise BrokenLink(
             f"{name} runs, but is disabled: it will not start with the device",
@@ -156,8 +161,9 @@ def _why_ended(unit: Unit) -> str:
 
 
 def _said(evidence: Evidence, name: str) -> str:
-    words = evidence.last_words(name)
-    return f'. It said: "{words}"' if words else ""
+    lines = evidence.last_words(name)
+    telling = [line for line in lines if TELLING.search(line)] or lines
+    return f'. It said: "{telling[-1][:200]}"' if telling else ""
 
 
 # --- Files ---
@@ -450,18 +456,28 @@ def check_sink(evidence: Evidence) -> str:
     return "there, with the right group"
 
 
-def check_encoder(evidence: Evidence) -> str:
+def check_encoder_device(evidence: Evidence) -> str:
     device = evidence.of("ustreamer").get("encoder_device")
     there: dict[str, bool] = evidence.tell("video devices")
+    do = "`ls -l /dev/video*` and `dmesg | grep -i codec` tell whether its driver was loaded; a Raspberry Pi 5 has none."
     if device and not there.get(device):
-        raise BrokenLink(
-            f"There is no H.264 encoder {device}",
-            "`dmesg | grep -i codec` tells whether its driver was loaded; a Raspberry Pi 5 has none.",
-        )
+        raise BrokenLink(f"There is no H.264 encoder {device}", do)
+    # uStreamer says so once for each try, and may not survive it.
+    frames: Frames | None = evidence.get("frames")
+    if not frames or frames.count < ENOUGH_FRAMES:
+        for line in evidence.last_words("ustreamer.service"):
+            if "encoder device" in line and "Can't" in line:
+                raise BrokenLink(
+                    f'The H.264 encoder can\'t be opened. uStreamer said: "{line}"', do
+                )
+    return device or "there"
+
+
+def check_encoder(evidence: Evidence) -> str:
     if not _has_signal(evidence):
         raise Skipped("no signal, so there is nothing to encode")
     found: Frames = evidence.tell("frames")
-    if found.count < 2:
+    if found.count < ENOUGH_FRAMES:
         raise BrokenLink(
             "uStreamer makes no H.264, although somebody reads and there is a signal"
             + _said(evidence, "ustreamer.service"),
@@ -793,9 +809,15 @@ LINKS = (
     Link("edid", "EDID", check_edid),
     Link("cable", "Cable service", check_cable_service, ("system",)),
     Link("signal", "Signal of the computer", check_signal, ("input", "cable")),
-    Link("ustreamer", "uStreamer (capture)", check_ustreamer, ("input", "system", "disk")),
+    Link("encoder device", "H.264 encoder", check_encoder_device),
+    Link(
+        "ustreamer",
+        "uStreamer (capture)",
+        check_ustreamer,
+        ("input", "encoder device", "system", "disk"),
+    ),
     Link("sink", "H.264 sink", check_sink, ("ustreamer", "disk")),
-    Link("encoder", "H.264 encoder", check_encoder, ("ustreamer", "sink")),
+    Link("encoder", "H.264 frames", check_encoder, ("ustreamer", "sink")),
     Link("janus", "Janus (WebRTC)", check_janus, ("system", "disk")),
     Link("plugin", "uStreamer's plugin for Janus", check_plugin, ("janus", "encoder", "signal")),
     Link("media", "Media ports", check_media, ("network",)),
