@@ -96,7 +96,6 @@ def well():
         "units": units,
         "units later": dict(units),
         "processes": {pid: Process(unit, "S", 1) for unit, pid in PIDS.items()},
-        "missing groups": {},
         "paths": {},
         "programs": {},
         "half installed": [],
@@ -211,7 +210,7 @@ FAULTS = {
         ["will not start with the device", "systemctl enable"],
     ),
     "a group that was lost": (
-        {"missing_groups": {"tinypilot-relay.service": ["kvm-signalling"]}},
+        both_looks(tinypilot_relay=Unit(lacks=("kvm-signalling",))),
         "relay",
         ["has not the group kvm-signalling"],
     ),

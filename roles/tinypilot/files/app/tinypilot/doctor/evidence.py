@@ -40,19 +40,31 @@ from tinypilot.video import hdmi, memsink
 # All answers together. With what is said of a broken unit it stays below ten seconds.
 OVERALL_SECONDS = 7.0
 COMMAND_SECONDS = 5.0
-ANSWER_SECONDS = 2.5
 # Without a reader uStreamer captures one frame a second or two, and opens its encoder for the first reader.
 FRAMES_SECONDS = 4.0
 # A unit that ends again and again does so within this time, with its pause of 250 ms.
 UNIT_SECONDS = 1.5
+RECENT_SECONDS = 30
 STUN_SECONDS = 1.0
+# How much longer all may take, because the machine is overloaded. Without the library of this module there is enough
+# else to say.
+try:
+    from tinypilot.healing import slowness
+
+    SLOWNESS = slowness()
+except ImportError:
+    SLOWNESS = 1.0
+ANSWER_SECONDS = 2.5 * SLOWNESS
 
 UNIT_PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus"),
     *("MainPID", "NRestarts", "DropInPaths", "FragmentPath"),
+    *("User", "Group", "SupplementaryGroups"),
 )
 # Fields of /proc/PID/stat behind the program's name.
 STATE, PARENT = 0, 1
+# Not on each device.
+FURTHER_UNITS = ("kvm-edid.service", "usb-gadget.service", "avahi-daemon.service")
 LISTENING = "0A"
 ELF_MACHINE = slice(18, 20)
 # What nginx answers by itself, and without login.
@@ -77,7 +89,7 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Unit:
-    """As `systemctl show` has it."""
+    """As `systemctl show` has it. lacks: groups that its processes need and have not, or will not have."""
 
     load: str = "loaded"
     active: str = "active"
@@ -88,6 +100,7 @@ class Unit:
     pid: int = 0
     restarts: int = 0
     files: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,7 +158,7 @@ class Evidence:
 
 
 def ask_all(
-    questions: Mapping[str, Callable[[], object]], seconds: float = OVERALL_SECONDS
+    questions: Mapping[str, Callable[[], object]], seconds: float = OVERALL_SECONDS * SLOWNESS
 ) -> dict[str, object]:
     """Who is not done in time is left behind: its thread ends with the program."""
     answers: dict[str, object] = {}
@@ -168,16 +181,14 @@ def ask_all(
     return dict(answers)
 
 
-def run(
-    *command: str, seconds: float = COMMAND_SECONDS, **options: object
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # type: ignore[call-overload]
         command,
         capture_output=True,
         text=True,
         errors="replace",
         stdin=subprocess.DEVNULL,
-        timeout=seconds,
+        timeout=COMMAND_SECONDS * SLOWNESS,
         env={**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
         **options,
     )
@@ -186,70 +197,37 @@ def run(
 # --- systemd and processes ---
 
 
-def units(names: Iterable[str]) -> dict[str, Unit]:
-    shown = run("systemctl", "show", f"--property={','.join(UNIT_PROPERTIES)}", *names).stdout
+def units(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
+    """wanted: the groups that each unit needs."""
+    shown = run("systemctl", "show", f"--property={','.join(UNIT_PROPERTIES)}", *wanted).stdout
     found = {}
     for block in shown.strip().split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.splitlines())
-        found[values.get("Id", "")] = Unit(
+        name, pid = values.get("Id", ""), int(values.get("MainPID") or 0)
+        groups = _groups(pid) or _groups_by_configuration(values)
+        found[name] = Unit(
             load=values.get("LoadState", ""),
             active=values.get("ActiveState", ""),
             sub=values.get("SubState", ""),
             enabled=values.get("UnitFileState", ""),
             result=values.get("Result", ""),
             exit_code=int(values.get("ExecMainStatus") or 0),
-            pid=int(values.get("MainPID") or 0),
+            pid=pid,
             restarts=int(values.get("NRestarts") or 0),
             files=(values.get("FragmentPath", ""), *values.get("DropInPaths", "").split()),
+            lacks=tuple(each for each in wanted.get(name, ()) if _gid(each) not in groups),
         )
     return found
 
 
-def later(names: Iterable[str]) -> dict[str, Unit]:
-    time.sleep(UNIT_SECONDS)
-    return units(names)
-
-
-def processes() -> dict[int, Process]:
-    found = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            head, _, rest = file.read_text(errors="replace").rpartition(")")
-            fields = rest.split()
-            name = head.partition("(")[2]
-            found[int(file.parent.name)] = Process(name, fields[STATE], int(fields[PARENT]))
-    return found
-
-
-def last_words(unit: str) -> list[str]:
-    """The last lines that it has written, without what systemd says of it."""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        said = run(
-            *("journalctl", "--no-pager", "--boot", "--output=cat", "--lines=40"),
-            f"_SYSTEMD_UNIT={unit}",
-            seconds=2,
-        ).stdout
-        return [line.strip() for line in said.splitlines() if line.strip()]
-    return []
-
-
-def missing_groups(wanted: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """By unit: groups that it should have, and its main process has not, or will not have."""
-    properties = "--property=Id,MainPID,User,Group,SupplementaryGroups"
-    found = {}
-    for block in run("systemctl", "show", properties, *wanted).stdout.strip().split("\n\n"):
-        shown = dict(line.partition("=")[::2] for line in block.splitlines())
-        unit = shown["Id"]
-        has = _groups_by_configuration(shown)
-        with contextlib.suppress(OSError):
-            status = Path(f"/proc/{shown['MainPID']}/status").read_text()
-            has = {
-                int(gid)
-                for line in re.findall(r"^(?:Gid|Groups):(.*)$", status, re.M)
-                for gid in line.split()
-            }
-        found[unit] = [name for name in wanted[unit] if _gid(name) not in has]
-    return found
+def _groups(pid: int) -> set[int]:
+    """Of a process; none of one that does not run."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return set()
+    lines = re.findall(r"^(?:Gid|Groups):(.*)$", status, re.M)
+    return {int(gid) for line in lines for gid in line.split()}
 
 
 def _groups_by_configuration(shown: Mapping[str, str]) -> set[int]:
@@ -266,6 +244,36 @@ def _gid(name: str) -> int:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         return -1
+
+
+def later(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
+    time.sleep(UNIT_SECONDS)
+    return units(wanted)
+
+
+def processes() -> dict[int, Process]:
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, _, rest = file.read_text(errors="replace").rpartition(")")
+            fields = rest.split()
+            name = head.partition("(")[2]
+            found[int(file.parent.name)] = Process(name, fields[STATE], int(fields[PARENT]))
+    return found
+
+
+def last_words(unit: str) -> list[str]:
+    """The last lines that it has written since its start, and those of the last seconds: it may have just ended."""
+    lines = []
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        start = run("systemctl", "show", "--property=InvocationID", "--value", unit).stdout.strip()
+        for choice in (f"_SYSTEMD_INVOCATION_ID={start}", f"--since=-{RECENT_SECONDS}s"):
+            said = run(
+                *("journalctl", "--no-pager", "--boot", "--output=cat", "--lines=40"),
+                *(choice, f"_SYSTEMD_UNIT={unit}"),
+            ).stdout
+            lines += [line.strip() for line in said.splitlines() if line.strip()]
+    return lines
 
 
 # --- Files ---
@@ -437,12 +445,13 @@ class Frames:
     orphaned: bool
 
 
-def frames(sink: Path, pid: int) -> Frames:
+def frames(sink: Path, ustreamer: Mapping[str, Unit]) -> Frames:
     """Reads as the relay does, so uStreamer encodes meanwhile."""
-    with contextlib.suppress(OSError):
-        if f"{sink} (deleted)" in Path(f"/proc/{pid}/maps").read_text():
-            return Frames(True, 0, True)
-    reader, count, deadline = memsink.Memsink(sink), 0, time.monotonic() + FRAMES_SECONDS
+    for unit in ustreamer.values():
+        with contextlib.suppress(OSError):
+            if f"{sink} (deleted)" in Path(f"/proc/{unit.pid}/maps").read_text():
+                return Frames(True, 0, True)
+    reader, count, deadline = memsink.Memsink(sink), 0, time.monotonic() + FRAMES_SECONDS * SLOWNESS
     try:
         # The first may be an old one.
         while count < 3 and time.monotonic() < deadline:
@@ -751,10 +760,9 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
     own, janus = facts.get("tinypilot", {}), facts.get("janus", {})
     ustreamer, gateway = facts.get("ustreamer", {}), facts.get("gateway", {})
     settings = Settings.from_config(config)
-    units_of_all = {
+    wanted = dict.fromkeys(FURTHER_UNITS, ()) | {
         unit: groups for role in facts.values() for unit, groups in role.get("units", {}).items()
     }
-    names = [*units_of_all, "kvm-edid.service", "usb-gadget.service", "avahi-daemon.service"]
     sink = str(config.h264_sink)
     wiring = {
         "janus_socket": str(config.janus_socket),
@@ -776,10 +784,9 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         return page(network().addresses[0], https_port, "localhost", NGINX_OWN)
 
     return {
-        "units": lambda: units(names),
-        "units later": lambda: later(names),
+        "units": lambda: units(wanted),
+        "units later": lambda: later(wanted),
         "processes": processes,
-        "missing groups": lambda: missing_groups(units_of_all),
         "paths": lambda: path_defects(
             [*listed(facts, "paths"), *listed(facts, "state"), *sockets.values()]
         ),
@@ -809,12 +816,10 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         },
         "holders": lambda: holders(ustreamer["capture_device"]),
         "edid": lambda: edid_refusal(settings),
-        "signal": lambda: hdmi.ask(config.hdmi_socket),
+        "signal": lambda: ask_signal(config.hdmi_socket),
         "ustreamer": lambda: asyncio.run(ask_ustreamer(str(config.ustreamer_socket))),
         "sink": lambda: chain.check_sink(wiring),
-        "frames": lambda: frames(
-            config.h264_sink, units(["ustreamer.service"])["ustreamer.service"].pid
-        ),
+        "frames": lambda: frames(config.h264_sink, units({"ustreamer.service": ()})),
         "janus": lambda: asyncio.run(ask_janus(wiring)),
         "janus configuration": lambda: unreadable_configurations(janus["configuration"]),
         "media ports": lambda: port_owners("udp", media),
@@ -841,6 +846,14 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "controllers": lambda: sorted(os.listdir("/sys/class/udc")),
         "usb files": lambda: [path for path in HID_FILES if not os.path.exists(path)],
     }
+
+
+def ask_signal(path: Path) -> dict:
+    """Once more if there is no answer: the page's patience is short."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not (facts := hdmi.ask(path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return facts
 
 
 async def ask_ustreamer(path: str) -> dict:

@@ -80,9 +80,7 @@ def check_units(evidence: Evidence, *names: str) -> None:
 
 
 def _check_unit(evidence: Evidence, name: str) -> None:
-    before: dict[str, Unit] = evidence.tell("units")
-    after: dict[str, Unit] = evidence.get("units later", before)
-    unit = after.get(name, Unit(load="not-found"))
+    _, unit = _looks(evidence, name)
     if unit.load == "masked":
         raise BrokenLink(
             f"{name} is masked, so nothing can start it",
@@ -96,15 +94,13 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"`systemd-analyze verify {name}` names the line. Correct or remove it, then `systemctl daemon-reload && "
             f"systemctl restart {name}`.",
         )
-    groups: dict[str, list[str]] = evidence.get("missing groups", {})
-    if lacks := groups.get(name):
+    if unit.lacks:
         raise BrokenLink(
-            f"{name} has not the group {', '.join(lacks)}, so it may not open what belongs to that group",
-            f"look for a change in {_files(unit)}, and at `getent group {' '.join(lacks)}`; provision the device again "
-            f"(`make appliance`), then `systemctl restart {name}`.",
+            f"{name} has not the group {', '.join(unit.lacks)}, so it may not open what belongs to that group",
+            f"look for a change in {_files(unit)}, and at `getent group {' '.join(unit.lacks)}`; provision the device "
+            f"again (`make appliance`), then `systemctl restart {name}`.",
         )
-    began = before.get(name, unit)
-    if unit.restarts > began.restarts or (unit.active, unit.sub) == ("activating", "auto-restart"):
+    if _ends_again_and_again(evidence, name):
         raise BrokenLink(
             f"{name} does not stay up: {_why_ended(unit)}{_said(evidence, name)}",
             f"`journalctl -u {name}` tells more. It runs from {_files(unit)}. If nobody has changed these, provision "
@@ -131,6 +127,20 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"{name} runs, but is disabled: it will not start with the device",
             f"`systemctl enable {name}`.",
         )
+
+
+def _looks(evidence: Evidence, name: str) -> tuple[Unit, Unit]:
+    """Two at a unit, with a second or two between them."""
+    before: dict[str, Unit] = evidence.tell("units")
+    after: dict[str, Unit] = evidence.get("units later", before)
+    unit = after.get(name, Unit(load="not-found"))
+    return before.get(name, unit), unit
+
+
+def _ends_again_and_again(evidence: Evidence, name: str) -> bool:
+    before, after = _looks(evidence, name)
+    is_waiting = (after.active, after.sub) == ("activating", "auto-restart")
+    return after.restarts > before.restarts or is_waiting
 
 
 def _check_processes(evidence: Evidence, name: str, unit: Unit) -> None:
@@ -459,12 +469,13 @@ def check_sink(evidence: Evidence) -> str:
 def check_encoder_device(evidence: Evidence) -> str:
     device = evidence.of("ustreamer").get("encoder_device")
     there: dict[str, bool] = evidence.tell("video devices")
-    do = "`ls -l /dev/video*` and `dmesg | grep -i codec` tell whether its driver was loaded; a Raspberry Pi 5 has none."
+    do = "`ls -l /dev/video*` and `dmesg | grep -i codec` tell whether its driver was loaded. A Pi 5 has none."
     if device and not there.get(device):
         raise BrokenLink(f"There is no H.264 encoder {device}", do)
-    # uStreamer says so once for each try, and may not survive it.
+    # uStreamer says so when it tries, and may not survive it.
     frames: Frames | None = evidence.get("frames")
-    if not frames or frames.count < ENOUGH_FRAMES:
+    makes_nothing = frames and frames.count < ENOUGH_FRAMES and _has_signal(evidence)
+    if makes_nothing or _ends_again_and_again(evidence, "ustreamer.service"):
         for line in evidence.last_words("ustreamer.service"):
             if "encoder device" in line and "Can't" in line:
                 raise BrokenLink(

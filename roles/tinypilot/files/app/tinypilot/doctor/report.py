@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -47,7 +48,9 @@ def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[Finding]:
             findings.append(Finding(link.name, link.title, SKIPPED, str(reason)))
         # One look that fails must not hide what the others have found.
         except Exception as error:
-            what = f"could not be looked at ({type(error).__name__}: {error})"
+            is_late = isinstance(error, subprocess.TimeoutExpired)
+            why = "no answer in time" if is_late else f"{type(error).__name__}: {error}"
+            what = f"could not be looked at ({why})"
             findings.append(Finding(link.name, link.title, UNKNOWN, what))
     by_name = {link.name: link for link in links}
     findings = list(map(_harmless, findings))
