@@ -26,12 +26,14 @@ IDLE = "[Service]\nType=exec\nWatchdogSec=0\nExecStart=\nExecStart=/usr/bin/slee
 
 # Listens at these ports until it is ended: KIND FIRST LAST.
 _LISTEN = """
-import pathlib, signal, socket, sys
+import contextlib, pathlib, signal, socket, sys
 kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[sys.argv[1]]
 sockets = [socket.socket(socket.AF_INET, kind) for _ in range(int(sys.argv[2]), int(sys.argv[3]) + 1)]
 for number, each in enumerate(sockets):
     each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    each.bind(("0.0.0.0", int(sys.argv[2]) + number))
+    # Janus may have some of them.
+    with contextlib.suppress(OSError):
+        each.bind(("0.0.0.0", int(sys.argv[2]) + number))
     if sys.argv[1] == "tcp":
         each.listen()
 pathlib.Path("/run/fault-is-there").touch()
