@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tinypilot.doctor import evidence as asking
-from tinypilot.doctor import firewall, report
+from tinypilot.doctor import firewall, links, report
 from tinypilot.doctor.chain import BrokenLink
 from tinypilot.doctor.evidence import (
     Certificate,
@@ -132,6 +132,7 @@ def well():
         "own page": Page(200, "PEM"),
         "login page": 200,
         "named page": 200,
+        "certificate page": 200,
         "network": Network(("192.0.2.10",), {"eth0": "UP"}),
         "host name": "kvm",
         "host names": ["192.0.2.10"],
@@ -146,7 +147,7 @@ def examine(said="", **answers):
     """answers: what is other than well, with _ for a space."""
     changed = {name.replace("_", " "): answer for name, answer in answers.items()}
     assert changed.keys() <= well().keys(), "a question that nobody asks"
-    return report.examine(
+    return links.examine(
         Evidence(FACTS, {**well(), **changed}, lambda unit: [said] if said else [])
     )
 
@@ -362,7 +363,10 @@ FAULTS = {
         ["ended on"],
     ),
     "another name": (
-        {"certificate": Certificate("", now(), now() + timedelta(1), ("nas",), "PEM")},
+        {
+            "certificate": Certificate("", now(), now() + timedelta(1), ("nas",), "PEM"),
+            "certificate_page": 421,
+        },
         "certificate",
         ["is for nas, and this device is kvm"],
     ),
@@ -491,6 +495,11 @@ def test_a_service_that_its_socket_starts_is_not_blamed_for_waiting():
     assert not causes(findings)
 
 
+def test_a_certificate_of_ones_own_may_be_for_any_name_that_the_device_knows():
+    shown = Certificate("", now(), now() + timedelta(1), ("kvm.example.org",), "PEM")
+    assert not causes(examine(certificate=shown))
+
+
 def test_a_dongle_that_can_not_tell_of_the_signal_is_believed_if_it_brings_pictures():
     unknown = {"state": "unknown", "power": None, "sends": None, "takes": None}
     assert not causes(examine(signal=unknown))
@@ -528,7 +537,7 @@ def test_last_words_are_told():
 
 
 def test_a_device_of_an_earlier_version_is_to_be_provisioned():
-    found = causes(report.examine(Evidence({}, well())))
+    found = causes(links.examine(Evidence({}, well())))
     assert "make appliance" in found["system"]
 
 

@@ -651,6 +651,11 @@ def certificate(pem: str, key: str) -> Certificate:
     )
 
 
+def certificate_name(pem: str, key: str) -> str:
+    """One that it is for."""
+    return certificate(pem, key).names[0].replace("*", "kvm")
+
+
 def first_certificate(pem: str) -> str:
     """In the form that it is compared in."""
     found = re.search(f"{ssl.PEM_HEADER}.*?{ssl.PEM_FOOTER}", Path(pem).read_text(), re.S)
@@ -838,6 +843,14 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "login page": lambda: page("127.0.0.1", https_port, "localhost", "/login").status,
         "own page": own_page,
         "named page": lambda: page("127.0.0.1", https_port, socket.gethostname(), NGINX_OWN).status,
+        "certificate page": lambda: (
+            page(
+                "127.0.0.1",
+                https_port,
+                certificate_name(gateway["certificate"], gateway["certificate_key"]),
+                NGINX_OWN,
+            ).status
+        ),
         "network": network,
         "host name": socket.gethostname,
         "configuration": lambda: configuration_defect(own["configuration"]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The links of the chain, and what is said of each when it is broken.
+"""The links of the chain, what is said of each when it is broken, and which is the cause.
 
 A link's check returns a few words if it is good, and raises BrokenLink with what is wrong, where, and what to do. It
 asks nothing itself: it judges what evidence.py has asked. `needs` are the links without which this one can't be good:
@@ -9,13 +9,14 @@ while one of those is broken, this one is taken for a consequence.
 from __future__ import annotations
 
 import re
+import subprocess
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tinypilot.doctor import firewall
+from tinypilot.doctor import firewall, report
 from tinypilot.doctor.chain import BrokenLink
 from tinypilot.doctor.evidence import (
     Certificate,
@@ -145,6 +146,8 @@ def _ends_again_and_again(evidence: Evidence, name: str) -> bool:
 
 def _check_processes(evidence: Evidence, name: str, unit: Unit) -> None:
     found: dict[int, Process] = evidence.get("processes", {})
+    if not unit.pid:
+        return
     family = {unit.pid} | {pid for pid, each in found.items() if each.parent == unit.pid}
     for pid in sorted(family & found.keys()):
         if found[pid].state in STOPPED_STATES:
@@ -650,7 +653,9 @@ def check_certificate(evidence: Evidence) -> str:
         raise BrokenLink(f"The certificate ended on {_date(found.end.timestamp())}", renew)
     wanted = [*gateway.get("certificate_names", ()), evidence.tell("host name")]
     names = [name.lower() for name in found.names]
-    if not any(_covers(names, name.lower()) for name in wanted):
+    # One that was set on the page may be for any name, and tells nginx of it.
+    is_for_other = not any(_covers(names, name.lower()) for name in wanted)
+    if is_for_other and evidence.get("certificate page") == 421:
         raise BrokenLink(
             f"The certificate is for {_some(names) or 'no name'}, and this device is {wanted[0]}",
             renew,
@@ -852,3 +857,77 @@ LINKS = (
     Link("memory", "Memory", check_memory),
     Link("power", "Power and heat", check_power),
 )
+
+
+# --- Causes and consequences ---
+
+
+def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[report.Finding]:
+    broken: dict[str, BrokenLink] = {}
+    findings = []
+    for link in links:
+        try:
+            findings.append(
+                report.Finding(link.name, link.title, report.GOOD, link.check(evidence))
+            )
+        except BrokenLink as found:
+            broken[link.name] = found
+            do = found.do[:1].upper() + found.do[1:]
+            findings.append(
+                report.Finding(
+                    link.name, link.title, report.CAUSE, _sentence(found.what), _sentence(do)
+                )
+            )
+        except Skipped as reason:
+            findings.append(report.Finding(link.name, link.title, report.SKIPPED, str(reason)))
+        # One look that fails must not hide what the others have found.
+        except Exception as error:
+            is_late = isinstance(error, subprocess.TimeoutExpired)
+            why = "no answer in time" if is_late else f"{type(error).__name__}: {error}"
+            what = f"could not be looked at ({why})"
+            findings.append(report.Finding(link.name, link.title, report.UNKNOWN, what))
+    by_name = {link.name: link for link in links}
+    findings = list(map(_harmless, findings))
+    return [
+        _as_consequence(each, by_name, broken)
+        if each.state in (report.CAUSE, report.UNKNOWN)
+        else each
+        for each in findings
+    ]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _harmless(finding: report.Finding) -> report.Finding:
+    """Names of processes and answers of services are not the doctor's own words, and go to root's terminal."""
+    words = {
+        name: "".join(each if each.isprintable() else " " for each in text)
+        for name, text in asdict(finding).items()
+    }
+    return report.Finding(**words)
+
+
+def _as_consequence(
+    finding: report.Finding, links: dict[str, Link], broken: dict[str, Any]
+) -> report.Finding:
+    cause = _first_cause(links[finding.link], links, broken)
+    if not cause:
+        return finding
+    return report.Finding(
+        finding.link,
+        finding.title,
+        report.CONSEQUENCE,
+        finding.what,
+        follows_from=links[cause].title,
+    )
+
+
+def _first_cause(link: Link, links: dict[str, Link], broken: dict[str, Any]) -> str:
+    """The name of a broken link that this one needs, and that needs no broken one itself."""
+    for name in link.needs:
+        deeper = _first_cause(links[name], links, broken)
+        if deeper or name in broken:
+            return deeper or name
+    return ""
