@@ -26,12 +26,14 @@ IDLE = "[Service]\nType=exec\nWatchdogSec=0\nExecStart=\nExecStart=/usr/bin/slee
 
 # Listens at these ports until it is ended: KIND FIRST LAST.
 _LISTEN = """
-import pathlib, signal, socket, sys
+import contextlib, pathlib, signal, socket, sys
 kind = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}[sys.argv[1]]
 sockets = [socket.socket(socket.AF_INET, kind) for _ in range(int(sys.argv[2]), int(sys.argv[3]) + 1)]
 for number, each in enumerate(sockets):
     each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    each.bind(("0.0.0.0", int(sys.argv[2]) + number))
+    # Janus may have some of them.
+    with contextlib.suppress(OSError):
+        each.bind(("0.0.0.0", int(sys.argv[2]) + number))
     if sys.argv[1] == "tcp":
         each.listen()
 pathlib.Path("/run/fault-is-there").touch()
@@ -286,7 +288,7 @@ FAULTS = [
         "the firmware does not load the bridge's driver",
         both(
             shell(
-                "mkdir -p /boot/firmware && echo '[all]' > /boot/firmware/config.txt",
+                "mkdir -p /boot/firmware && printf '[all]\\ndtoverlay=dwc2\\n' > /boot/firmware/config.txt",
                 "rm -r /boot/firmware",
             ),
             told_otherwise(
@@ -361,9 +363,12 @@ FAULTS = [
     Fault("uStreamer hangs", hung("ustreamer"), "ustreamer", "hangs"),
     Fault(
         "uStreamer lost a group",
-        dropped_in("ustreamer", "[Service]\nSupplementaryGroups=\n"),
+        both(
+            shell("gpasswd --delete ustreamer video", "gpasswd --add ustreamer video"),
+            dropped_in("ustreamer", "[Service]\nSupplementaryGroups=\n"),
+        ),
         "ustreamer",
-        "without the group video",
+        "has not the group video",
     ),
     Fault(
         "another program has the capture device",
@@ -371,7 +376,8 @@ FAULTS = [
             shell("mknod -m 666 /dev/video0 c 1 3", "rm /dev/video0"),
             told_otherwise("ustreamer", capture_device="/dev/video0"),
             running(_OPEN, "/dev/video0"),
-            dropped_in("ustreamer", "[Service]\nEnvironment=LD_PRELOAD=\n"),
+            # So uStreamer meets that one, and not the emulated one.
+            dropped_in("ustreamer", "[Service]\nEnvironment=V4L2_EMULATOR_CAPTURE=/dev/none\n"),
         ),
         "ustreamer",
         "has the capture device open",
@@ -414,8 +420,8 @@ FAULTS = [
             idle_supervisor(),
             dropped_in("ustreamer", "[Service]\nEnvironment=V4L2_EMULATOR_ENCODER=/dev/video99\n"),
         ),
-        "encoder",
-        "no H.264",
+        "encoder device",
+        "can't be opened",
     ),
     Fault("Janus is stopped", stopped("janus"), "janus", "is stopped"),
     Fault("Janus hangs", hung("janus"), "janus", "hangs"),
@@ -449,7 +455,7 @@ FAULTS = [
         "Janus' socket can't be reached",
         shell("chmod 0700 /run/janus", "chmod 2750 /run/janus"),
         "janus",
-        "/run/janus has mode 0700",
+        "/run/janus has mode 2700",
     ),
     Fault(
         "Janus is disabled",
@@ -514,7 +520,7 @@ FAULTS = [
         "the relay lost its groups",
         dropped_in("tinypilot-relay", "[Service]\nSupplementaryGroups=\n"),
         "relay",
-        "without the group kvm-signalling",
+        "has not the group kvm-signalling",
     ),
     Fault("the relay hangs", hung("tinypilot-relay"), "relay", "hangs"),
     Fault(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tinypilot.doctor import evidence as asking
-from tinypilot.doctor import firewall, report
+from tinypilot.doctor import firewall, links, report
 from tinypilot.doctor.chain import BrokenLink
 from tinypilot.doctor.evidence import (
     Certificate,
@@ -96,7 +96,6 @@ def well():
         "units": units,
         "units later": dict(units),
         "processes": {pid: Process(unit, "S", 1) for unit, pid in PIDS.items()},
-        "missing groups": {},
         "paths": {},
         "programs": {},
         "half installed": [],
@@ -133,6 +132,7 @@ def well():
         "own page": Page(200, "PEM"),
         "login page": 200,
         "named page": 200,
+        "certificate page": 200,
         "network": Network(("192.0.2.10",), {"eth0": "UP"}),
         "host name": "kvm",
         "host names": ["192.0.2.10"],
@@ -147,7 +147,9 @@ def examine(said="", **answers):
     """answers: what is other than well, with _ for a space."""
     changed = {name.replace("_", " "): answer for name, answer in answers.items()}
     assert changed.keys() <= well().keys(), "a question that nobody asks"
-    return report.examine(Evidence(FACTS, {**well(), **changed}, lambda unit: said))
+    return links.examine(
+        Evidence(FACTS, {**well(), **changed}, lambda unit: [said] if said else [])
+    )
 
 
 def causes(findings):
@@ -209,9 +211,9 @@ FAULTS = {
         ["will not start with the device", "systemctl enable"],
     ),
     "a group that was lost": (
-        {"missing_groups": {"tinypilot-relay.service": ["kvm-signalling"]}},
+        both_looks(tinypilot_relay=Unit(lacks=("kvm-signalling",))),
         "relay",
-        ["without the group kvm-signalling"],
+        ["has not the group kvm-signalling"],
     ),
     "a stopped process": (
         {"processes": {PIDS["nginx.service"]: Process("nginx", "T", 1)}},
@@ -291,7 +293,7 @@ FAULTS = {
     "a sink of another version": ({"frames": Frames(False, 0, False)}, "sink", ["damaged"]),
     "an encoder that is gone": (
         {"video_devices": {"/dev/kvm-video": True, "/dev/video11": False}},
-        "encoder",
+        "encoder device",
         ["no H.264 encoder /dev/video11"],
     ),
     "an encoder that hangs": ({"frames": Frames(True, 1, False)}, "encoder", ["makes no H.264"]),
@@ -361,7 +363,10 @@ FAULTS = {
         ["ended on"],
     ),
     "another name": (
-        {"certificate": Certificate("", now(), now() + timedelta(1), ("nas",), "PEM")},
+        {
+            "certificate": Certificate("", now(), now() + timedelta(1), ("nas",), "PEM"),
+            "certificate_page": 421,
+        },
         "certificate",
         ["is for nas, and this device is kvm"],
     ),
@@ -490,6 +495,11 @@ def test_a_service_that_its_socket_starts_is_not_blamed_for_waiting():
     assert not causes(findings)
 
 
+def test_a_certificate_of_ones_own_may_be_for_any_name_that_the_device_knows():
+    shown = Certificate("", now(), now() + timedelta(1), ("kvm.example.org",), "PEM")
+    assert not causes(examine(certificate=shown))
+
+
 def test_a_dongle_that_can_not_tell_of_the_signal_is_believed_if_it_brings_pictures():
     unknown = {"state": "unknown", "power": None, "sends": None, "takes": None}
     assert not causes(examine(signal=unknown))
@@ -510,13 +520,24 @@ def test_what_could_not_be_looked_at_is_not_called_well():
     assert report.as_text(findings, False).endswith("and not all could be looked at.")
 
 
+def test_an_encoder_that_can_not_be_opened_is_told_by_ustreamer():
+    said = "H264: Can't open encoder device: No such file or directory"
+    nothing = Frames(True, 0, False)
+    assert list(causes(examine(said, frames=nothing))) == ["encoder device"]
+    # uStreamer may end for that reason.
+    ended = {"units_later": units(ustreamer=Unit(restarts=2))}
+    assert list(causes(examine(said, **ended, frames=nothing))) == ["encoder device"]
+    # It was long ago.
+    assert not causes(examine(said))
+
+
 def test_last_words_are_told():
     findings = examine("no such device", **both_looks(janus=Unit(active="failed", exit_code=1)))
     assert 'It said: "no such device"' in causes(findings)["janus"]
 
 
 def test_a_device_of_an_earlier_version_is_to_be_provisioned():
-    found = causes(report.examine(Evidence({}, well())))
+    found = causes(links.examine(Evidence({}, well())))
     assert "make appliance" in found["system"]
 
 

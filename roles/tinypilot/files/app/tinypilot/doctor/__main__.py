@@ -51,7 +51,7 @@ def main() -> None:
 def look(folder: Path) -> list[report.Finding]:
     # Here, so that --show needs nothing of a device.
     from tinypilot.config import Config, ConfigError
-    from tinypilot.doctor import evidence
+    from tinypilot.doctor import evidence, links
 
     facts = evidence.read_facts(folder)
     try:
@@ -59,7 +59,7 @@ def look(folder: Path) -> list[report.Finding]:
     except ConfigError:
         # It is one of the links; its defaults are those of the roles.
         config = Config(name="")
-    return report.examine(evidence.gather(facts, config))
+    return links.examine(evidence.gather(facts, config))
 
 
 if __name__ == "__main__":

@@ -222,9 +222,15 @@ async def attached(wiring: dict) -> AsyncIterator[Ask]:
                 f"Janus does not answer on {path} ({reason(error)})",
                 "`journalctl -u janus` tells why.",
             ) from error
+        ids = {"token": janus_token(wiring)}
         with speaking_to_janus():
-            ask = await attach(wiring, janus)
-        yield ask
+            ask = await attach(janus, ids)
+        try:
+            yield ask
+        finally:
+            # Otherwise Janus keeps it for a while, for a page that comes back. It may be gone.
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                await janus.send_json({"janus": "destroy", **ids, "transaction": "verify"})
 
 
 @contextlib.contextmanager
@@ -239,8 +245,8 @@ def speaking_to_janus() -> Iterator[None]:
         ) from error
 
 
-async def attach(wiring: dict, janus: Any) -> Ask:
-    ids = {"token": janus_token(wiring)}
+async def attach(janus: Any, ids: dict) -> Ask:
+    """Puts the numbers of session and handle into `ids`."""
 
     async def ask(message: dict, kinds: list[str]) -> dict:
         await janus.send_json({**message, **ids, "transaction": "verify"})

@@ -13,6 +13,7 @@ import errno
 import functools
 import grp
 import http.client
+import importlib.util
 import json
 import os
 import pwd
@@ -40,41 +41,47 @@ from tinypilot.video import hdmi, memsink
 # All answers together. With what is said of a broken unit it stays below ten seconds.
 OVERALL_SECONDS = 7.0
 COMMAND_SECONDS = 5.0
-ANSWER_SECONDS = 2.5
 # Without a reader uStreamer captures one frame a second or two, and opens its encoder for the first reader.
 FRAMES_SECONDS = 4.0
 # A unit that ends again and again does so within this time, with its pause of 250 ms.
 UNIT_SECONDS = 1.5
+RECENT_SECONDS = 30
 STUN_SECONDS = 1.0
+# How much longer all may take, because the machine is overloaded. Without the library of this module there is enough
+# else to say.
+try:
+    from tinypilot.healing import slowness
+
+    SLOWNESS = slowness()
+except ImportError:
+    SLOWNESS = 1.0
+ANSWER_SECONDS = 2.5 * SLOWNESS
 
 UNIT_PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus"),
     *("MainPID", "NRestarts", "DropInPaths", "FragmentPath"),
+    *("User", "Group", "SupplementaryGroups"),
 )
 # Fields of /proc/PID/stat behind the program's name.
 STATE, PARENT = 0, 1
+# Not on each device.
+FURTHER_UNITS = ("kvm-edid.service", "usb-gadget.service", "avahi-daemon.service")
 LISTENING = "0A"
+ELF_MACHINE = slice(18, 20)
 # What nginx answers by itself, and without login.
 NGINX_OWN = "/static/login/login.js"
 HID_FILES = ("/dev/hidg0", "/dev/hidg1", "/dev/hidg2")
-_LOAD_MODULES = """
-import importlib, sys
-for name in sys.argv[1:]:
-    try:
-        importlib.import_module(name)
-    except Exception:
-        print(name)
-"""
 # In a process of its own: what a C library makes of a damaged file is not the doctor's end.
-_READ_CONFIGURATION = """
+_READ_CONFIGURATIONS = """
 import ctypes, glob, sys
 [library, *_] = glob.glob("/usr/lib/*/libconfig.so.*")
 library = ctypes.CDLL(library)
-room = ctypes.create_string_buffer(4096)
-library.config_init(room)
-print("good" if library.config_read_file(room, sys.argv[1].encode()) else "unreadable")
+for file in sys.argv[1:]:
+    room = ctypes.create_string_buffer(4096)
+    library.config_init(room)
+    if not library.config_read_file(room, file.encode()):
+        print(file)
 """
-ELF_MACHINE = slice(18, 20)
 
 
 class Unknown(Exception):
@@ -83,7 +90,7 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Unit:
-    """As `systemctl show` has it."""
+    """As `systemctl show` has it. lacks: groups that its processes need and have not, or will not have."""
 
     load: str = "loaded"
     active: str = "active"
@@ -94,6 +101,7 @@ class Unit:
     pid: int = 0
     restarts: int = 0
     files: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,11 +134,11 @@ class Certificate:
 @dataclass
 class Evidence:
     """facts: what the roles have laid down, by role. answers: by question; an exception is an answer, too.
-    last_words: what a unit has said last."""
+    last_words: the last lines that a unit has written."""
 
     facts: Mapping[str, Mapping]
     answers: dict[str, object] = field(default_factory=dict)
-    last_words: Callable[[str], str] = lambda unit: ""
+    last_words: Callable[[str], list[str]] = lambda unit: []
 
     def of(self, role: str) -> Mapping[str, Any]:
         return self.facts.get(role, {})
@@ -151,7 +159,7 @@ class Evidence:
 
 
 def ask_all(
-    questions: Mapping[str, Callable[[], object]], seconds: float = OVERALL_SECONDS
+    questions: Mapping[str, Callable[[], object]], seconds: float = OVERALL_SECONDS * SLOWNESS
 ) -> dict[str, object]:
     """Who is not done in time is left behind: its thread ends with the program."""
     answers: dict[str, object] = {}
@@ -174,16 +182,14 @@ def ask_all(
     return dict(answers)
 
 
-def run(
-    *command: str, seconds: float = COMMAND_SECONDS, **options: object
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # type: ignore[call-overload]
         command,
         capture_output=True,
         text=True,
         errors="replace",
         stdin=subprocess.DEVNULL,
-        timeout=seconds,
+        timeout=COMMAND_SECONDS * SLOWNESS,
         env={**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
         **options,
     )
@@ -192,28 +198,58 @@ def run(
 # --- systemd and processes ---
 
 
-def units(names: Iterable[str]) -> dict[str, Unit]:
-    shown = run("systemctl", "show", f"--property={','.join(UNIT_PROPERTIES)}", *names).stdout
+def units(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
+    """wanted: the groups that each unit needs."""
+    shown = run("systemctl", "show", f"--property={','.join(UNIT_PROPERTIES)}", *wanted).stdout
     found = {}
     for block in shown.strip().split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.splitlines())
-        found[values.get("Id", "")] = Unit(
+        name, pid = values.get("Id", ""), int(values.get("MainPID") or 0)
+        groups = _groups(pid) or _groups_by_configuration(values)
+        found[name] = Unit(
             load=values.get("LoadState", ""),
             active=values.get("ActiveState", ""),
             sub=values.get("SubState", ""),
             enabled=values.get("UnitFileState", ""),
             result=values.get("Result", ""),
             exit_code=int(values.get("ExecMainStatus") or 0),
-            pid=int(values.get("MainPID") or 0),
+            pid=pid,
             restarts=int(values.get("NRestarts") or 0),
             files=(values.get("FragmentPath", ""), *values.get("DropInPaths", "").split()),
+            lacks=tuple(each for each in wanted.get(name, ()) if _gid(each) not in groups),
         )
     return found
 
 
-def later(names: Iterable[str]) -> dict[str, Unit]:
+def _groups(pid: int) -> set[int]:
+    """Of a process; none of one that does not run."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return set()
+    lines = re.findall(r"^(?:Gid|Groups):(.*)$", status, re.M)
+    return {int(gid) for line in lines for gid in line.split()}
+
+
+def _groups_by_configuration(shown: Mapping[str, str]) -> set[int]:
+    names = [shown.get("Group", ""), *shown.get("SupplementaryGroups", "").split()]
+    has = {_gid(name) for name in names if name}
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwnam(shown.get("User", ""))
+        has |= set(os.getgrouplist(user.pw_name, user.pw_gid))
+    return has
+
+
+def _gid(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return -1
+
+
+def later(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
     time.sleep(UNIT_SECONDS)
-    return units(names)
+    return units(wanted)
 
 
 def processes() -> dict[int, Process]:
@@ -227,52 +263,18 @@ def processes() -> dict[int, Process]:
     return found
 
 
-def last_words(unit: str) -> str:
-    """Without what systemd says of it."""
+def last_words(unit: str) -> list[str]:
+    """The last lines that it has written since its start, and those of the last seconds: it may have just ended."""
+    lines = []
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        said = run(
-            *("journalctl", "--no-pager", "--boot", "--output=cat", "--lines=20"),
-            f"_SYSTEMD_UNIT={unit}",
-            seconds=2,
-        ).stdout
-        lines = [_printable(line) for line in said.splitlines() if line.strip()]
-        telling = [
-            line
-            for line in lines
-            if re.search(r"(?i)error|fatal|fail|can'?t|cannot|denied|no such", line)
-        ]
-        return (telling or lines or [""])[-1][:200]
-    return ""
-
-
-def _printable(text: str) -> str:
-    return "".join(character for character in text if character.isprintable()).strip()
-
-
-def missing_groups(wanted: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """By unit: groups that its main process should have and has not."""
-    pids = units(wanted)
-    found = {}
-    for unit, names in wanted.items():
-        pid = pids.get(unit, Unit()).pid
-        if not pid:
-            continue
-        with contextlib.suppress(OSError):
-            status = Path(f"/proc/{pid}/status").read_text()
-            has = {
-                int(gid)
-                for line in re.findall(r"^(?:Gid|Groups):(.*)$", status, re.M)
-                for gid in line.split()
-            }
-            found[unit] = [name for name in names if _gid(name) not in has]
-    return found
-
-
-def _gid(name: str) -> int:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
-        return -1
+        start = run("systemctl", "show", "--property=InvocationID", "--value", unit).stdout.strip()
+        for choice in (f"_SYSTEMD_INVOCATION_ID={start}", f"--since=-{RECENT_SECONDS}s"):
+            said = run(
+                *("journalctl", "--no-pager", "--boot", "--output=cat", "--lines=40"),
+                *(choice, f"_SYSTEMD_UNIT={unit}"),
+            ).stdout
+            lines += [line.strip() for line in said.splitlines() if line.strip()]
+    return lines
 
 
 # --- Files ---
@@ -444,12 +446,13 @@ class Frames:
     orphaned: bool
 
 
-def frames(sink: Path, pid: int) -> Frames:
+def frames(sink: Path, ustreamer: Mapping[str, Unit]) -> Frames:
     """Reads as the relay does, so uStreamer encodes meanwhile."""
-    with contextlib.suppress(OSError):
-        if f"{sink} (deleted)" in Path(f"/proc/{pid}/maps").read_text():
-            return Frames(True, 0, True)
-    reader, count, deadline = memsink.Memsink(sink), 0, time.monotonic() + FRAMES_SECONDS
+    for unit in ustreamer.values():
+        with contextlib.suppress(OSError):
+            if f"{sink} (deleted)" in Path(f"/proc/{unit.pid}/maps").read_text():
+                return Frames(True, 0, True)
+    reader, count, deadline = memsink.Memsink(sink), 0, time.monotonic() + FRAMES_SECONDS * SLOWNESS
     try:
         # The first may be an old one.
         while count < 3 and time.monotonic() < deadline:
@@ -649,6 +652,11 @@ def certificate(pem: str, key: str) -> Certificate:
     )
 
 
+def certificate_name(pem: str, key: str) -> str:
+    """One that it is for."""
+    return certificate(pem, key).names[0].replace("*", "kvm")
+
+
 def first_certificate(pem: str) -> str:
     """In the form that it is compared in."""
     found = re.search(f"{ssl.PEM_HEADER}.*?{ssl.PEM_FOOTER}", Path(pem).read_text(), re.S)
@@ -758,10 +766,9 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
     own, janus = facts.get("tinypilot", {}), facts.get("janus", {})
     ustreamer, gateway = facts.get("ustreamer", {}), facts.get("gateway", {})
     settings = Settings.from_config(config)
-    units_of_all = {
+    wanted = dict.fromkeys(FURTHER_UNITS, ()) | {
         unit: groups for role in facts.values() for unit, groups in role.get("units", {}).items()
     }
-    names = [*units_of_all, "kvm-edid.service", "usb-gadget.service", "avahi-daemon.service"]
     sink = str(config.h264_sink)
     wiring = {
         "janus_socket": str(config.janus_socket),
@@ -783,10 +790,9 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         return page(network().addresses[0], https_port, "localhost", NGINX_OWN)
 
     return {
-        "units": lambda: units(names),
-        "units later": lambda: later(names),
+        "units": lambda: units(wanted),
+        "units later": lambda: later(wanted),
         "processes": processes,
-        "missing groups": lambda: missing_groups(units_of_all),
         "paths": lambda: path_defects(
             [*listed(facts, "paths"), *listed(facts, "state"), *sockets.values()]
         ),
@@ -816,19 +822,17 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         },
         "holders": lambda: holders(ustreamer["capture_device"]),
         "edid": lambda: edid_refusal(settings),
-        "signal": lambda: hdmi.ask(config.hdmi_socket),
+        "signal": lambda: ask_signal(config.hdmi_socket),
         "ustreamer": lambda: asyncio.run(ask_ustreamer(str(config.ustreamer_socket))),
         "sink": lambda: chain.check_sink(wiring),
-        "frames": lambda: frames(
-            config.h264_sink, units(["ustreamer.service"])["ustreamer.service"].pid
-        ),
+        "frames": lambda: frames(config.h264_sink, units({"ustreamer.service": ()})),
         "janus": lambda: asyncio.run(ask_janus(wiring)),
         "janus configuration": lambda: unreadable_configurations(janus["configuration"]),
         "media ports": lambda: port_owners("udp", media),
         "udp": lambda: udp_arrives(network().addresses[0], media),
         "firewall": firewall_ruleset,
         "relay": lambda: get(sockets["relay"]["path"], "/api/gateway")[0],
-        "web app": lambda: get(sockets["web"]["path"], "/api/auth")[0],
+        "web app": lambda: get(sockets["web"]["path"], "/login")[0],
         "hid": lambda: json.loads(get(sockets["hid"]["path"], "/usb")[1])["usb"],
         "database": lambda: database_defect(str(config.auth_file), own["user"]),
         "nginx check": lambda: nginx_defect(gateway["nginx_check"]),
@@ -840,6 +844,14 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "login page": lambda: page("127.0.0.1", https_port, "localhost", "/login").status,
         "own page": own_page,
         "named page": lambda: page("127.0.0.1", https_port, socket.gethostname(), NGINX_OWN).status,
+        "certificate page": lambda: (
+            page(
+                "127.0.0.1",
+                https_port,
+                certificate_name(gateway["certificate"], gateway["certificate_key"]),
+                NGINX_OWN,
+            ).status
+        ),
         "network": network,
         "host name": socket.gethostname,
         "configuration": lambda: configuration_defect(own["configuration"]),
@@ -848,6 +860,14 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "controllers": lambda: sorted(os.listdir("/sys/class/udc")),
         "usb files": lambda: [path for path in HID_FILES if not os.path.exists(path)],
     }
+
+
+def ask_signal(path: Path) -> dict:
+    """Once more if there is no answer: the page's patience is short."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not (facts := hdmi.ask(path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return facts
 
 
 async def ask_ustreamer(path: str) -> dict:
@@ -870,17 +890,21 @@ def missing_packages(wanted: Iterable[str]) -> list[str]:
 
 
 def missing_modules(names: Iterable[str]) -> list[str]:
-    """Of Python, that can't be loaded."""
-    return run(sys.executable, "-B", "-c", _LOAD_MODULES, *names).stdout.split()
+    """Of Python, that are not there. This program has loaded aiohttp, if that can be loaded."""
+    missing = []
+    for name in names:
+        try:
+            is_there = importlib.util.find_spec(name) is not None
+        except ImportError:
+            is_there = False
+        if not is_there or (name == "aiohttp" and chain.aiohttp is None):
+            missing.append(name)
+    return missing
 
 
 def unreadable_configurations(files: Iterable[str]) -> list[str]:
     """By the library that Janus reads them with."""
-    return [
-        file
-        for file in files
-        if run(sys.executable, "-B", "-c", _READ_CONFIGURATION, file).stdout.strip() == "unreadable"
-    ]
+    return run(sys.executable, "-S", "-B", "-c", _READ_CONFIGURATIONS, *files).stdout.split()
 
 
 def nginx_defect(command: str) -> str:

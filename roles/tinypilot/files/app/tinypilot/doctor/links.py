@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The links of the chain, and what is said of each when it is broken.
+"""The links of the chain, what is said of each when it is broken, and which is the cause.
 
 A link's check returns a few words if it is good, and raises BrokenLink with what is wrong, where, and what to do. It
 asks nothing itself: it judges what evidence.py has asked. `needs` are the links without which this one can't be good:
@@ -8,13 +8,15 @@ while one of those is broken, this one is taken for a consequence.
 
 from __future__ import annotations
 
+import re
+import subprocess
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tinypilot.doctor import firewall
+from tinypilot.doctor import firewall, report
 from tinypilot.doctor.chain import BrokenLink
 from tinypilot.doctor.evidence import (
     Certificate,
@@ -30,6 +32,8 @@ from tinypilot.doctor.evidence import (
 )
 from tinypilot.video import hdmi
 
+# The first may have been in the sink before somebody read.
+ENOUGH_FRAMES = 2
 FREE_BYTES = 4 * 1024 * 1024
 FREE_FILES = 64
 FREE_MEMORY_BYTES = 32 * 1024 * 1024
@@ -50,6 +54,8 @@ EXIT_CODES = {
     226: "its sandbox can't be set up",
     243: "its credentials are missing",
 }
+# Of the last lines of a unit those that may tell why it ended.
+TELLING = re.compile(r"(?i)error|fatal|fail|can'?t|cannot|denied|no such")
 PROVISION = "Provision the device again (`make appliance`; for a real device with HOST=)."
 
 
@@ -75,9 +81,7 @@ def check_units(evidence: Evidence, *names: str) -> None:
 
 
 def _check_unit(evidence: Evidence, name: str) -> None:
-    before: dict[str, Unit] = evidence.tell("units")
-    after: dict[str, Unit] = evidence.get("units later", before)
-    unit = after.get(name, Unit(load="not-found"))
+    _, unit = _looks(evidence, name)
     if unit.load == "masked":
         raise BrokenLink(
             f"{name} is masked, so nothing can start it",
@@ -91,8 +95,13 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"`systemd-analyze verify {name}` names the line. Correct or remove it, then `systemctl daemon-reload && "
             f"systemctl restart {name}`.",
         )
-    began = before.get(name, unit)
-    if unit.restarts > began.restarts or (unit.active, unit.sub) == ("activating", "auto-restart"):
+    if unit.lacks:
+        raise BrokenLink(
+            f"{name} has not the group {', '.join(unit.lacks)}, so it may not open what belongs to that group",
+            f"look for a change in {_files(unit)}, and at `getent group {' '.join(unit.lacks)}`; provision the device "
+            f"again (`make appliance`), then `systemctl restart {name}`.",
+        )
+    if _ends_again_and_again(evidence, name):
         raise BrokenLink(
             f"{name} does not stay up: {_why_ended(unit)}{_said(evidence, name)}",
             f"`journalctl -u {name}` tells more. It runs from {_files(unit)}. If nobody has changed these, provision "
@@ -114,13 +123,6 @@ def _check_unit(evidence: Evidence, name: str) -> None:
             f"`systemctl start {name}`.",
         )
     _check_processes(evidence, name, unit)
-    groups: dict[str, list[str]] = evidence.get("missing groups", {})
-    if lacks := groups.get(name):
-        raise BrokenLink(
-            f"{name} runs without the group {', '.join(lacks)}, so it may not open what belongs to that group",
-            f"look for a change in {_files(unit)}, and at `getent group {' '.join(lacks)}`; provision the device again "
-            f"(`make appliance`), then `systemctl restart {name}`.",
-        )
     if unit.enabled == "disabled":
         raise BrokenLink(
             f"{name} runs, but is disabled: it will not start with the device",
@@ -128,8 +130,24 @@ def _check_unit(evidence: Evidence, name: str) -> None:
         )
 
 
+def _looks(evidence: Evidence, name: str) -> tuple[Unit, Unit]:
+    """Two at a unit, with a second or two between them."""
+    before: dict[str, Unit] = evidence.tell("units")
+    after: dict[str, Unit] = evidence.get("units later", before)
+    unit = after.get(name, Unit(load="not-found"))
+    return before.get(name, unit), unit
+
+
+def _ends_again_and_again(evidence: Evidence, name: str) -> bool:
+    before, after = _looks(evidence, name)
+    is_waiting = (after.active, after.sub) == ("activating", "auto-restart")
+    return after.restarts > before.restarts or is_waiting
+
+
 def _check_processes(evidence: Evidence, name: str, unit: Unit) -> None:
     found: dict[int, Process] = evidence.get("processes", {})
+    if not unit.pid:
+        return
     family = {unit.pid} | {pid for pid, each in found.items() if each.parent == unit.pid}
     for pid in sorted(family & found.keys()):
         if found[pid].state in STOPPED_STATES:
@@ -156,8 +174,9 @@ def _why_ended(unit: Unit) -> str:
 
 
 def _said(evidence: Evidence, name: str) -> str:
-    words = evidence.last_words(name)
-    return f'. It said: "{words}"' if words else ""
+    lines = evidence.last_words(name)
+    telling = [line for line in lines if TELLING.search(line)] or lines
+    return f'. It said: "{telling[-1][:200]}"' if telling else ""
 
 
 # --- Files ---
@@ -450,18 +469,29 @@ def check_sink(evidence: Evidence) -> str:
     return "there, with the right group"
 
 
-def check_encoder(evidence: Evidence) -> str:
+def check_encoder_device(evidence: Evidence) -> str:
     device = evidence.of("ustreamer").get("encoder_device")
     there: dict[str, bool] = evidence.tell("video devices")
+    do = "`ls -l /dev/video*` and `dmesg | grep -i codec` tell whether its driver was loaded. A Pi 5 has none."
     if device and not there.get(device):
-        raise BrokenLink(
-            f"There is no H.264 encoder {device}",
-            "`dmesg | grep -i codec` tells whether its driver was loaded; a Raspberry Pi 5 has none.",
-        )
+        raise BrokenLink(f"There is no H.264 encoder {device}", do)
+    # uStreamer says so when it tries, and may not survive it.
+    frames: Frames | None = evidence.get("frames")
+    makes_nothing = frames and frames.count < ENOUGH_FRAMES and _has_signal(evidence)
+    if makes_nothing or _ends_again_and_again(evidence, "ustreamer.service"):
+        for line in evidence.last_words("ustreamer.service"):
+            if "encoder device" in line and "Can't" in line:
+                raise BrokenLink(
+                    f'The H.264 encoder can\'t be opened. uStreamer said: "{line}"', do
+                )
+    return device or "there"
+
+
+def check_encoder(evidence: Evidence) -> str:
     if not _has_signal(evidence):
         raise Skipped("no signal, so there is nothing to encode")
     found: Frames = evidence.tell("frames")
-    if found.count < 2:
+    if found.count < ENOUGH_FRAMES:
         raise BrokenLink(
             "uStreamer makes no H.264, although somebody reads and there is a signal"
             + _said(evidence, "ustreamer.service"),
@@ -623,7 +653,9 @@ def check_certificate(evidence: Evidence) -> str:
         raise BrokenLink(f"The certificate ended on {_date(found.end.timestamp())}", renew)
     wanted = [*gateway.get("certificate_names", ()), evidence.tell("host name")]
     names = [name.lower() for name in found.names]
-    if not any(_covers(names, name.lower()) for name in wanted):
+    # One that was set on the page may be for any name, and tells nginx of it.
+    is_for_other = not any(_covers(names, name.lower()) for name in wanted)
+    if is_for_other and evidence.get("certificate page") == 421:
         raise BrokenLink(
             f"The certificate is for {_some(names) or 'no name'}, and this device is {wanted[0]}",
             renew,
@@ -793,9 +825,15 @@ LINKS = (
     Link("edid", "EDID", check_edid),
     Link("cable", "Cable service", check_cable_service, ("system",)),
     Link("signal", "Signal of the computer", check_signal, ("input", "cable")),
-    Link("ustreamer", "uStreamer (capture)", check_ustreamer, ("input", "system", "disk")),
+    Link("encoder device", "H.264 encoder", check_encoder_device),
+    Link(
+        "ustreamer",
+        "uStreamer (capture)",
+        check_ustreamer,
+        ("input", "encoder device", "system", "disk"),
+    ),
     Link("sink", "H.264 sink", check_sink, ("ustreamer", "disk")),
-    Link("encoder", "H.264 encoder", check_encoder, ("ustreamer", "sink")),
+    Link("encoder", "H.264 frames", check_encoder, ("ustreamer", "sink")),
     Link("janus", "Janus (WebRTC)", check_janus, ("system", "disk")),
     Link("plugin", "uStreamer's plugin for Janus", check_plugin, ("janus", "encoder", "signal")),
     Link("media", "Media ports", check_media, ("network",)),
@@ -819,3 +857,77 @@ LINKS = (
     Link("memory", "Memory", check_memory),
     Link("power", "Power and heat", check_power),
 )
+
+
+# --- Causes and consequences ---
+
+
+def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[report.Finding]:
+    broken: dict[str, BrokenLink] = {}
+    findings = []
+    for link in links:
+        try:
+            findings.append(
+                report.Finding(link.name, link.title, report.GOOD, link.check(evidence))
+            )
+        except BrokenLink as found:
+            broken[link.name] = found
+            do = found.do[:1].upper() + found.do[1:]
+            findings.append(
+                report.Finding(
+                    link.name, link.title, report.CAUSE, _sentence(found.what), _sentence(do)
+                )
+            )
+        except Skipped as reason:
+            findings.append(report.Finding(link.name, link.title, report.SKIPPED, str(reason)))
+        # One look that fails must not hide what the others have found.
+        except Exception as error:
+            is_late = isinstance(error, subprocess.TimeoutExpired)
+            why = "no answer in time" if is_late else f"{type(error).__name__}: {error}"
+            what = f"could not be looked at ({why})"
+            findings.append(report.Finding(link.name, link.title, report.UNKNOWN, what))
+    by_name = {link.name: link for link in links}
+    findings = list(map(_harmless, findings))
+    return [
+        _as_consequence(each, by_name, broken)
+        if each.state in (report.CAUSE, report.UNKNOWN)
+        else each
+        for each in findings
+    ]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _harmless(finding: report.Finding) -> report.Finding:
+    """Names of processes and answers of services are not the doctor's own words, and go to root's terminal."""
+    words = {
+        name: "".join(each if each.isprintable() else " " for each in text)
+        for name, text in asdict(finding).items()
+    }
+    return report.Finding(**words)
+
+
+def _as_consequence(
+    finding: report.Finding, links: dict[str, Link], broken: dict[str, Any]
+) -> report.Finding:
+    cause = _first_cause(links[finding.link], links, broken)
+    if not cause:
+        return finding
+    return report.Finding(
+        finding.link,
+        finding.title,
+        report.CONSEQUENCE,
+        finding.what,
+        follows_from=links[cause].title,
+    )
+
+
+def _first_cause(link: Link, links: dict[str, Link], broken: dict[str, Any]) -> str:
+    """The name of a broken link that this one needs, and that needs no broken one itself."""
+    for name in link.needs:
+        deeper = _first_cause(links[name], links, broken)
+        if deeper or name in broken:
+            return deeper or name
+    return ""

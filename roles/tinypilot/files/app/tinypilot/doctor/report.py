@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Which broken link is the cause, and how the doctor says it."""
+"""How the doctor says what it has found. Needs nothing of a device: `make doctor` prints elsewhere."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from tinypilot.doctor.chain import BrokenLink
-from tinypilot.doctor.evidence import Evidence
-from tinypilot.doctor.links import LINKS, Link, Skipped
 
 GOOD, CAUSE, CONSEQUENCE, SKIPPED, UNKNOWN = "good", "cause", "consequence", "skipped", "unknown"
 SIGNS = {GOOD: "✓", CAUSE: "✗", CONSEQUENCE: "↳", SKIPPED: "·", UNKNOWN: "?"}
@@ -29,63 +24,6 @@ class Finding:
     what: str
     do: str = ""
     follows_from: str = ""
-
-
-def examine(evidence: Evidence, links: Sequence[Link] = LINKS) -> list[Finding]:
-    broken: dict[str, BrokenLink] = {}
-    findings = []
-    for link in links:
-        try:
-            findings.append(Finding(link.name, link.title, GOOD, link.check(evidence)))
-        except BrokenLink as found:
-            broken[link.name] = found
-            do = found.do[:1].upper() + found.do[1:]
-            findings.append(
-                Finding(link.name, link.title, CAUSE, _sentence(found.what), _sentence(do))
-            )
-        except Skipped as reason:
-            findings.append(Finding(link.name, link.title, SKIPPED, str(reason)))
-        # One look that fails must not hide what the others have found.
-        except Exception as error:
-            what = f"could not be looked at ({type(error).__name__}: {error})"
-            findings.append(Finding(link.name, link.title, UNKNOWN, what))
-    by_name = {link.name: link for link in links}
-    findings = list(map(_harmless, findings))
-    return [
-        _as_consequence(each, by_name, broken) if each.state in (CAUSE, UNKNOWN) else each
-        for each in findings
-    ]
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?")) else f"{text}."
-
-
-def _harmless(finding: Finding) -> Finding:
-    """Names of processes and answers of services are not the doctor's own words, and go to root's terminal."""
-    words = {
-        name: "".join(each if each.isprintable() else " " for each in text)
-        for name, text in asdict(finding).items()
-    }
-    return Finding(**words)
-
-
-def _as_consequence(finding: Finding, links: dict[str, Link], broken: dict[str, Any]) -> Finding:
-    cause = _first_cause(links[finding.link], links, broken)
-    if not cause:
-        return finding
-    return Finding(
-        finding.link, finding.title, CONSEQUENCE, finding.what, follows_from=links[cause].title
-    )
-
-
-def _first_cause(link: Link, links: dict[str, Link], broken: dict[str, Any]) -> str:
-    """The name of a broken link that this one needs, and that needs no broken one itself."""
-    for name in link.needs:
-        deeper = _first_cause(links[name], links, broken)
-        if deeper or name in broken:
-            return deeper or name
-    return ""
 
 
 def is_well(findings: Sequence[Finding]) -> bool:
