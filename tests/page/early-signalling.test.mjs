@@ -164,15 +164,22 @@ test('a loss is known at once', async () => {
 for (const [what, page] of [
   ['another transport was chosen', { pin: 'mjpeg' }],
   ['the other H.264 was chosen', { pin: 'webcodecs' }],
-  ['the browser has no H.264 in WebRTC', { capabilities: { codecs: [{ mimeType: 'video/VP8' }] } }],
   ['the browser has no WebRTC', { capabilities: null }],
 ]) {
-  test(`nothing is asked where ${what}`, async () => {
+  test(`nothing is opened where ${what}`, async () => {
     assert.equal(openPage(page).early, undefined);
     readAsJanusJs();
     assert.equal(FakeWebSocket.made.length, 1);
   });
 }
+
+test('nothing is asked where the browser has no H.264 in WebRTC', async () => {
+  const { early } = openPage({ capabilities: { codecs: [{ mimeType: 'video/VP8' }] } });
+  assert.equal(early.readyState, FakeWebSocket.CLOSED);
+  assert.deepEqual(asked(early), []);
+  readAsJanusJs();
+  assert.equal(FakeWebSocket.made.length, 2);
+});
 
 for (const [what, page] of [
   ['WebRTC was chosen', { pin: 'webrtc' }],

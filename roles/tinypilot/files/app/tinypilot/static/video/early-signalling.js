@@ -8,13 +8,16 @@
   let session = null;
 
   // As in transport.js and webrtc-video.js; where it can't be known, the page finds out later.
-  function isForWebRtc() {
+  function isChosen() {
     try {
-      const pin = localStorage.getItem('picture-transport');
-      if (pin !== null && pin !== 'webrtc') return false;
+      return [null, 'webrtc'].includes(localStorage.getItem('picture-transport'));
     } catch {
-      // Nothing is remembered.
+      return true; // nothing is remembered
     }
+  }
+
+  // Takes a browser tens of milliseconds the first time: asked while the WebSocket is being opened.
+  function hasH264() {
     const codecs = globalThis.RTCRtpReceiver?.getCapabilities?.('video')?.codecs ?? [];
     return codecs.some(({ mimeType }) => mimeType.toLowerCase() === 'video/h264');
   }
@@ -35,8 +38,12 @@
     else early.heard.push(text);
   }
 
-  if (!isForWebRtc()) return;
+  if (!isChosen() || !globalThis.RTCRtpReceiver) return;
   early.socket = new WebSocket(`wss://${location.host}/janus/ws`, 'janus-protocol');
+  if (!hasH264()) {
+    early.socket.close();
+    return;
+  }
   early.socket.addEventListener('open', () => ask({ janus: 'create' }));
   early.socket.addEventListener('message', ({ data }) => hear(data));
   // Whoever leaves before the modules are there leaves nothing behind in Janus.
