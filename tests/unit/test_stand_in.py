@@ -163,6 +163,29 @@ def test_while_it_can_not_be_written_memory_goes_on(auth, ada, config, monkeypat
     assert not list(config.auth_file.parent.glob("*.new-*"))
 
 
+def test_what_was_damaged_in_memory_does_not_get_to_the_disk(auth, ada, config):
+    assert stand_in.begin(config.auth_file)
+    stand_in.of(config.auth_file).write_bytes(b"damaged" * 10_000)
+    make_database(config.auth_file)
+    again = Auth.from_config(config)
+    assert again.session_for(ada.session).user == "ada"
+    assert stand_in.in_use(config.auth_file) == config.auth_file
+
+
+def test_a_copy_that_does_not_fit_leaves_no_pieces(auth, ada, config, monkeypatch):
+    assert stand_in.begin(config.auth_file)
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError):
+            stand_in.end(config.auth_file)
+    assert not config.auth_file.with_suffix(".new").exists()
+    assert auth.session_for(ada.session).user == "ada"
+
+
 def test_a_database_that_can_not_be_read_has_no_stand_in(auth, config):
     config.auth_file.write_bytes(b"damaged" * 1000)
     assert not stand_in.begin(config.auth_file)
