@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor sbom
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor sbom soak
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -129,6 +129,9 @@ test-doctor: $(VENV)/lock dev_tools ## break each link of the virtual Pi that `m
 
 chaos: $(VENV)/lock dev_tools ## break the virtual Pi that `make appliance` made, again and again (SEED=1 ROUNDS=100), into docs/reliability.md
 	@$(SUDO) $(BIN)/python -m tests.chaos --device kvm-virtual-pi --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),100)
+
+soak: $(VENV)/lock dev_tools ## watch the virtual Pi that `make appliance` made for HOURS=2: does anything grow? into docs/reliability.md
+	@$(SUDO) $(BIN)/python -m tests.soak --device kvm-virtual-pi --hours $(or $(HOURS),2)
 
 mutants: $(VENV)/lock dev_tools | $(BUILD) ## change the product in one place after the other: does a unit test notice? (PARTS="auth page-hid" names some)
 	@$(BIN)/python -m tools.mutants $(PARTS)

@@ -2,9 +2,10 @@
 """Kills and stops the services of a virtual Pi while people watch by all transports and one has the controls, prints
 how long they were without a fresh picture and what was lost, and writes the table into docs/reliability.md.
 
-python -m tests.chaos --device NAME [--seed N] [--rounds N] [--print]
+python -m tests.chaos --device NAME [--seed N] [--rounds N] [--kill SERVICE] [--print]
 
-The same seed breaks the same in the same order. --print leaves the document as it is.
+The same seed breaks the same in the same order. --kill: nothing but this service, each time; the document is left as it
+is then, and with --print.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _stop(service: str, process: str) -> Round:
 
 def run(browser: Browser, device: Device, turns: list[Round]) -> dict[str, Row]:
     device.restore()
-    watchers = [_watch(browser, device, transport) for transport in TRANSPORTS]
+    watchers = [watch(browser, device, transport) for transport in TRANSPORTS]
     owner = new_screen(browser, device, role="operator").open()
     owner.wait_until_live()
     owner.page.locator("#control-ask").click()
@@ -91,18 +92,18 @@ def run(browser: Browser, device: Device, turns: list[Round]) -> dict[str, Row]:
     screens = [*watchers, owner]
     rows: dict[str, Row] = defaultdict(Row)
     for number, turn in enumerate(turns, 1):
-        lost, seconds = _play(screens, owner, device, turn)
+        lost, gaps = _play(screens, owner, device, turn)
         row = rows[turn.title]
-        row.gaps.append(seconds)
+        row.gaps.append(max(gaps.values()))
         row.lost += lost
+        seconds = ", ".join(f"{name} {gap:.1f} s" for name, gap in gaps.items())
         print(
-            f"{number}: {turn.what}: {seconds:.1f} s{''.join(f'; {each}' for each in lost)}",
-            flush=True,
+            f"{number}: {turn.what}: {seconds}{''.join(f'; {each}' for each in lost)}", flush=True
         )
     return rows
 
 
-def _watch(browser: Browser, device: Device, transport: str) -> RemoteScreen:
+def watch(browser: Browser, device: Device, transport: str) -> RemoteScreen:
     screen = new_screen(browser, device)
     screen.page.add_init_script(f"localStorage.setItem('picture-transport', '{transport}')")
     screen.open().wait_until_live()
@@ -111,8 +112,8 @@ def _watch(browser: Browser, device: Device, transport: str) -> RemoteScreen:
 
 def _play(
     screens: list[RemoteScreen], owner: RemoteScreen, device: Device, turn: Round
-) -> tuple[list[str], float]:
-    """What was lost, and the longest time that a page was without a fresh picture."""
+) -> tuple[list[str], dict[str, float]]:
+    """What was lost, and the longest time that each page was without a fresh picture."""
     device.wait_until_ready()
     for screen in screens:
         screen.wait_until_live()
@@ -134,11 +135,11 @@ def _play(
         lost.append(f"failed: {failed[0]}")
     if gone := [screen for screen in screens if "login" in screen.page.url]:
         lost.append(f"{len(gone)} sessions")
-    gaps = [
-        longest_gap(screen.frames_since(start))
-        for screen, start in zip(screens, starts, strict=True)
-    ]
-    return lost, max(gaps)
+    gaps = {
+        name: longest_gap(screen.frames_since(start))
+        for name, screen, start in zip((*TRANSPORTS, "owner"), screens, starts, strict=True)
+    }
+    return lost, gaps
 
 
 def describe(rows: dict[str, Row], seed: int) -> str:
@@ -167,14 +168,20 @@ def main() -> None:
     parser.add_argument("--device", required=True, help="container of a virtual Pi")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument(
+        "--kill", choices=SERVICES, help="only this, and the document is left alone"
+    )
     parser.add_argument("--print", action="store_true", help="do not write the document")
     arguments = parser.parse_args()
     device = Device(arguments.device)
+    turns = rounds(arguments.seed, arguments.rounds)
+    if arguments.kill:
+        turns = [_kill([arguments.kill])] * arguments.rounds
     with launch_browser() as browser:
-        rows = run(browser, device, rounds(arguments.seed, arguments.rounds))
+        rows = run(browser, device, turns)
     text = describe(rows, arguments.seed)
     print(f"\n{text}")
-    if not arguments.print:
+    if not arguments.print and not arguments.kill:
         document.write("chaos", text, RELIABILITY)
     sys.exit(any(row.lost for row in rows.values()))
 

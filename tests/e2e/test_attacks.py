@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import functools
 import json
 import os
+import resource
 import socket
 import ssl
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
@@ -30,6 +33,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 PATHS = ("api/hid", "janus/ws", "api/h264", "api/jpegs")
 PLUGIN = "janus.plugin.ustreamer"
 MEDIA_PORTS = 64
+# worker_connections in nginx.conf
+CONNECTIONS = 8192
 PATIENCE_SECONDS = 20
 
 
@@ -235,6 +240,44 @@ def test_600_slow_visitors_from_one_address_keep_nobody_out(device: Device):
 
     with nothing_restarts(device):
         run(scenario())
+
+
+def test_1000_connections_in_a_row_are_answered(device: Device):
+    """Each with a handshake of its own, as fast as one address can: none is refused, and nothing restarts."""
+
+    def connect() -> bytes:
+        with (
+            socket.create_connection((device.address, 443), timeout=PATIENCE_SECONDS) as tcp,
+            context().wrap_socket(tcp) as tls,
+        ):
+            tls.sendall(f"GET /login HTTP/1.0\r\nHost: {device.address}\r\n\r\n".encode())
+            return last_words(tls)[:12]
+
+    with nothing_restarts(device), concurrent.futures.ThreadPoolExecutor(8) as threads:
+        answers = Counter(threads.map(lambda _: connect(), range(1000)))
+    assert answers.keys() <= {b"HTTP/1.1 200", b"HTTP/1.1 303"}
+
+
+def test_more_connections_than_find_room_leave_those_alone_who_are_in(device: Device, new_screen):
+    """Without a header each, from one address: who is new waits until they are gone, and no longer."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, 2 * resource.getrlimit(resource.RLIMIT_NOFILE)[1:])
+    screen = new_screen(role="operator").open()
+    screen.wait_until_live()
+    screen.page.locator("#control-ask").click()
+    screen.wait_for_control("mine")
+    opened_anew: list = []
+    screen.page.on("websocket", opened_anew.append)
+    with nothing_restarts(device), contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS + 500):
+            each = stack.enter_context(socket.socket())
+            each.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                each.connect((device.address, 443))
+        screen.wait_until_live()
+        screen.page.keyboard.press("a")
+        screen.wait_for_control("mine")
+        assert not opened_anew
+    assert wait_until(lambda: Client(device).ask("GET", "/login").ok, "a newcomer is let in")
 
 
 def lines_of_the_journal(device: Device) -> int:

@@ -4,6 +4,7 @@
 import errno
 import os
 import sqlite3
+import threading
 
 import pytest
 from tinypilot import notices
@@ -99,6 +100,20 @@ def test_the_web_app_starts_on_a_read_only_disk(auth, ada, config, unwritable_di
     assert again.log_in("ada", PASSWORD, "", ClientInfo("192.0.2.9")).session
 
 
+def test_who_starts_first_waits_for_the_web_app(auth, ada, config, monkeypatch):
+    """SQLite can't open a database with a log on a read-only disk, if nobody else has it open."""
+    connect = store.Store._connect
+
+    def connect_or_fail(this):
+        if not stand_in.of(config.auth_file).exists():
+            threading.Timer(0.2, stand_in.begin, [config.auth_file]).start()
+            raise disk_error(sqlite3.SQLITE_CANTOPEN)
+        connect(this)
+
+    monkeypatch.setattr(store.Store, "_connect", connect_or_fail)
+    assert Auth.from_config(config).session_for(ada.session).user == "ada"
+
+
 def test_a_note_of_use_that_fails_is_noticed(app, ada, config, clock, monkeypatch):
     holder = app.extensions["auth"]
 
@@ -146,6 +161,29 @@ def test_while_it_can_not_be_written_memory_goes_on(auth, ada, config, monkeypat
     late = auth.log_in("ada", PASSWORD, "", ClientInfo("192.0.2.9"))
     assert auth.session_for(late.session).user == "ada"
     assert not list(config.auth_file.parent.glob("*.new-*"))
+
+
+def test_what_was_damaged_in_memory_does_not_get_to_the_disk(auth, ada, config):
+    assert stand_in.begin(config.auth_file)
+    stand_in.of(config.auth_file).write_bytes(b"damaged" * 10_000)
+    make_database(config.auth_file)
+    again = Auth.from_config(config)
+    assert again.session_for(ada.session).user == "ada"
+    assert stand_in.in_use(config.auth_file) == config.auth_file
+
+
+def test_a_copy_that_does_not_fit_leaves_no_pieces(auth, ada, config, monkeypatch):
+    assert stand_in.begin(config.auth_file)
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError):
+            stand_in.end(config.auth_file)
+    assert not config.auth_file.with_suffix(".new").exists()
+    assert auth.session_for(ada.session).user == "ada"
 
 
 def test_a_database_that_can_not_be_read_has_no_stand_in(auth, config):

@@ -63,6 +63,7 @@
 #define RETRY_NS ((int64_t)2 * S_NS)
 
 #define LINGER_DEFAULT_S 30
+#define RTP_AHEAD_MAX_S  47721 /* once around */
 #define LINGER_MAX_S     86400
 
 enum error_code {
@@ -92,6 +93,7 @@ struct reader {
 static janus_callbacks *gateway;
 static char *sink_name;
 static int64_t linger_ns;
+static int64_t rtp_ahead_ns; /* so that a test need not wait until the timestamps wrap */
 static pthread_t reader_thread;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -130,6 +132,7 @@ static int64_t now_ns(void) {
 
 /* A moment of CLOCK_MONOTONIC as packets carry it. */
 static uint32_t rtp_time(int64_t moment_ns) {
+    moment_ns += rtp_ahead_ns;
     return (uint32_t)(moment_ns / 1000 * (RTP_CLOCK_HZ / 1000) / 1000);
 }
 
@@ -749,7 +752,8 @@ static const char *config_value(janus_config *config, const char *section, const
 
 static bool apply_config(janus_config *config, const char *path) {
     struct memsink sink;
-    guint64 linger_s = LINGER_DEFAULT_S;
+    guint64 linger_s = LINGER_DEFAULT_S, ahead_s = 0;
+    const char *ahead = config_value(config, "video", "rtp_ahead_seconds");
     const char *linger = config_value(config, "video", "linger_seconds");
     const char *name = config_value(config, "video", "sink");
     if (!name)
@@ -767,7 +771,14 @@ static bool apply_config(janus_config *config, const char *path) {
                   linger, LINGER_MAX_S);
         return false;
     }
+    if (ahead && !g_ascii_string_to_unsigned(ahead, 10, 0, RTP_AHEAD_MAX_S, &ahead_s, NULL)) {
+        JANUS_LOG(LOG_ERR,
+                  LOG_PREFIX "%s: video.rtp_ahead_seconds is %s, but must be 0 to %d seconds\n",
+                  path, ahead, RTP_AHEAD_MAX_S);
+        return false;
+    }
     sink_name = g_strdup(name);
+    rtp_ahead_ns = (int64_t)ahead_s * S_NS;
     linger_ns = (int64_t)linger_s * S_NS;
     return true;
 }

@@ -183,7 +183,7 @@ class ProbedUnit:
             return Trouble(NO_ANSWER)
         except (ClientError, OSError, EOFError):
             return Trouble("takes no connection", NO_SOCKET_PATIENCE_SECONDS)
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return Trouble("answers what can't be understood", NO_SOCKET_PATIENCE_SECONDS)
 
     async def watch(self) -> None:

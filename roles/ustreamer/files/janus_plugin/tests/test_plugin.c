@@ -37,7 +37,9 @@ void janus_vprintf(const char *format, ...) {
     va_end(arguments);
 }
 
-static const char *config_sink, *config_object, *config_linger = "1";
+/* By how much timestamps are ahead of the uptime. */
+#define AHEAD "20000"
+static const char *config_sink, *config_object, *config_linger = "1", *config_ahead = AHEAD;
 
 janus_config *janus_config_parse(const char *path) {
     return g_str_has_suffix(path, "/janus.plugin.ustreamer.jcfg") ? g_malloc0(1) : NULL;
@@ -58,6 +60,8 @@ janus_config_container *janus_config_get(janus_config *config, janus_config_cont
         value = config_sink;
     if (parent == &video && !strcmp(name, "linger_seconds"))
         value = config_linger;
+    if (parent == &video && !strcmp(name, "rtp_ahead_seconds"))
+        value = config_ahead;
     if (parent == &memsink && !strcmp(name, "object"))
         value = config_object;
     item.value = value;
@@ -382,7 +386,7 @@ static void check_features(const char *ice_url) {
     /* Now, in the time of the frames: writer_now() is what they are stamped with. */
     uint32_t now = (uint32_t)(writer_now() / 1000 * 90 / 1000);
     uint32_t said = (uint32_t)json_integer_value(json_object_get(clock, "rtp_timestamp"));
-    CHECK(now - said < 90000);
+    CHECK(now + (uint32_t)atoi(AHEAD) * 90000u - said < 90000);
 }
 
 struct statistics {
@@ -905,6 +909,10 @@ static void test_config(void) {
     CHECK(plugin->init(&callbacks, "/etc") < 0);
     CHECK(times_logged("video.linger_seconds is soon"));
     config_linger = "1";
+    config_ahead = "47722";
+    CHECK(plugin->init(&callbacks, "/etc") < 0);
+    CHECK(times_logged("video.rtp_ahead_seconds is 47722"));
+    config_ahead = AHEAD;
 }
 
 int main(void) {

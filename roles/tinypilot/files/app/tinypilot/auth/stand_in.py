@@ -56,8 +56,7 @@ def begin(path: Path) -> bool:
         if target.exists():
             return True
         try:
-            new.unlink(missing_ok=True)
-            forget_log(new)
+            _forget(new)
             _read(path, new)
             os.replace(new, target)
         except (OSError, sqlite3.Error):
@@ -86,9 +85,7 @@ def _read(path: Path, new: Path) -> None:
                 shutil.copyfile(f"{path}{suffix}", f"{new}{suffix}")
     with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")
-        (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
-        (tables,) = copy.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if found != "ok" or not tables:
+    if not _is_whole(new):
         raise sqlite3.DatabaseError(f"{path} can't be read")
 
 
@@ -98,22 +95,51 @@ def end(path: Path) -> None:
     with _making:
         if not target.exists():
             return
+        if not _is_whole(target):
+            _forget(target)
+            return
         new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with (
-            contextlib.closing(sqlite3.connect(target, isolation_level=None)) as lock,
-            contextlib.closing(sqlite3.connect(target)) as source,
-        ):
-            # Nobody writes meanwhile.
-            lock.execute("BEGIN IMMEDIATE")
-            with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            with open(new, "rb") as written:
-                os.fsync(written.fileno())
-            # What is in the log belongs to the former one.
-            forget_log(path)
-            os.replace(new, path)
-            target.unlink()
-            forget_log(target)
+        _forget(new)
+        try:
+            _write(target, new, path)
+        except (OSError, sqlite3.Error):
+            # What there is of it would take the room that is missing.
+            with contextlib.suppress(OSError):
+                _forget(new)
+            raise
     audit.note("database_on_disk", f"{path} can be written again, and has what was kept in memory")
+
+
+def _write(target: Path, new: Path, path: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(target, isolation_level=None)) as lock,
+        contextlib.closing(sqlite3.connect(target)) as source,
+    ):
+        # Nobody writes meanwhile.
+        lock.execute("BEGIN IMMEDIATE")
+        with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        with open(new, "rb") as written:
+            os.fsync(written.fileno())
+        # What is in the log belongs to the former one.
+        forget_log(path)
+        os.replace(new, path)
+        _forget(target)
+
+
+def _forget(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    forget_log(file)
+
+
+def _is_whole(file: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:  # locked
+        return True
+    except sqlite3.DatabaseError:
+        return False
+    return found == "ok" and tables > 0

@@ -200,7 +200,13 @@ class Store:
     def _is_made(self, path: Path) -> bool:
         if not stand_in.in_use(path).exists():
             return False
-        return self.database.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION
+        try:
+            return self.database.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION
+        except sqlite3.OperationalError as error:
+            # On a disk that can't be written SQLite can't even read it, until the web app has put it into memory.
+            if stand_in.is_due_to(error):
+                return False
+            raise
 
     @property
     def database(self) -> sqlite3.Connection:

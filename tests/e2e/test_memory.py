@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""A service whose memory is used up is ended and started anew by itself; the others go on, and so does the page."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.waiting import wait_until
+
+# Those with a MemoryMax=, and what each needs to start.
+UNITS = ("tinypilot", "tinypilot-relay", "tinypilot-hid", "tinypilot-supervisor", "nginx")
+TOO_LITTLE_MIB = 6
+
+
+def ends(device: Device, unit: str) -> int:
+    return int(device.sh(f"systemctl show -P NRestarts {unit}"))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_service_without_memory_takes_nobody_with_it(
+    device: Device, live: RemoteScreen, unit: str
+):
+    """It ends again and again while there is too little, as one that leaks would once."""
+    bound = int(device.sh(f"systemctl show -P MemoryMax {unit}"))
+    assert bound <= 256 << 20
+    others = [each for each in (*UNITS, "ustreamer", "janus") if each != unit]
+    pids = {each: device.main_pid(each) for each in others}
+    before = ends(device, unit)
+    folder = f"/run/systemd/system/{unit}.service.d"
+    device.sh(
+        f"mkdir -p {folder} && printf '[Service]\\nMemoryMax={TOO_LITTLE_MIB}M\\n' >{folder}/memory.conf && "
+        f"systemctl daemon-reload && systemctl kill --signal=KILL --kill-whom=all {unit}"
+    )
+    try:
+        wait_until(lambda: ends(device, unit) > before + 2, f"{unit} ends again and again")
+    finally:
+        device.sh(f"rm {folder}/memory.conf && systemctl daemon-reload && systemctl restart {unit}")
+    device.wait_until_ready()
+    live.wait_until_live()
+    assert {each: device.main_pid(each) for each in others} == pids
+    assert int(device.sh(f"systemctl show -P MemoryMax {unit}")) == bound
