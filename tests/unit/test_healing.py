@@ -261,7 +261,7 @@ def test_a_trouble_is_told_when_it_lasts():
     for second in range(1, 40):
         supervision.run(second)
         told.append(supervision.unit.trouble)
-    assert {*told[:13]} == {""}
+    assert {*told[:12]} == {""}
     assert {*told[20:29]} == {"takes no connection"}
     assert {*told[33:]} == {""}
 
