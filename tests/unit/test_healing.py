@@ -54,7 +54,9 @@ def test_whoever_noted_it_all_may_read_it(folder, capsys):
     assert (folder / UNIT).stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"count": 1, "other": 2}', '{"count": 1, "kinds": 5}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"count": 1, "other": 2}', '{"count": 1, "kinds": 5}']
+)
 def test_a_damaged_note_keeps_nothing_from_being_healed(folder, text, capsys):
     (folder / UNIT).write_text(text)
     healing.note(UNIT, "does not answer")
@@ -250,6 +252,18 @@ def test_a_trouble_that_only_time_can_disprove_is_not_forgotten():
 def test_who_opens_no_socket_gets_a_minute(error):
     assert Supervision(hangs_from(10, until=65, trouble=error)).run(200) == []
     assert Supervision(hangs_from(10, trouble=error)).run(75)
+
+
+def test_a_trouble_is_told_when_it_lasts():
+    """Not what may be over with the next look, nor what is over."""
+    supervision = Supervision(hangs_from(10, until=30, trouble=ConnectionRefusedError))
+    told = []
+    for second in range(1, 40):
+        supervision.run(second)
+        told.append(supervision.unit.trouble)
+    assert {*told[:12]} == {""}
+    assert {*told[20:29]} == {"takes no connection"}
+    assert {*told[33:]} == {""}
 
 
 # --- uStreamer ---

@@ -167,6 +167,27 @@ def test_it_is_asked_once_for_all_who_ask_at_a_time(really, serving):
     assert serving.asked == 1
 
 
+def test_who_asks_meanwhile_is_told_what_was_so_before(monkeypatch, tmp_path):
+    """A program that hangs must not keep all threads of the web app."""
+    monkeypatch.setattr(health, "FRESH_SECONDS", 0)
+    informant, asked, goes_on = Informant(tmp_path), threading.Event(), threading.Event()
+    monkeypatch.setattr(Informant, "_ask", lambda self: {"has_signal": True})
+    assert informant.facts() == {"has_signal": True}
+
+    def hang(self):
+        asked.set()
+        goes_on.wait(30)
+        return {}
+
+    monkeypatch.setattr(Informant, "_ask", hang)
+    thread = threading.Thread(target=informant.facts)
+    thread.start()
+    assert asked.wait(30)
+    assert informant.facts() == {"has_signal": True}
+    goes_on.set()
+    thread.join()
+
+
 @pytest.mark.parametrize("answer", [http(b"{"), http(b"[]"), b"", b"nonsense\r\n", http(b"")])
 def test_what_is_no_answer_is_none(really, serving, answer):
     assert serving(answer).facts() == {}

@@ -45,6 +45,8 @@ START_PATIENCE_SECONDS = 20.0
 NO_SOCKET_PATIENCE_SECONDS = 60.0
 # A program may have begun before it was seen to be ill.
 START_SECONDS = 3.0
+# What is wrong for a moment, as while a mode changes, is no news. Longer than one answer that does not come.
+TOLD_SECONDS = 5.0
 # How long Janus goes without STUN or TURN, at first and at the most, while nobody watches.
 ICE_SECONDS, LONGEST_ICE_SECONDS = 60, 3600
 # Each look has its own limit.
@@ -129,17 +131,20 @@ class ProbedUnit:
         self._was_well = False
         self._well_at = self._clock()
         self._ill: tuple[str, float] | None = None
-        # What is wrong with it; "": nothing, as far as is known.
-        self.trouble = ""
         # When the patience with that ends.
         self._until = 0.0
+
+    @property
+    def trouble(self) -> str:
+        """What has been wrong with it for some time; "": nothing."""
+        what, since = self._ill or ("", 0.0)
+        return what if self._clock() - since >= TOLD_SECONDS else ""
 
     async def look(self) -> bool:
         """Whether the unit is well."""
         began = self._clock()
         ages = [each.age_seconds for each in self._processes(self._probe.unit)]
         found = await self._ask() if ages else {*self._in_vain}
-        self.trouble = str(found) if isinstance(found, Trouble) else ""
         if not isinstance(found, Trouble):
             self._ill, self._was_well, self._well_at = None, bool(ages), began
             self._in_vain = {what: count for what, count in self._in_vain.items() if what in found}
@@ -206,14 +211,11 @@ class UStreamer:
         self._asked_at = time.monotonic()
 
     async def ask(self) -> set[str]:
-        self.source = None
-        async with (
-            ClientSession(
-                connector=UnixConnector(str(self._http_socket)), timeout=FOR_EVER
-            ) as http,
-            http.get("http://ustreamer/state") as answer,
-        ):
-            state = (await answer.json(content_type=None))["result"]
+        try:
+            state = await self._state()
+        except BaseException:
+            self.source = None
+            raise
         self._count_frames(state["source"])
         signal = self._signal().state
         if not state["source"]["online"]:
@@ -224,6 +226,15 @@ class UStreamer:
         if is_read and not is_new and signal in (hdmi.PRESENT, hdmi.UNKNOWN):
             raise Trouble(NO_H264, ENCODER_PATIENCE_SECONDS)
         return set() if is_read and is_new else {NO_H264}
+
+    async def _state(self) -> dict:
+        async with (
+            ClientSession(
+                connector=UnixConnector(str(self._http_socket)), timeout=FOR_EVER
+            ) as http,
+            http.get("http://ustreamer/state") as answer,
+        ):
+            return (await answer.json(content_type=None))["result"]
 
     def _count_frames(self, source: dict) -> None:
         now = time.monotonic()
@@ -384,14 +395,19 @@ class HdmiSignal:
         self.last = hdmi.Signal(hdmi.UNKNOWN)
 
     async def ask(self) -> set[str]:
-        self.last = hdmi.Signal(hdmi.UNKNOWN)
+        try:
+            self.last = hdmi.judge(await self._facts())
+        except BaseException:
+            self.last = hdmi.Signal(hdmi.UNKNOWN)
+            raise
+        return set()
+
+    async def _facts(self) -> dict:
         reader, writer = await asyncio.open_unix_connection(str(self._path))
         try:
-            answer = await reader.read(-1)
+            return json.loads(await reader.read(-1))
         finally:
             writer.transport.abort()
-        self.last = hdmi.judge(json.loads(answer))
-        return set()
 
 
 class Root:

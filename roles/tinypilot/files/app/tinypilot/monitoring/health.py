@@ -54,15 +54,20 @@ class Informant:
     def __init__(self, path: Path):
         self._path = path
         self._asking = threading.Lock()
-        self._facts: dict = {}
-        self._asked_at = -FRESH_SECONDS
+        self._facts: dict | None = None
+        self._asked_at = 0.0
 
     def facts(self) -> dict:
-        """{}: nobody answers."""
-        with self._asking:
-            if time.monotonic() - self._asked_at >= FRESH_SECONDS:
+        """{}: nobody answers. While one asks, all others are told what was so before: strangers must not keep the web
+        app's threads."""
+        if not self._asking.acquire(blocking=self._facts is None):
+            return self._facts or {}
+        try:
+            if self._facts is None or time.monotonic() - self._asked_at >= FRESH_SECONDS:
                 self._facts, self._asked_at = self._ask(), time.monotonic()
             return self._facts
+        finally:
+            self._asking.release()
 
     def _ask(self) -> dict:
         with (
