@@ -195,6 +195,11 @@ FAULTS = {
         "janus",
         ["does not stay up"],
     ),
+    "a unit that takes long to end again": (
+        both_looks(janus=Unit(active="activating", sub="start", restarts=3)),
+        "janus",
+        ["does not stay up"],
+    ),
     "a program that can't be run": (
         both_looks(janus=Unit(active="activating", sub="auto-restart", exit_code=203)),
         "janus",

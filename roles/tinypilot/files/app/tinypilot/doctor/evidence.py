@@ -248,7 +248,7 @@ def _gid(name: str) -> int:
 
 
 def later(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
-    time.sleep(UNIT_SECONDS)
+    time.sleep(UNIT_SECONDS * SLOWNESS)
     return units(wanted)
 
 

@@ -140,8 +140,11 @@ def _looks(evidence: Evidence, name: str) -> tuple[Unit, Unit]:
 
 def _ends_again_and_again(evidence: Evidence, name: str) -> bool:
     before, after = _looks(evidence, name)
-    is_waiting = (after.active, after.sub) == ("activating", "auto-restart")
-    return after.restarts > before.restarts or is_waiting
+    # On a slow machine a try may take longer than lies between the looks.
+    is_trying_again = after.active == "activating" and (
+        after.restarts > 0 or after.sub == "auto-restart"
+    )
+    return after.restarts > before.restarts or is_trying_again
 
 
 def _check_processes(evidence: Evidence, name: str, unit: Unit) -> None:
