@@ -19,11 +19,12 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from aiohttp import ClientError, web
+from aiohttp import ClientError
 
 from tinypilot.video import memsink
 from tinypilot.video.h264 import AccessUnit, AccessUnits
 from tinypilot.video.memsink import Memsink
+from tinypilot.websockets import GuardedWebSocket
 
 HEADER = struct.Struct(">IB")
 LONGEST_AGE_US = 2**32 - 1
@@ -130,7 +131,7 @@ class Window:
 class H264Viewer:
     """One page that watches, for as long as its session holds."""
 
-    def __init__(self, token: str, client: web.WebSocketResponse, ask_for_key: Callable[[], None]):
+    def __init__(self, token: str, client: GuardedWebSocket, ask_for_key: Callable[[], None]):
         self.token = token
         self.sockets = (client,)
         self._client = client
@@ -195,7 +196,7 @@ class H264Viewer:
         while True:
             if unit := self._next():
                 age_us = min(max(round((memsink.now() - unit.captured) * 1e6), 0), LONGEST_AGE_US)
-                await self._client.send_bytes(HEADER.pack(age_us, unit.is_key) + unit.data)
+                self._client.send_at_once(HEADER.pack(age_us, unit.is_key) + unit.data)
                 spoken_at = time.monotonic()
                 continue
             self._has_news.clear()

@@ -14,7 +14,9 @@ import contextlib
 import struct
 import time
 
-from aiohttp import ClientError, StreamReader, web
+from aiohttp import ClientError, StreamReader
+
+from tinypilot.websockets import GuardedWebSocket
 
 FRAMES_UNDERWAY = 2
 # Larger than any; what says so is not uStreamer.
@@ -42,7 +44,7 @@ async def read_frame(stream: StreamReader) -> tuple[float, bytes]:
 class MjpegViewer:
     """One page that watches JPEGs, for as long as its session holds."""
 
-    def __init__(self, token: str, client: web.WebSocketResponse):
+    def __init__(self, token: str, client: GuardedWebSocket):
         self.token = token
         self.sockets = (client,)
         self._client = client
@@ -87,7 +89,7 @@ class MjpegViewer:
             assert self._newest
             captured, jpeg = self._newest
             age_us = min(max(round((time.monotonic() - captured) * 1e6), 0), LONGEST_AGE_US)
-            await self._client.send_bytes(struct.pack(">I", age_us) + jpeg)
+            self._client.send_at_once(struct.pack(">I", age_us) + jpeg)
 
     async def _listen(self) -> None:
         async for _ in self._client:
