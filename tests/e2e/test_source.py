@@ -99,29 +99,6 @@ def test_page_says_why_there_is_no_picture_and_shows_the_next_that_fits(
             live.wait_for_state("live")
 
 
-# A dongle hands out what it likes: (mode, whether a Pi's encoder takes it).
-DONGLES = [("2560x1440@30", False), ("1920x1200@30", True), ("3840x2160@30", False)]
-
-
-def test_page_says_what_the_encoder_does_not_take_and_shows_what_it_does(
-    live: RemoteScreen, device: Device
-):
-    with live.by_itself():
-        for mode, is_taken in DONGLES:
-            width, height = map(int, mode.partition("@")[0].split("x"))
-            device.control(mode=mode, limits="none", format="MJPEG")
-            if is_taken:
-                live.wait_for_frame(captured_after=time.time(), size=(width, height))
-                live.wait_for_state("live")
-                continue
-            words = f"The picture is {width} x {height}, and this device encodes at most 1920"
-            live.page.locator("#notice-detail", has_text=words).wait_for(state="visible")
-            assert "Mode not supported" in live.notice()
-            live.wait_for_state("no-signal")
-        device.control()
-        live.wait_until_live()
-
-
 def test_a_key_wakes_a_computer_that_sleeps(owner: RemoteScreen, computer: SimulatedComputer):
     """By the one who has the controls, who reads what to do where the picture was."""
     with owner.by_itself():

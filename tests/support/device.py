@@ -224,14 +224,11 @@ class Device:
             self._filter_udp("-D")
 
     def _filter_udp(self, action: str) -> None:
-        for chain in ("INPUT", "OUTPUT"):
-            self.change_firewall(f"{action} {chain} -p udp -j DROP")
-
-    def change_firewall(self, rule: str) -> None:
         """By this machine's iptables, which its Docker engine needs anyway, in the container's network."""
         process = docker("inspect", "-f", "{{.State.Pid}}", self.name).strip()
-        command = ["nsenter", f"--target={process}", "--net", "iptables", "-w", *rule.split()]
-        subprocess.run(command, check=True)
+        for chain in ("INPUT", "OUTPUT"):
+            rule = f"iptables -w {action} {chain} -p udp -j DROP"
+            subprocess.run(["nsenter", f"--target={process}", "--net", *rule.split()], check=True)
 
     @contextlib.contextmanager
     def slow_line(self, kbit_per_second: int) -> Iterator[None]:

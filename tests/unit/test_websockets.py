@@ -49,6 +49,26 @@ class Server:
         return socket
 
 
+class Sender:
+    """Sends what a test wants, each in one write."""
+
+    def __init__(self, *messages):
+        self.messages = messages
+        self.writes = []
+
+    async def serve(self, request):
+        socket = GuardedWebSocket(message_bytes=LIMIT, frames=Budget(1000, 100), heartbeat=30)
+        await socket.prepare(request)
+        write = request.transport.write
+        request.transport.write = lambda data: (self.writes.append(data), write(data))
+        for message in self.messages:
+            socket.send_at_once(message)
+        await socket.close()
+        with pytest.raises(ConnectionResetError):
+            socket.send_at_once(b"late")
+        return socket
+
+
 @contextlib.asynccontextmanager
 async def connected(server, tmp_path, *headers, early=b""):
     application = web.Application()
@@ -189,3 +209,26 @@ def test_a_budget_fills_again():
     assert [budget.take() for _ in range(3)] == [True, True, False]
     now = 100.0
     assert [budget.take() for _ in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 16384, 16385, 65535, 65536, 200_000])
+def test_a_picture_is_one_frame_and_one_write(tmp_path, length):
+    message = os.urandom(length)
+    sender = Sender(message, b"next")
+
+    async def scenario():
+        async with connected(sender, tmp_path) as (_, reader, _writer):
+            return [await read_frame(reader) for _ in range(2)]
+
+    assert asyncio.run(scenario()) == [(FIN | BINARY, message), (FIN | BINARY, b"next")]
+    assert len(sender.writes) >= 2 and sender.writes[0].endswith(message)
+
+
+async def read_frame(reader):
+    """Its first byte and its payload; a server's has no mask."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        first, length = await reader.readexactly(2)
+        if length >= 126:
+            more = await reader.readexactly({126: 2, 127: 8}[length])
+            length = int.from_bytes(more)
+        return first, await reader.readexactly(length)

@@ -12,11 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    FPS_DEFAULT = 30,
-    // Of a Pi's encoders, in each direction. Their driver cuts off what is more.
-    SIZE_MAX_PIXELS = 1920,
-};
+enum { FPS_DEFAULT = 30 };
 
 struct encoder;
 
@@ -129,10 +125,6 @@ static void describe_format(const struct queue *queue, struct v4l2_pix_format_mp
     format->plane_fmt[0].sizeimage = queue->size;
 }
 
-static uint32_t size_of(uint32_t wanted) {
-    return (wanted < SIZE_MAX_PIXELS ? wanted : SIZE_MAX_PIXELS) & ~1U;
-}
-
 static int set_format(struct encoder *encoder, struct v4l2_format *format) {
     struct v4l2_pix_format_mplane *wanted = &format->fmt.pix_mp;
     bool output = format->type == V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
@@ -142,8 +134,8 @@ static int set_format(struct encoder *encoder, struct v4l2_format *format) {
         return device_error(EINVAL);
     if (queue->count > 0)
         return device_error(EBUSY);
-    queue->width = size_of(wanted->width);
-    queue->height = size_of(wanted->height);
+    queue->width = wanted->width & ~1U;
+    queue->height = wanted->height & ~1U;
     if (output) {
         queue->pixelformat = input_format(encoder->codec, wanted->pixelformat);
         queue->stride = queue->width * convert_bytes_per_pixel(queue->pixelformat);

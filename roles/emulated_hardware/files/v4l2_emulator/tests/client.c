@@ -737,18 +737,6 @@ static void test_encoder_is_defective(void) {
     source_stop(&source);
 }
 
-static void test_more_pixels_than_are_encoded(void) {
-    struct v4l2_format format = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE};
-    int fd = open("/dev/video11", O_RDWR);
-
-    format.fmt.pix_mp = (struct v4l2_pix_format_mplane){
-        .width = 2560, .height = 1440, .pixelformat = V4L2_PIX_FMT_RGB24, .num_planes = 1};
-    CHECK(ioctl(fd, VIDIOC_S_FMT, &format) == 0);
-    CHECK(format.fmt.pix_mp.width == 1920 && format.fmt.pix_mp.height == 1440);
-    CHECK(format.fmt.pix_mp.plane_fmt[0].sizeimage == 1920 * 1440 * 3);
-    close(fd);
-}
-
 static void test_no_dmabuf(void) {
     struct v4l2_exportbuffer export = {.type = V4L2_BUF_TYPE_VIDEO_CAPTURE};
     struct source source;
@@ -799,7 +787,6 @@ int main(void) {
     test_capabilities();
     test_too_many_lanes();
     test_device_gone();
-    test_more_pixels_than_are_encoded();
     test_encoder_hangs();
     test_encoder_is_defective();
     test_no_dmabuf();

@@ -19,12 +19,13 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from aiohttp import ClientError, web
+from aiohttp import ClientError
 
 from tinypilot.video import memsink
 from tinypilot.video.h264 import AccessUnit, AccessUnits
 from tinypilot.video.memsink import Memsink
 from tinypilot.video.numbers import LATE, NO_KEY, REPLACED, FrameNumbers
+from tinypilot.websockets import GuardedWebSocket
 
 HEADER = struct.Struct(">IB")
 LONGEST_AGE_US = 2**32 - 1
@@ -134,7 +135,7 @@ class H264Viewer:
     def __init__(
         self,
         token: str,
-        client: web.WebSocketResponse,
+        client: GuardedWebSocket,
         ask_for_key: Callable[[], None],
         numbers: FrameNumbers,
     ):
@@ -211,7 +212,7 @@ class H264Viewer:
                 age = memsink.now() - unit.captured
                 self._numbers.send(age)
                 age_us = min(max(round(age * 1e6), 0), LONGEST_AGE_US)
-                await self._client.send_bytes(HEADER.pack(age_us, unit.is_key) + unit.data)
+                self._client.send_at_once(HEADER.pack(age_us, unit.is_key) + unit.data)
                 spoken_at = time.monotonic()
                 continue
             self._has_news.clear()

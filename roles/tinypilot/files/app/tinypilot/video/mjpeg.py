@@ -14,9 +14,10 @@ import contextlib
 import struct
 import time
 
-from aiohttp import ClientError, StreamReader, web
+from aiohttp import ClientError, StreamReader
 
 from tinypilot.video.numbers import REPLACED, FrameNumbers
+from tinypilot.websockets import GuardedWebSocket
 
 FRAMES_UNDERWAY = 2
 # Larger than any; what says so is not uStreamer.
@@ -44,7 +45,7 @@ async def read_frame(stream: StreamReader) -> tuple[float, bytes]:
 class MjpegViewer:
     """One page that watches JPEGs, for as long as its session holds."""
 
-    def __init__(self, token: str, client: web.WebSocketResponse, numbers: FrameNumbers):
+    def __init__(self, token: str, client: GuardedWebSocket, numbers: FrameNumbers):
         self.token = token
         self.sockets = (client,)
         self._client = client
@@ -95,7 +96,7 @@ class MjpegViewer:
             age = time.monotonic() - captured
             self._numbers.send(age)
             age_us = min(max(round(age * 1e6), 0), LONGEST_AGE_US)
-            await self._client.send_bytes(struct.pack(">I", age_us) + jpeg)
+            self._client.send_at_once(struct.pack(">I", age_us) + jpeg)
 
     async def _listen(self) -> None:
         async for _ in self._client:

@@ -106,7 +106,7 @@ def sign(secret: bytes, plugin: str, now: float) -> str:
     return f"{words}:{base64.b64encode(hmac.digest(secret, words.encode(), 'sha1')).decode()}"
 
 
-def picture_socket() -> web.WebSocketResponse:
+def picture_socket() -> GuardedWebSocket:
     return GuardedWebSocket(
         heartbeat=PING_SECONDS,
         message_bytes=SHOWN_BYTES - 1,
