@@ -265,8 +265,8 @@ def test_more_connections_than_find_room_leave_those_alone_who_are_in(device: De
     screen.wait_until_live()
     screen.page.locator("#control-ask").click()
     screen.wait_for_control("mine")
-    opened_anew: list = []
-    screen.page.on("websocket", opened_anew.append)
+    opened_anew: list[str] = []
+    screen.page.on("websocket", lambda socket: opened_anew.append(socket.url))
     with nothing_restarts(device), contextlib.ExitStack() as stack:
         for _ in range(CONNECTIONS + 500):
             each = stack.enter_context(socket.socket())

@@ -27,12 +27,11 @@ def disk(device: Device, ada: Client) -> Iterator[SmallDisk]:
 
 
 @pytest.fixture
-def watched(disk: SmallDisk, new_screen, device: Device) -> Iterator[RemoteScreen]:
-    """A page that was open before, and whose picture goes on."""
+def watched(disk: SmallDisk, new_screen) -> RemoteScreen:
+    """A page that was open before."""
     screen = new_screen().open()
     screen.wait_until_live()
-    yield screen
-    screen.wait_until_live()
+    return screen
 
 
 def get_in(device: Device, name: str = "ada") -> Client:
@@ -78,6 +77,7 @@ def test_a_full_disk_locks_nobody_out(disk: SmallDisk, ada: Client, device: Devi
     assert not device.sh(f"ls {STAND_IN} 2>/dev/null", check=False)
     answer = newcomer.change("PATCH", "/api/settings", {BITRATE: 4900})
     assert answer.status_code == 200
+    watched.wait_until_live()
 
 
 def test_a_disk_that_goes_bad_locks_nobody_out(
@@ -101,6 +101,7 @@ def test_a_disk_that_goes_bad_locks_nobody_out(
     assert ada.ask("GET", "/api/users").status_code == 200
     assert late.ask("GET", "/api/users").status_code == 200
     page.wait_for_control("mine")
+    watched.wait_until_live()
 
 
 def test_a_device_that_starts_on_a_read_only_disk_lets_people_in(
@@ -124,5 +125,6 @@ def test_a_damaged_database_is_replaced_and_an_admin_reads_so(
         "head -c 65536 /dev/urandom | dd of=/var/lib/tinypilot/auth.sqlite3 conv=notrunc 2>&1"
     )
     watched.wait_until_live()
+    # Sessions do not come back with it: all log in anew.
     assert "a copy took its place" in get_in(device).ask("GET", "/settings").text
     assert "a copy took its place" in get_in(device).ask("GET", "/").text

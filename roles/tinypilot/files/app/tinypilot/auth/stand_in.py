@@ -122,7 +122,12 @@ def _write(target: Path, new: Path, path: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE")
         with open(new, "rb") as written:
             os.fsync(written.fileno())
-        # What is in the log belongs to the former one.
+        # What is in the log belongs to the former one, and must not be missed there if the power fails in between.
+        with (
+            contextlib.suppress(sqlite3.DatabaseError),
+            contextlib.closing(sqlite3.connect(path)) as former,
+        ):
+            former.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         forget_log(path)
         os.replace(new, path)
         _forget(target)
