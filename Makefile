@@ -118,8 +118,8 @@ test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-u
 test-stalls: $(VENV)/lock dev_tools ## type 1,000 keys over a line that stalls, at the virtual Pi that `make appliance` made
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_stalling_line.py --device=kvm-virtual-pi --stalled-keys=1000
 
-test-healing: $(VENV)/lock dev_tools ## let each process and each thread hang that may, on the virtual Pi that `make appliance` made
-	@$(SUDO) $(BIN)/pytest tests/e2e/test_healing.py --device=kvm-virtual-pi --each-hang
+test-healing: $(VENV)/lock dev_tools ## let each process and each thread hang that may, and take the memory of each service, on the virtual Pi that `make appliance` made
+	@$(SUDO) $(BIN)/pytest tests/e2e/test_healing.py tests/e2e/test_memory.py --device=kvm-virtual-pi --each-hang
 
 test-metrics: $(VENV)/lock dev_tools ## what the virtual Pi that `make appliance` made tells of itself: each defect of an encoder, a real Prometheus
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_metrics.py --device=kvm-virtual-pi --each-defect

@@ -37,12 +37,16 @@ SECOND_HALF = [
     for name in (
         "accessibility",
         "attacks",
+        "disk",
         "doctor",
         "firefox",
         "healing",
+        "memory",
+        "metrics",
         "recovery",
         "settings",
         "source",
+        "supply_chain",
         "transport",
     )
 ]

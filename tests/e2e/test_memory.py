@@ -11,14 +11,19 @@ from tests.support.waiting import wait_until
 
 # Those with a MemoryMax=, and what each needs to start.
 UNITS = ("tinypilot", "tinypilot-relay", "tinypilot-hid", "tinypilot-supervisor", "nginx")
+UNITS_IN_SHORT = ("tinypilot-relay",)
 TOO_LITTLE_MIB = 6
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    is_long = metafunc.config.getoption("--each-hang")
+    metafunc.parametrize("unit", UNITS if is_long else UNITS_IN_SHORT)
 
 
 def ends(device: Device, unit: str) -> int:
     return int(device.sh(f"systemctl show -P NRestarts {unit}"))
 
 
-@pytest.mark.parametrize("unit", UNITS)
 def test_a_service_without_memory_takes_nobody_with_it(
     device: Device, live: RemoteScreen, unit: str
 ):
