@@ -12,7 +12,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,7 +81,9 @@ def check_units(evidence: Evidence, *names: str) -> None:
 
 
 def _check_unit(evidence: Evidence, name: str) -> None:
-    _, unit = _looks(evidence, name)
+    before, unit = _looks(evidence, name)
+    # While it is tried again systemd has no code of the last end.
+    ended = unit if unit.exit_code else replace(unit, exit_code=before.exit_code)
     if unit.load == "masked":
         raise BrokenLink(
             f"{name} is masked, so nothing can start it",
@@ -103,7 +105,7 @@ def _check_unit(evidence: Evidence, name: str) -> None:
         )
     if _ends_again_and_again(evidence, name):
         raise BrokenLink(
-            f"{name} does not stay up: {_why_ended(unit)}{_said(evidence, name)}",
+            f"{name} does not stay up: {_why_ended(ended)}{_said(evidence, name)}",
             f"`journalctl -u {name}` tells more. It runs from {_files(unit)}. If nobody has changed these, provision "
             "the device again (`make appliance`).",
         )
