@@ -29,9 +29,10 @@ blueprint = Blueprint("pages", __name__)
 APP = Path(__file__).parents[1]
 IMPORT = re.compile(r"^(?:import|export)\b[^']* from '([^']+)'", re.MULTILINE)
 # In each page stands the first, in that of the remote screen the second, too; the gateway's policy lets that run by its
-# hash.
+# hash. Comments are for those who read the files.
+COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
 RELOAD_ON_ERROR, EARLY_SIGNALLING = (
-    (APP / "static" / name).read_text(encoding="utf-8")
+    COMMENT.sub("", (APP / "static" / name).read_text(encoding="utf-8"))
     for name in ("common/reload-on-error.js", "video/early-signalling.js")
 )
 
