@@ -28,30 +28,20 @@ blueprint = Blueprint("pages", __name__)
 
 APP = Path(__file__).parents[1]
 IMPORT = re.compile(r"^(?:import|export)\b[^']* from '([^']+)'", re.MULTILINE)
-# In each page stands the first, in that of the remote screen the second, too; the gateway's policy lets that run by its
-# hash. Comments are for those who read the files.
-COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
-RELOAD_ON_ERROR, EARLY_SIGNALLING = (
-    COMMENT.sub("", (APP / "static" / name).read_text(encoding="utf-8"))
-    for name in ("common/reload-on-error.js", "video/early-signalling.js")
-)
-
-
-def _inline_script() -> str:
-    is_screen = request.endpoint == "pages.remote_screen"
-    return RELOAD_ON_ERROR + EARLY_SIGNALLING if is_screen else RELOAD_ON_ERROR
+# It stands in each page, and the gateway's policy lets it run by this hash.
+RELOAD_ON_ERROR = (APP / "static/common/reload-on-error.js").read_text(encoding="utf-8")
+RELOAD_ON_ERROR_HASH = f"'sha256-{b64encode(sha256(RELOAD_ON_ERROR.encode()).digest()).decode()}'"
 
 
 @blueprint.context_processor
 def for_templates() -> dict[str, Markup]:
-    # Not input: files of this program.
-    return {"inline_script": Markup(_inline_script())}
+    # Not input: a file of this program.
+    return {"reload_on_error": Markup(RELOAD_ON_ERROR)}
 
 
 @blueprint.after_request
 def name_inline_script(response: Response) -> Response:
-    digest = b64encode(sha256(_inline_script().encode()).digest()).decode()
-    response.headers["X-Inline-Script"] = f"'sha256-{digest}'"
+    response.headers["X-Inline-Script"] = RELOAD_ON_ERROR_HASH
     return response
 
 

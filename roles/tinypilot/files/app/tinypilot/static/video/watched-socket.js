@@ -3,8 +3,6 @@
 // a network that went away, and its close event arrives late, when janus.js may already use another one.
 // This one looks like a WebSocket to janus.js, gives up on silence, and never speaks again after.
 
-import { takeEarlySocket } from './early-socket.js';
-
 export class WatchedSocket extends EventTarget {
   #socket;
   #patience;
@@ -14,7 +12,7 @@ export class WatchedSocket extends EventTarget {
   constructor(url, protocol, { openWithin = 3000, answerWithin = 2500 } = {}) {
     super();
     this.#patience = answerWithin;
-    this.#socket = takeEarlySocket() ?? new WebSocket(url, protocol);
+    this.#socket = new WebSocket(url, protocol);
     this.#socket.addEventListener('open', () => this.#heard(new Event('open')));
     this.#socket.addEventListener('message', (event) => {
       this.#heard(new MessageEvent('message', { data: event.data }));
