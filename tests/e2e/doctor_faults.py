@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What the doctor must name: each fault, how it comes about on a virtual Pi and is mended, and what is to be said."""
+"""What the doctor must name: each fault, how it comes about on a virtual Pi and is mended, and what is to be said.
+
+`|| true` stands where a service is meant to fail, or what is to be undone may not have happened: whether the fault is
+there is seen by what the doctor says, and whether it is gone by the device's own state after each test.
+"""
 
 from __future__ import annotations
 
