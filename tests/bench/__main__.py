@@ -14,6 +14,7 @@ from tests.support.remote_screen import launch_browser
 
 from . import (
     document,
+    fallback,
     first_picture,
     keys,
     latency,
@@ -32,6 +33,7 @@ PARTS = {
     "keys": keys.measure,
     "rate": rate.measure,
     "transports": transports.measure,
+    "fallback": fallback.measure,
     "first-picture": first_picture.measure,
     "recovery": recovery.measure,
     "mode-changes": mode_changes.measure,

@@ -250,10 +250,12 @@ class Prometheus:
         self.url, self._log = url, log
 
     def ask(self, path: str, **query: str) -> dict:
+        """Its answer; {} while it starts: first nothing listens, then it says that it is unavailable."""
         try:
-            return requests.get(f"{self.url}/api/v1/{path}", params=query, timeout=10).json()
+            answer = requests.get(f"{self.url}/api/v1/{path}", params=query, timeout=10)
         except requests.ConnectionError:
             return {}
+        return {} if answer.status_code == 503 else answer.json()
 
     def value(self, expression: str) -> float | None:
         found = self.ask("query", query=expression).get("data", {}).get("result", [])
