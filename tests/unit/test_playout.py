@@ -60,12 +60,13 @@ class Computer:
 class World:
     """A page whose person types, a line, the service, a computer. `arrives(moment)`: when what is said then does."""
 
-    def __init__(self, arrives=lambda moment: moment + 0.02):
+    def __init__(self, arrives=lambda moment: moment + 0.02, writes=lambda: 0.0):
         self.now = 0.0
         self.page: list[tuple[float, dict]] = []
         self.computer = Computer()
         self.lateness: list[float] = []
         self._arrives = arrives
+        self._writes = writes  # how long the device takes until a report is written
         self._keyboard = Keyboard()
         self.playout = Playout(self._change, lambda: self.now)
 
@@ -120,6 +121,7 @@ class World:
 
     def _change(self, code: str, down: bool) -> None:
         self._keyboard.change(code, down)
+        self.now += self._writes()
         while report := self._keyboard.next_report():
             self.computer.reports.append((self.now, report))
             self._keyboard.pop()
@@ -188,6 +190,16 @@ def test_firmware_sees_what_it_would_see_of_a_keyboard_of_its_own(phase):
     for number, code in enumerate(codes):
         world.type(code, 0.5 + number / 10, chance.uniform(0.04, 0.06))
     assert world.run().seen_by_firmware(phase) == codes
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_device_that_comes_late_to_a_report_shortens_no_pause(seed):
+    chance = random.Random(seed)
+    world = World(lambda moment: 20.0, lambda: chance.choice([0, 0, 0.025, 0.05]))
+    codes = [chance.choice(LETTERS) for _ in range(100)]
+    for number, code in enumerate(codes):
+        world.type(code, 0.5 + number / 10, 0.06)
+    assert world.run().seen_by_firmware(chance.uniform(0, LOOKS_EACH)) == codes
 
 
 @pytest.mark.parametrize("seed", range(8))

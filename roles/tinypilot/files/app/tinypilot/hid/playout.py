@@ -98,7 +98,7 @@ class Playout:
         while self._waiting and (
             len(self._waiting) > WAITING_MAX or self._due(self._waiting[0][0]) <= now
         ):
-            self._play_next(now)
+            self._play_next()
         self._let_go_overdue(now)
         self._press_again(now)
         moments = [self._overdue(press) for press in self._repeating().values()]
@@ -109,27 +109,30 @@ class Playout:
     def finish(self) -> None:
         """Plays all that waits, for nobody is left who could wait for it."""
         while self._waiting:
-            self._play_next(self._clock())
+            self._play_next()
 
     def let_go(self) -> None:
         """The page has fallen silent, and nothing is down. If it comes back, so do the modifiers of what it says."""
         for press in self._down.values():
             press.let_go_at = self.heard_at
 
-    def _play_next(self, now: float) -> None:
+    def _play_next(self) -> None:
         message, play = self._waiting.popleft()
         if message["type"] in ("release", "paste"):
             self._down.clear()
         if message["type"] in ("key", "button") and message["down"]:
             self._press_modifiers()
-        if "at" in message:
-            self._last_at, self._last_played = message["at"], now
-        if message["type"] == "key" and "at" in message:
+        play()
+        if "at" not in message:
+            return
+        # After the report was written: on a busy device that was later than this began, and the pause counts from there.
+        played = self._clock()
+        self._last_at, self._last_played = message["at"], played
+        if message["type"] == "key":
             if message["down"]:
-                self._down[message["code"]] = _Press(message["at"], now)
+                self._down[message["code"]] = _Press(message["at"], played)
             else:
                 self._down.pop(message["code"], None)
-        play()
 
     def _due(self, message: dict) -> float:
         if "at" not in message:
