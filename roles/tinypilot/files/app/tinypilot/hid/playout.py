@@ -125,7 +125,7 @@ class Playout:
         play()
         if "at" not in message:
             return
-        # After the report was written: on a busy device that was later than this began, and the pause counts from there.
+        # The pause counts from when the report was written: on a busy device that is later than its turn.
         played = self._clock()
         self._last_at, self._last_played = message["at"], played
         if message["type"] == "key":
