@@ -127,7 +127,9 @@ def test_the_tools_of_the_picture_menu(screen: RemoteScreen, tmp_path: Path):
 
 # What Firefox says where a page closes a WebSocket before it is open: of a transport that was tried while nothing came
 # by the one before, as happens when the mode changes.
-GIVEN_UP = re.compile(r"connection to the server at wss:\S+/api/\w+\.$|^error: The connection to wss:\S+/api/\w+ was ")
+GIVEN_UP = re.compile(
+    r"connection to the server at wss:\S+/api/\w+\.$|^error: The connection to wss:\S+/api/\w+ was "
+)
 
 
 def errors(screen: RemoteScreen) -> list[str]:
