@@ -74,12 +74,13 @@ class FakeSink:
     def is_asked_for_key(self, asked: bool) -> None:
         os.pwrite(self._fd, bytes([asked]), self.layout.key_request)
 
-    def put(self, data: bytes, age: float = 0, used: int | None = None) -> None:
+    def put(self, data: bytes, captured: float | None = None, used: int | None = None) -> None:
+        """captured: when, by memsink.now(); None: now."""
         self._number += 1
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         os.pwrite(self._fd, data, self.layout.data)
-        captured = bytes(ctypes.c_longdouble(memsink.now() - age))
-        os.pwrite(self._fd, captured, self.layout.captured)
+        captured = memsink.now() if captured is None else captured
+        os.pwrite(self._fd, bytes(ctypes.c_longdouble(captured)), self.layout.captured)
         used = len(data) if used is None else used
         os.pwrite(self._fd, struct.pack("<QQ", self._number, used), memsink.AT_ID)
         fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -87,7 +88,7 @@ class FakeSink:
     async def write(self, data: bytes, age: float = 0) -> None:
         """And waits until it has been fetched: a test must not be faster than the reader."""
         os.pwrite(self._fd, bytes(memsink.TIME_BYTES), self.layout.reader_seen)
-        self.put(data, age)
+        self.put(data, memsink.now() - age)
         async with asyncio.timeout(20):
             while not self.is_read:
                 await asyncio.sleep(0.001)

@@ -47,7 +47,7 @@ def test_each_layout_is_read(tmp_path, version):
     writer = FakeSink(tmp_path / "sink", version)
     sink = opened(tmp_path / "sink")
     assert not sink.has_news()
-    writer.put(b"a frame", age=0.5)
+    writer.put(b"a frame", captured=memsink.now() - 0.5)
     assert sink.has_news()
     frame = sink.fetch(wants_key=True)
     assert frame.data == b"a frame"

@@ -222,17 +222,17 @@ def test_ustreamer_is_told_nothing_that_changes_for_how_long_it_encodes():
 
 class Encoder:
     """What uStreamer does with its sink: encodes while somebody reads. `make` has what it puts there, by the frame's
-    number; `age` how old that is."""
+    number; `captured` when that was captured, by memsink.now()."""
 
-    def __init__(self, sink, make, age=lambda number: 0.0):
-        self.sink, self.make, self.age = sink, make, age
+    def __init__(self, sink, make, captured=lambda number: memsink.now()):
+        self.sink, self.make, self.captured = sink, make, captured
         self.encoded = 0
         self._ends = threading.Event()
 
     def _run(self):
         while not self._ends.wait(0.02):
             if encodes(self.sink) and (data := self.make(self.encoded)) is not None:
-                self.sink.put(data, age=self.age(self.encoded))
+                self.sink.put(data, captured=self.captured(self.encoded))
                 self.encoded += 1
 
     @contextlib.contextmanager
@@ -326,7 +326,7 @@ def test_frames_after_a_key_frame_must_be_whole_as_well(sample):
 def test_frames_that_are_all_of_one_moment_are_no_proof(sample):
     """Though they can be decoded, and come one after the other."""
     began = memsink.now()
-    verdict = sample(film(), age=lambda number: memsink.now() - began)
+    verdict = sample(film(), captured=lambda number: began)
     assert (verdict.is_ok, verdict.words) == (False, sampler.OLD_FRAMES)
 
 
@@ -357,7 +357,7 @@ def test_key_frames_alone_are_a_proof(sample):
 
 
 def test_what_lies_there_from_before_is_no_proof(sample):
-    assert not sample(film(), age=lambda number: 60).is_ok
+    assert not sample(film(), captured=lambda number: memsink.now() - 60).is_ok
 
 
 def test_blank_frames_of_a_source_that_is_not_captured_are_no_proof(sample):
