@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What browsers do to a page: links from elsewhere, blocked or damaged site data, sleep, an upgrade meanwhile."""
 
+import functools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -93,11 +94,15 @@ def test_a_link_of_another_site_leads_in(
     log_in(screen, "ada")
     screen.wait_until_live()
     page = screen.page
-    for path, arrived in (("", "html[data-state=live]"), ("account", "#log-out")):
+
+    def follow(url: str) -> None:
         page.goto(foreign_page)
-        page.evaluate(LINK, f"{device.url}{path}")
+        page.evaluate(LINK, url)
         page.get_by_text("the KVM").click()
-        page.wait_for_url(f"{device.url}{path}")
+        page.wait_for_url(url)
+
+    for path, arrived in (("", "html[data-state=live]"), ("account", "#log-out")):
+        screen.navigate(functools.partial(follow, f"{device.url}{path}"))
         screen.wait_for(arrived)
 
 

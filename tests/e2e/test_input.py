@@ -360,7 +360,10 @@ def test_the_controls_go_from_one_browser_to_the_other(ada, owner, new_person, d
     assert read_desk(other).typed == 0
     owner.page.locator("#stage").focus()
     owner.page.keyboard.down("KeyA")
-    wait_for_desk(other, lambda desk: desk.keys[0] == 4 and desk.tail == "a", "the owner types")
+    # Perhaps more than once: where the page is kept from saying that the key is still held, it is pressed anew.
+    wait_for_desk(
+        other, lambda desk: desk.keys[0] == 4 and set(desk.tail) == {"a"}, "the owner types"
+    )
     give.click()
     other.wait_for_control("mine")
     owner.wait_for_control("theirs")

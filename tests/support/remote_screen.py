@@ -161,16 +161,20 @@ class RemoteScreen:
         socket.on("framereceived", lambda text: self.received.append(json.loads(text)))
 
     def open(self, path: str = "") -> RemoteScreen:
-        """Loads a page of the device, anew if the browser gave up because this machine's network changed.
+        """Loads a page of the device."""
+        return self.navigate(lambda: self.page.goto(self.url + path))
+
+    def navigate(self, go: Callable[[], object]) -> RemoteScreen:
+        """Does what loads a page, and again if the browser gave up because this machine's network changed.
 
         It does whenever a network of containers comes or goes here, and aborts what is being loaded.
         """
         for _ in range(LOADS):
             self._network_changed = False
             try:
-                self.page.goto(self.url + path)
+                go()
             except Error as error:
-                if NETWORK_CHANGED not in error.message:
+                if not self._network_changed and NETWORK_CHANGED not in error.message:
                     raise
                 self._network_changed = True
             if not self._network_changed:
