@@ -4,11 +4,12 @@
 Three lanes of stages run at once: a lane waits much, for packages to be unpacked, services to start and builds to fail.
 All virtual Pis are made before and removed afterwards, also after a failure, because a network that comes or goes on
 this machine breaks what a browser loads. What a stage prints is shown in one piece when it ends, and is in build/stages
-while it runs; what a failed test leaves behind is in build/failures.
+while it runs; what a failed test leaves behind is in build/failures, and the last lines name each test that failed.
 """
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,8 @@ ENVIRONMENT = {
     # Ansible loads its plugins anew for each task. Compiled once, and not beside the sources, which are not root's.
     "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
     "PYTHONDONTWRITEBYTECODE": "",
+    # For the reason in pytest's line on a test that failed.
+    "COLUMNS": "200",
 }
 SCENARIOS = ("invalid_input", "default", "browsers", "broken_builds")
 FIRST = tuple(
@@ -74,6 +77,7 @@ LANES = (
 )
 
 running: set[subprocess.Popen] = set()
+failures: list[str] = []
 ended = threading.Event()
 speaking = threading.Lock()
 
@@ -100,6 +104,9 @@ def run(name: str, command: str) -> bool:
         code = stage.wait()
         running.discard(stage)
     verdict = f"failed (exit code {code})" if code else "good"
+    if code:
+        named = re.findall(r"(?:FAILED|ERROR)(?:\x1b\[0m)? \S+::.*", log.read_text(errors="replace"))
+        failures.extend([f"{name}: {verdict}", *(f"  {line}" for line in dict.fromkeys(named))])
     with speaking:
         print(f"\n=== {name}", log.read_text(errors="replace"), sep="\n", end="")
         print(f"=== {name}: {verdict}, {time.monotonic() - began:.0f} s\n", flush=True)
@@ -157,7 +164,7 @@ def main() -> None:
         clean_up()
     seconds = f"{time.monotonic() - began:.0f} s"
     if not all(verdicts):
-        sys.exit(f"failed after {seconds}")
+        sys.exit("\n".join([*failures, f"failed after {seconds}"]))
     print(f"all good in {seconds}")
 
 
