@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor sbom soak
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom soak
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -123,6 +123,9 @@ test-healing: $(VENV)/lock dev_tools ## let each process and each thread hang th
 
 test-metrics: $(VENV)/lock dev_tools ## what the virtual Pi that `make appliance` made tells of itself: each defect of an encoder, a real Prometheus
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_metrics.py --device=kvm-virtual-pi --each-defect
+
+test-builds: $(VENV)/lock dev_tools ## all that may go wrong with a build, of which `make test` tries one of each kind
+	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH PYTEST_ADDOPTS=--each-build molecule test --scenario-name broken_builds
 
 test-doctor: $(VENV)/lock dev_tools ## break each link of the virtual Pi that `make appliance` made: does the doctor name it?
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_doctor.py --device=kvm-virtual-pi --each-fault

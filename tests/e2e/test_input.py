@@ -97,6 +97,7 @@ def test_the_pointer_is_where_the_mouse_is(owner, computer, mode):
     )
     for window in ((1280, 800), (900, 1000), (1920, 600)):
         owner.page.set_viewport_size(dict(zip(("width", "height"), window, strict=True)))
+        owner.wait_until_laid_out()
         box = owner.page.locator("#stage").bounding_box()
         scale = min(box["width"] / width, box["height"] / height)
         left = box["x"] + (box["width"] - width * scale) / 2
@@ -109,6 +110,7 @@ def test_the_pointer_is_where_the_mouse_is(owner, computer, mode):
 
 def assert_pointer_follows(owner: RemoteScreen, places: dict[tuple[int, int], tuple[float, float]]):
     """A click at the page's place (value) is one at the computer's (key)."""
+    owner.wait_until_laid_out()
     for (x, y), point in places.items():
         owner.page.mouse.move(*point)
         owner.page.mouse.down()
@@ -199,6 +201,7 @@ def zoom_browser(owner: RemoteScreen, zoom: float) -> None:
         lambda: owner.page.evaluate("[devicePixelRatio, innerWidth]") == [zoom, size["width"]],
         f"the page is zoomed to {zoom}",
     )
+    owner.wait_until_laid_out()
 
 
 def test_the_pointer_is_where_the_mouse_is_at_each_zoom_of_the_browser(owner):

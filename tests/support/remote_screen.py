@@ -220,6 +220,12 @@ class RemoteScreen:
         """Who has keyboard and mouse: mine, theirs, free, watching, offline."""
         self.wait_for(f"html[data-control={control}]")
 
+    def wait_until_laid_out(self) -> None:
+        """Until the page has heard of its new size: its ResizeObservers are told before the next frame is drawn."""
+        self.page.evaluate(
+            "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+        )
+
     @property
     def transport(self) -> str:
         """The video transport: webrtc, webcodecs or mjpeg."""

@@ -2,7 +2,8 @@
 """From a commit to a picture, and what may go wrong on the way: one sentence each, nothing half done, and the picture
 goes on, or comes back without a hand.
 
-In the order of a device's life: each test begins with what the one before left running.
+In the order of a device's life: each test begins with what the one before left running. What is marked `each_build`
+leaves everything as it was, and is left out where one of each kind is enough.
 """
 
 import json
@@ -151,6 +152,7 @@ def test_the_same_again_changes_and_compiles_nothing(device: Device):
         pytest.param(
             "v5.4.8",
             "ustreamer 5.4.8-bundled was compiled, but bin/ustreamer does not start (",
+            marks=pytest.mark.each_build,
             id="does not start",
         ),
     ],
@@ -177,6 +179,7 @@ def test_a_tag_that_moved(device: Device, cleanup):
         )
 
 
+@pytest.mark.each_build
 def test_a_repository_that_is_half_there(device: Device, cleanup):
     blob = rev_parse("v5.4.1:ustreamer.c")
     forget_source(device)
@@ -208,6 +211,7 @@ def test_a_disk_that_runs_full_in_a_build(device: Device, cleanup):
         pytest.param(
             "size=16k",
             "ustreamer can't be put into /opt/other/ustreamer.builds ([Errno 28] No space left on device",
+            marks=pytest.mark.each_build,
             id="full",
         ),
         pytest.param(
@@ -237,6 +241,7 @@ def test_a_build_that_is_killed(device: Device):
     assert not is_left(device, "tree")
 
 
+@pytest.mark.each_build
 def test_a_build_of_another_play_is_not_taken_for_its_own(device: Device):
     with undisturbed(device), begun("v5.4.9", OF_USTREAMER) as first:
         wait_for(lambda: is_building(device), "the build runs", first)
@@ -328,9 +333,11 @@ def assert_rolled_back(code, output, version, verify_patience_seconds=60):
     [
         pytest.param("v5.4.2", [OF_USTREAMER], IMPATIENT, id="crashes"),
         # The whole of it, with a real device's patience.
-        pytest.param("v5.4.4", [], {}, id="never writes a frame"),
-        pytest.param("v5.4.5", [OF_USTREAMER], IMPATIENT, id="knows no sink"),
-        pytest.param("v5.4.6", [OF_USTREAMER], IMPATIENT, id="claims no signal"),
+        pytest.param("v5.4.4", [], {}, marks=pytest.mark.each_build, id="never writes a frame"),
+        *(
+            pytest.param(version, [OF_USTREAMER], IMPATIENT, marks=pytest.mark.each_build, id=name)
+            for version, name in (("v5.4.5", "knows no sink"), ("v5.4.6", "claims no signal"))
+        ),
     ],
 )
 def test_automatic_rollback(device: Device, live: RemoteScreen, version, arguments, patience):
