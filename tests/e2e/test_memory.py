@@ -9,10 +9,13 @@ from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
-# Those with a MemoryMax=, and what each needs to start.
-UNITS = ("tinypilot", "tinypilot-relay", "tinypilot-hid", "tinypilot-supervisor", "nginx")
+# Each that runs all the time, with less memory than it needs to start, in MiB.
+UNITS = {
+    **dict.fromkeys(("tinypilot", "tinypilot-relay", "tinypilot-hid", "tinypilot-supervisor"), 6),
+    **{"tinypilot-metrics": 6, "nginx": 6, "ustreamer": 6, "janus": 3, "kvm-hdmi": 1},
+}
 UNITS_IN_SHORT = ("tinypilot-relay",)
-TOO_LITTLE_MIB = 6
+MOST_MIB = 512
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,13 +32,13 @@ def test_a_service_without_memory_takes_nobody_with_it(
 ):
     """It ends again and again while there is too little, as one that leaks would once."""
     bound = int(device.sh(f"systemctl show -P MemoryMax {unit}"))
-    assert bound <= 256 << 20
-    others = [each for each in (*UNITS, "ustreamer", "janus") if each != unit]
+    assert bound <= MOST_MIB << 20
+    others = [each for each in UNITS if each != unit]
     pids = {each: device.main_pid(each) for each in others}
     before = ends(device, unit)
     folder = f"/run/systemd/system/{unit}.service.d"
     device.sh(
-        f"mkdir -p {folder} && printf '[Service]\\nMemoryMax={TOO_LITTLE_MIB}M\\n' >{folder}/memory.conf && "
+        f"mkdir -p {folder} && printf '[Service]\\nMemoryMax={UNITS[unit]}M\\n' >{folder}/memory.conf && "
         f"systemctl daemon-reload && systemctl kill --signal=KILL --kill-whom=all {unit}"
     )
     try:
