@@ -105,7 +105,9 @@ def run(name: str, command: str) -> bool:
         running.discard(stage)
     verdict = f"failed (exit code {code})" if code else "good"
     if code:
-        named = re.findall(r"(?:FAILED|ERROR)(?:\x1b\[0m)? \S+::.*", log.read_text(errors="replace"))
+        named = re.findall(
+            r"(?:FAILED|ERROR)(?:\x1b\[0m)? \S+::.*", log.read_text(errors="replace")
+        )
         failures.extend([f"{name}: {verdict}", *(f"  {line}" for line in dict.fromkeys(named))])
     with speaking:
         print(f"\n=== {name}", log.read_text(errors="replace"), sep="\n", end="")
