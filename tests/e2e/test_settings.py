@@ -91,14 +91,17 @@ def test_what_is_set_is_in_the_stream_and_stays(
     bitrate.fill("20001")
     apply.click()
     page.get_by_text("Bitrate (kbit/s) must be a whole number from 25 to 20000.").wait_for()
-    bitrate.fill("2500")
+    bitrate.fill("1000")
     page.get_by_label("Key frame interval (frames)").fill("10")
     apply.click()
     page.get_by_text("Applied.").wait_for()
 
     def assert_effective():
         live.wait_until_live()
-        assert kbit_per_second(live) == pytest.approx(before / 2, rel=0.25)
+        # Exactly as uStreamer has it, and seen in the stream: how well an encoder keeps it is another matter.
+        if encoder := device.state().get("h264"):
+            assert (encoder["bitrate"], encoder["gop"]) == (1000, 10)
+        assert kbit_per_second(live) < before / 2
         assert key_frame_distance(live) == pytest.approx(10, abs=2)
 
     assert_effective()
@@ -107,7 +110,7 @@ def test_what_is_set_is_in_the_stream_and_stays(
     assert_effective()
 
     screen.open("settings")
-    assert bitrate.input_value() == "2500"
+    assert bitrate.input_value() == "1000"
     bitrate.fill("")
     page.get_by_label("Frame rate limit (fps)").fill("12")
     apply.click()
