@@ -214,8 +214,13 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
             ),
             ({"emulated_hardware_allowed": False}, "emulated_hardware_allowed"),
             (
-                {"ustreamer_hardware_required": True},
-                "kvm-bare has no H.264 encoder at /dev/video11",
+                {"ustreamer_hardware_required": True, "ustreamer_h264_encoder": "v4l2m2m"},
+                "kvm-bare has no H.264 encoder at /dev/video11, and ustreamer_h264_encoder is v4l2m2m: set it to "
+                "software, or name the device in ustreamer_encoder_device.",
+            ),
+            (
+                {"ustreamer_h264_encoder": "vaapi"},
+                "ustreamer_h264_encoder",
             ),
         ]
     ],
@@ -241,6 +246,8 @@ def test_no_jpeg_encoder():
     "variables",
     [
         pytest.param({"ustreamer_jpeg_encoder": "cpu"}, id="cpu"),
+        # As on a Raspberry Pi 5 or a PC.
+        pytest.param({"ustreamer_encoder_device": "/dev/video11"}, id="no-encoder-at-all"),
         pytest.param({"ustreamer_format": "MJPEG"}, id="mjpeg-is-passed-through"),
         pytest.param({"ustreamer_jpeg_encoder_device": "/dev/null"}, id="it-is-there"),
     ],
