@@ -137,6 +137,21 @@ class Device:
         answer = self._ask_ustreamer("state")
         return json.loads(answer)["result"] if answer else {}
 
+    @cached_property
+    def encodes_in_software(self) -> bool:
+        """Without the encoder chip, which the emulator would be."""
+        facts = json.loads(self.sh("cat /etc/kvm-facts/ustreamer.json"))
+        return facts["encoder_unit"] == "ustreamer-encoder.service"
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return (*SERVICES, "ustreamer-encoder") if self.encodes_in_software else SERVICES
+
+    @property
+    def is_encoding(self) -> bool:
+        """uStreamer captures at its full rate, because somebody wants H.264."""
+        return any(sink["has_clients"] for sink in self.state()["sinks"].values())
+
     def snapshot(self) -> bytes:
         """uStreamer's newest JPEG; empty while it does not answer."""
         return self._ask_ustreamer("snapshot")
@@ -247,10 +262,13 @@ class Device:
     def without_h264(self) -> Iterator[None]:
         """uStreamer makes JPEGs alone, as it does on hardware without an encoder for video."""
         folder = "/run/systemd/system/ustreamer.service.d"
+        encoder = "/run/systemd/system/ustreamer-encoder.service.d"
         self.sh(
-            f"mkdir {folder} && {{ printf '[Service]\\nExecStart=\\n'; "
+            f"mkdir {folder} {encoder} && {{ printf '[Service]\\nExecStart=\\n'; "
             "systemctl cat ustreamer | sed -n '/^ExecStart=/,/[^\\\\]$/{/--h264/d;p}'; } "
-            f"> {folder}/no-h264.conf && systemctl daemon-reload && "
+            f"> {folder}/no-h264.conf && "
+            f"printf '[Service]\\nExecCondition=/bin/false\\n' > {encoder}/no-h264.conf && "
+            "systemctl daemon-reload && "
             # uStreamer's own plugin would go on reading the sink that is gone.
             f"systemctl stop ustreamer janus && rm {SINK} && systemctl start ustreamer janus"
         )
@@ -258,7 +276,9 @@ class Device:
             wait_until(self._captures, "uStreamer captures frames")
             yield
         finally:
-            self.sh(f"rm -r {folder} && systemctl daemon-reload && systemctl restart ustreamer")
+            self.sh(
+                f"rm -r {folder} {encoder} && systemctl daemon-reload && systemctl restart ustreamer"
+            )
 
     # --- How it is provisioned ---
 
@@ -282,10 +302,10 @@ class Device:
         if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
             self.thaw()
         sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-hid.socket nginx.socket"
-        services = " ".join(f"{service}.service" for service in SERVICES)
+        services = " ".join(f"{service}.service" for service in self.services)
         # Mostly it is ready, and this is the only command: each costs a tenth of a second. A look that fails, as while
         # uStreamer starts, says "not ready", and the wait below tells what is missing.
-        look = shlex.join(["python3", "-B", "-c", _IS_READY, str(SINK), *SERVICES])
+        look = shlex.join(["python3", "-B", "-c", _IS_READY, str(SINK), *self.services])
         if "ready" not in self.sh(
             f"{self._plug_in} && {self._control()} && systemctl start {sockets} {services} && "
             f"{{ {look} 2>/dev/null || true; }}"
@@ -296,7 +316,7 @@ class Device:
         """Until all services run and frames are captured and put into the sink."""
         try:
             wait_until(
-                lambda: "ready" in self.python(_IS_READY, str(SINK), *SERVICES, check=False),
+                lambda: "ready" in self.python(_IS_READY, str(SINK), *self.services, check=False),
                 "all services are active, and uStreamer captures frames",
             )
         except NeverHappened as error:
