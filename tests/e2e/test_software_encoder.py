@@ -42,3 +42,9 @@ def test_it_ends_with_ustreamer_and_begins_with_it(live: RemoteScreen, device: D
     with live.by_itself():
         device.sh("systemctl start ustreamer")
         live.wait_until_live(captured_after=time.time())
+
+
+def test_its_sandbox_is_as_tight_as_its_neighbours(device: Device):
+    """0.5 of 10 at the most, as molecule/default has it for those that run on every device."""
+    device.sh(f"systemd-analyze security --threshold=5 {ENCODER}.service")
+    assert device.sh(f"ps -o user:32= -p {device.main_pid(ENCODER)}").strip() == ENCODER

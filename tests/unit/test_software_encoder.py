@@ -398,20 +398,26 @@ def test_a_frame_rate_that_is_limited_leaves_frames_out(bench):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "fourcc", "used", "said"),
+    ("frame", "said"),
     [
-        (uyvy(1), b"UYVY", 1000, "damaged, or not whole"),
-        (uyvy(1), b"UYVY", 2**63, "damaged, or not whole"),
-        (b"\xff\xd8nothing", b"MJPG", None, "damaged, or not whole"),
-        (uyvy(1), b"NV24", None, "of the format NV24 can't be encoded: set ustreamer_format"),
+        ((uyvy(1), b"UYVY", SIZE, 0, 1000), "damaged, or not whole"),
+        ((uyvy(1), b"UYVY", SIZE, 0, 2**63), "damaged, or not whole"),
+        ((uyvy(1), b"UYVY", SIZE, 2), "damaged, or not whole"),
+        ((uyvy(1), b"UYVY", (1920, 1080)), "damaged, or not whole"),
+        ((uyvy(1), b"UYVY", (2**32 - 1, 2**32 - 1)), "can't be encoded"),
+        ((uyvy(1), b"UYVY", (20000, 2)), "Pictures of 20000x2 can't be encoded"),
+        ((uyvy(1), b"UYVY", (0, 0)), "Pictures of 0x0 can't be encoded"),
+        ((b"\xff\xd8nothing", b"MJPG"), "damaged, or not whole"),
+        ((jpeg((1, 2, 3)), b"MJPG", (640, 480)), "damaged, or not whole"),
+        ((jpeg((1, 2, 3))[:-900], b"MJPG", SIZE, 0, 200), "damaged, or not whole"),
+        ((uyvy(1), b"NV24"), "of the format NV24 can't be encoded: set ustreamer_format"),
     ],
-    ids=["short", "claims-much", "no-jpeg", "unknown"],
 )
-def test_a_frame_that_is_none_is_left_out(bench, pixels, fourcc, used, said):
+def test_a_frame_that_is_none_is_left_out(bench, frame, said):
     between = bench()
-    between.raw.put(pixels, fourcc, used=used)
+    between.raw.put(*frame)
     between.watch()
-    between.raw.put(pixels, fourcc, used=used)
+    between.raw.put(*frame)
     between.raw.put(uyvy(100), b"UYVY")
     assert is_key(between.encoded().data)
     between.raw.put(uyvy(100), b"UYVY")

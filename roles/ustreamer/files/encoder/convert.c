@@ -19,6 +19,9 @@ bool convert_knows(uint32_t format) {
     }
 }
 
+/* As many as x264 takes in each direction: what stands in a sink is not believed. */
+#define MOST_PIXELS 16384
+
 bool nv12_resize(struct nv12 *planes, uint32_t width, uint32_t height) {
     width &= ~1u;
     height &= ~1u;
@@ -26,7 +29,9 @@ bool nv12_resize(struct nv12 *planes, uint32_t width, uint32_t height) {
         return true;
     nv12_free(planes);
     uint32_t stride = (width + 63) / 64 * 64;
-    planes->luma = width && height ? aligned_alloc(64, (size_t)stride * height * 3 / 2) : NULL;
+    if (width == 0 || height == 0 || width > MOST_PIXELS || height > MOST_PIXELS)
+        return false;
+    planes->luma = aligned_alloc(64, (size_t)stride * height * 3 / 2);
     if (!planes->luma)
         return false;
     planes->chroma = planes->luma + (size_t)stride * height;
