@@ -69,7 +69,8 @@ def test_a_restart_waits_for_nobody(live: RemoteScreen, device: Device):
     # With their sockets: a page that comes back would start them again.
     device.sh("systemctl stop " + " ".join(f"'{service}.*'" for service in device.services))
     results = {
-        service: device.sh(f"systemctl show -P Result {service}").strip() for service in device.services
+        service: device.sh(f"systemctl show -P Result {service}").strip()
+        for service in device.services
     }
     assert set(results.values()) == {"success"}, results
     with live.by_itself():

@@ -15,7 +15,9 @@ ENCODER = "ustreamer-encoder"
 @pytest.fixture(autouse=True)
 def software_encoder(device: Device) -> None:
     if not device.encodes_in_software:
-        pytest.skip("This device has an encoder chip: `make appliance ENCODER=software` makes one without.")
+        pytest.skip(
+            "This device has an encoder chip: `make appliance ENCODER=software` makes one without."
+        )
 
 
 def test_it_is_killed_and_the_picture_goes_on(live: RemoteScreen, device: Device):

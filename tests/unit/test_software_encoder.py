@@ -199,9 +199,7 @@ def until(condition, what: str) -> None:
 
 def range_of(plane: av.video.plane.VideoPlane) -> tuple[int, int]:
     """The lowest and the highest value in it."""
-    rows = [
-        bytes(plane)[row * plane.line_size :][: plane.width] for row in range(plane.height)
-    ]
+    rows = [bytes(plane)[row * plane.line_size :][: plane.width] for row in range(plane.height)]
     return min(map(min, rows)), max(map(max, rows))
 
 
