@@ -37,7 +37,7 @@ struct h264 {
 static int threads(const struct nv12 *planes) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     long most = cores < MOST_THREADS ? cores : MOST_THREADS;
-    long useful = (long)planes->width * planes->height / PIXELS_PER_THREAD + 1;
+    long useful = ((long)planes->width * planes->height - 1) / PIXELS_PER_THREAD + 1;
     return (int)(useful < most ? useful : most);
 }
 

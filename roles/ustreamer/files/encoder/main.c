@@ -192,10 +192,11 @@ static void run(struct encoder *encoder) {
         /* A viewer who comes to a sleeping stream needs a beginning. */
         encoder->needs_key |= is_watched && !encoder->was_watched;
         if (is_watched && (!encoder->was_watched || now >= signed_at + SIGN_NS)) {
-            sink_sign(&encoder->source);
+            bool is_said = sink_sign(&encoder->source);
             if (encoder->has_waking)
-                sink_sign(&encoder->waking);
-            signed_at = now;
+                is_said &= sink_sign(&encoder->waking);
+            if (is_said)
+                signed_at = now;
         }
         encoder->was_watched = is_watched;
         if (is_there && encode_next(encoder, is_watched))

@@ -155,11 +155,14 @@ static bool try_lock(const struct sink *sink) {
     return flock(sink->fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-void sink_sign(struct sink *sink) {
-    if (sink->fd < 0 || !try_lock(sink))
-        return;
+bool sink_sign(struct sink *sink) {
+    if (sink->fd < 0)
+        return true;
+    if (!try_lock(sink))
+        return false;
     sign(sink);
     flock(sink->fd, LOCK_UN);
+    return true;
 }
 
 bool sink_begin_read(struct sink *sink, struct raw_frame *frame) {

@@ -50,8 +50,8 @@ bool sink_refresh(struct sink *sink);
 bool sink_has_news(const struct sink *sink);
 struct geometry sink_geometry(const struct sink *sink);
 
-/* Says that somebody reads, unless the lock is taken. */
-void sink_sign(struct sink *sink);
+/* Says that somebody reads. false: the lock is taken, so nothing was said. */
+bool sink_sign(struct sink *sink);
 
 /* A frame of a source, which stays as it is until sink_end_read(). false: none that was not read
  * already, or the writer holds the lock. */
