@@ -41,6 +41,15 @@ def ask(path):
         answer += part
     return answer.split(b"\\r\\n\\r\\n", 1)[1]
 """
+# What uStreamer says of its own sink in /state, for the one that it does not know.
+_IS_READ = """
+import pathlib, sys
+sys.path.insert(0, "/opt/tinypilot")
+from tinypilot.video import memsink
+sink = memsink.Memsink(pathlib.Path(sys.argv[1]))
+sink.refresh()
+print(memsink.now() - sink.glance()[1] < memsink.READER_SECONDS)
+"""
 _ASK_USTREAMER = f"{_ASK}\nprint(base64.b64encode(ask(sys.argv[1])).decode())"
 _IS_READY = f"""{_ASK}
 sink, *services = sys.argv[1:]
@@ -149,8 +158,10 @@ class Device:
 
     @property
     def is_encoding(self) -> bool:
-        """uStreamer captures at its full rate, because somebody wants H.264."""
-        return any(sink["has_clients"] for sink in self.state()["sinks"].values())
+        """Somebody is, or lately was, a reader of the H.264 sink, so that there are new frames in it."""
+        if self.encodes_in_software:
+            return self.python(_IS_READ, str(SINK)).strip() == "True"
+        return self.state()["sinks"]["h264"]["has_clients"]
 
     def snapshot(self) -> bytes:
         """uStreamer's newest JPEG; empty while it does not answer."""
