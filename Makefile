@@ -24,6 +24,9 @@ PLAY    = $(SUDO) env $(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-pla
 HOST   ?=
 export HOST
 FUZZ_SECONDS ?= 60
+# What encodes H.264, instead of what the device has: make appliance ENCODER=software
+ENCODER ?=
+WITH_ENCODER = $(if $(ENCODER),-e ustreamer_h264_encoder=$(ENCODER))
 # Further arguments of ansible-playbook: make appliance ARGS=--ask-become-pass
 ARGS   ?=
 
@@ -33,11 +36,11 @@ help: ## list the targets
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
 	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json $(BUILD)/setup-code
 ifeq ($(HOST),)
-	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(ARGS)
+	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(WITH_ENCODER) $(ARGS)
 else
 	@$(PYTHON) tools/device_inventory.py > $(BUILD)/device.yml
 	@$(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml \
-	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code $(ARGS)
+	    --limit device playbooks/site.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code $(WITH_ENCODER) $(ARGS)
 endif
 	@$(BIN)/python tools/show_appliance.py $(BUILD)
 

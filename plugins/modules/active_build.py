@@ -29,7 +29,9 @@ options:
     type: path
     required: true
   files:
-    description: Files that belong to the way the build runs (configuration, unit), kept with what is known good.
+    description: >-
+      Files that belong to the way the build runs (configuration, unit), kept with what is known good. Those that are
+      absent then are left alone.
     type: list
     elements: path
     default: []
@@ -62,8 +64,14 @@ class ActiveBuild:
         return self.builds.activate(desired) if desired else self.builds.check_mode
 
     def different_files(self, active):
-        """Those that are not as they were when the active build was known good."""
-        return [path for path in self.files if not is_same(path, self.builds.kept(active, path))]
+        """Those that are not as they were when the active build was known good. One may be absent then and now."""
+        kept = {path: self.builds.kept(active, path) for path in self.files}
+        return [
+            path
+            for path in self.files
+            if not is_same(path, kept[path])
+            and (os.path.exists(path) or os.path.exists(kept[path]))
+        ]
 
     def is_known_good(self):
         active = self.builds.active()
@@ -82,7 +90,10 @@ class ActiveBuild:
             return bool(different or new)
         builds.mark_known_good(active)
         for path in different:
-            copy(path, builds.kept(active, path))
+            if os.path.exists(path):
+                copy(path, builds.kept(active, path))
+            else:
+                os.unlink(builds.kept(active, path))
         if new:
             before = [name for name in known_good if name != active][:1]
             for name in set(builds.names()) - {active, *before}:

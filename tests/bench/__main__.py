@@ -64,6 +64,8 @@ def parse() -> argparse.Namespace:
 
 def stream(device: Device) -> str:
     """A sentence on what uStreamer encodes, as it was provisioned."""
+    if device.encodes_in_software:
+        return "H.264 of the software encoder, as it was provisioned."
     h264 = device.state()["h264"]
     return f"H.264 at {h264['bitrate']} kbit/s, a key frame each {h264['gop']} frames."
 

@@ -48,7 +48,7 @@ def after_login(browser: Browser, device: Device) -> float:
 def unwatched(device: Device) -> None:
     """Waits until uStreamer looks at the source only now and then, and for any part of its pause."""
     wait_until(
-        lambda: not device.state()["sinks"]["h264"]["has_clients"],
+        lambda: not device.is_encoding,
         "uStreamer at rest",
         REST_AFTER_SECONDS,
         poll_seconds=LONG_POLL_SECONDS,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Browser
 
-from tests.support.device import SERVICES, Device
+from tests.support.device import Device
 from tests.support.waiting import wait_until
 
 from .figures import table
@@ -41,7 +41,7 @@ print(json.dumps(used))
 
 def cpu_seconds(device: Device) -> dict[str, float]:
     """Processor seconds that the processes of each service have used so far."""
-    return json.loads(device.python(_CPU_SECONDS, *SERVICES))
+    return json.loads(device.python(_CPU_SECONDS, *device.services))
 
 
 @contextlib.contextmanager
@@ -85,7 +85,7 @@ def measure(_: Browser, device: Device) -> str:
     for count in VIEWERS:
         if count == 0:
             wait_until(
-                lambda: not device.state()["sinks"]["h264"]["has_clients"],
+                lambda: not device.is_encoding,
                 "the last viewer is forgotten",
                 QUIET_PATIENCE_SECONDS,
             )
@@ -93,7 +93,7 @@ def measure(_: Browser, device: Device) -> str:
             before, began = cpu_seconds(device), time.monotonic()
             time.sleep(SECONDS)
             after, seconds = cpu_seconds(device), time.monotonic() - began
-        shares = [100 * (after[service] - before[service]) / seconds for service in SERVICES]
+        shares = [100 * (after[service] - before[service]) / seconds for service in device.services]
         slowest = f"{min(rates):.1f}" if rates else "-"
         rows.append([count, *(f"{share:.1f} %" for share in shares), slowest])
     return (
@@ -101,5 +101,5 @@ def measure(_: Browser, device: Device) -> str:
         "share has the emulated computer and the encoder in software in it, which a Pi has in "
         "hardware. The viewers take whole frames off the network and don't decode them; they "
         "run on the same machine, in processes of their own.\n\n"
-        + table(["viewers", *SERVICES, "frames per second of the slowest"], rows)
+        + table(["viewers", *device.services, "frames per second of the slowest"], rows)
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from playwright.sync_api import Browser
 
-from tests.support.device import SERVICES, Device
+from tests.support.device import Device
 from tests.support.remote_screen import Frame, RemoteScreen, new_screen
 
 from .figures import median, milliseconds, table
@@ -45,7 +45,7 @@ def measure(browser: Browser, device: Device) -> str:
     screen = new_screen(browser, device)
     screen.open()
     rows = [["nothing", *_figures(screen, device, lambda: None, TRIES["kill"])]]
-    for service in SERVICES:
+    for service in device.services:
         happen = _killer(device, service)
         rows.append([f"SIGKILL {service}", *_figures(screen, device, happen, TRIES["kill"])])
     rows.append(["reboot", *_figures(screen, device, device.restart, TRIES["reboot"])])

@@ -62,6 +62,13 @@ def virtual_pi(pytestconfig: pytest.Config) -> Iterator[Device]:
 
 
 @pytest.fixture
+def encoder_chip(device: Device) -> None:
+    """For tests of what a chip, which the emulator is, may do."""
+    if device.encodes_in_software:
+        pytest.skip("The emulated encoder chip is not used: this device encodes in software.")
+
+
+@pytest.fixture
 def no_users(device: Device) -> Iterator[Device]:
     """The device before its first user."""
     with without_users(device):

@@ -55,6 +55,7 @@ def test_one_thread_that_hangs_is_enough(
         wait_until_healed(live, device, service, before)
 
 
+@pytest.mark.usefixtures("encoder_chip")
 def test_an_encoder_that_answers_no_more_is_not_waited_for(live: RemoteScreen, device: Device):
     before = device.healings("ustreamer")
     device.control(encoder="hanging")

@@ -21,7 +21,7 @@ def is_silent(device: Device) -> bool:
 
 
 def has_viewers(device: Device) -> bool:
-    return device.state()["sinks"]["h264"]["has_clients"]
+    return device.is_encoding
 
 
 @pytest.mark.parametrize("way", ["leave", "close"])

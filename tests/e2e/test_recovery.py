@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route
 
-from tests.support.device import SERVICES, SINK, Device
+from tests.support.device import SINK, Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.waiting import wait_until
 
@@ -67,9 +67,10 @@ def test_picture_returns_after_sigkill(live: RemoteScreen, device: Device, servi
 def test_a_restart_waits_for_nobody(live: RemoteScreen, device: Device):
     """A service that must be killed because somebody watches makes each reboot longer."""
     # With their sockets: a page that comes back would start them again.
-    device.sh("systemctl stop " + " ".join(f"'{service}.*'" for service in SERVICES))
+    device.sh("systemctl stop " + " ".join(f"'{service}.*'" for service in device.services))
     results = {
-        service: device.sh(f"systemctl show -P Result {service}").strip() for service in SERVICES
+        service: device.sh(f"systemctl show -P Result {service}").strip()
+        for service in device.services
     }
     assert set(results.values()) == {"success"}, results
     with live.by_itself():

@@ -65,6 +65,7 @@ def test_without_h264_mjpeg_and_with_it_webrtc_again(
     wait_for_webrtc(screen)
 
 
+@pytest.mark.usefixtures("encoder_chip")
 def test_an_old_picture_is_never_called_live(live: RemoteScreen, device: Device):
     """From an encoder that hangs: old uStreamers wait for it and repeat their last JPEG, new ones make JPEGs on; the
     plugin hands the frames that it remembers to each new session."""

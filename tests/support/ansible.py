@@ -86,8 +86,10 @@ def _begun(
     with tempfile.TemporaryDirectory() as folder:
         # Also one that no inventory of this repository names.
         hosts, totals = Path(folder, "hosts.json"), Path(folder, "totals.json")
+        # What it was made with: make appliance ENCODER=software
+        encoder = {"ustreamer_h264_encoder": "software"} if device.encodes_in_software else {}
         hosts.write_text(
-            json.dumps({"kvm": {"children": {"virtual": {"hosts": {device.name: {}}}}}})
+            json.dumps({"kvm": {"children": {"virtual": {"hosts": {device.name: encoder}}}}})
         )
         command = [
             Path(sys.executable).with_name(program),

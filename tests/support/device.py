@@ -41,6 +41,15 @@ def ask(path):
         answer += part
     return answer.split(b"\\r\\n\\r\\n", 1)[1]
 """
+# What uStreamer says of its own sink in /state, for the one that it does not know.
+_IS_READ = """
+import pathlib, sys
+sys.path.insert(0, "/opt/tinypilot")
+from tinypilot.video import memsink
+sink = memsink.Memsink(pathlib.Path(sys.argv[1]))
+sink.refresh()
+print(memsink.now() - sink.glance()[1] < memsink.READER_SECONDS)
+"""
 _ASK_USTREAMER = f"{_ASK}\nprint(base64.b64encode(ask(sys.argv[1])).decode())"
 _IS_READY = f"""{_ASK}
 sink, *services = sys.argv[1:]
@@ -136,6 +145,23 @@ class Device:
         """What uStreamer says of itself (`result` of its /state); {} while it does not answer."""
         answer = self._ask_ustreamer("state")
         return json.loads(answer)["result"] if answer else {}
+
+    @cached_property
+    def encodes_in_software(self) -> bool:
+        """Without the encoder chip, which the emulator would be."""
+        facts = self.sh("cat /etc/kvm-facts/ustreamer.json 2>&1", check=False)
+        return '"ustreamer-encoder.service"' in facts
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return (*SERVICES, "ustreamer-encoder") if self.encodes_in_software else SERVICES
+
+    @property
+    def is_encoding(self) -> bool:
+        """Somebody is, or lately was, a reader of the H.264 sink, so that there are new frames in it."""
+        if self.encodes_in_software:
+            return self.python(_IS_READ, str(SINK)).strip() == "True"
+        return self.state()["sinks"]["h264"]["has_clients"]
 
     def snapshot(self) -> bytes:
         """uStreamer's newest JPEG; empty while it does not answer."""
@@ -247,10 +273,13 @@ class Device:
     def without_h264(self) -> Iterator[None]:
         """uStreamer makes JPEGs alone, as it does on hardware without an encoder for video."""
         folder = "/run/systemd/system/ustreamer.service.d"
+        encoder = "/run/systemd/system/ustreamer-encoder.service.d"
         self.sh(
-            f"mkdir {folder} && {{ printf '[Service]\\nExecStart=\\n'; "
+            f"mkdir {folder} {encoder} && {{ printf '[Service]\\nExecStart=\\n'; "
             "systemctl cat ustreamer | sed -n '/^ExecStart=/,/[^\\\\]$/{/--h264/d;p}'; } "
-            f"> {folder}/no-h264.conf && systemctl daemon-reload && "
+            f"> {folder}/no-h264.conf && "
+            f"printf '[Service]\\nExecCondition=/bin/false\\n' > {encoder}/no-h264.conf && "
+            "systemctl daemon-reload && "
             # uStreamer's own plugin would go on reading the sink that is gone.
             f"systemctl stop ustreamer janus && rm {SINK} && systemctl start ustreamer janus"
         )
@@ -258,7 +287,9 @@ class Device:
             wait_until(self._captures, "uStreamer captures frames")
             yield
         finally:
-            self.sh(f"rm -r {folder} && systemctl daemon-reload && systemctl restart ustreamer")
+            self.sh(
+                f"rm -r {folder} {encoder} && systemctl daemon-reload && systemctl restart ustreamer"
+            )
 
     # --- How it is provisioned ---
 
@@ -282,10 +313,10 @@ class Device:
         if docker("inspect", "-f", "{{.State.Paused}}", self.name).strip() == "true":
             self.thaw()
         sockets = "tinypilot.socket tinypilot-relay.socket tinypilot-hid.socket nginx.socket"
-        services = " ".join(f"{service}.service" for service in SERVICES)
+        services = " ".join(f"{service}.service" for service in self.services)
         # Mostly it is ready, and this is the only command: each costs a tenth of a second. A look that fails, as while
         # uStreamer starts, says "not ready", and the wait below tells what is missing.
-        look = shlex.join(["python3", "-B", "-c", _IS_READY, str(SINK), *SERVICES])
+        look = shlex.join(["python3", "-B", "-c", _IS_READY, str(SINK), *self.services])
         if "ready" not in self.sh(
             f"{self._plug_in} && {self._control()} && systemctl start {sockets} {services} && "
             f"{{ {look} 2>/dev/null || true; }}"
@@ -296,7 +327,7 @@ class Device:
         """Until all services run and frames are captured and put into the sink."""
         try:
             wait_until(
-                lambda: "ready" in self.python(_IS_READY, str(SINK), *SERVICES, check=False),
+                lambda: "ready" in self.python(_IS_READY, str(SINK), *self.services, check=False),
                 "all services are active, and uStreamer captures frames",
             )
         except NeverHappened as error:

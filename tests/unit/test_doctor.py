@@ -176,6 +176,35 @@ def test_nothing_is_blamed_where_all_is_well():
     assert report.is_well(findings)
 
 
+@pytest.fixture
+def software(monkeypatch):
+    """The device has no encoder chip."""
+    unit = "ustreamer-encoder.service"
+    facts = {**FACTS["ustreamer"], "encoder_device": None, "encoder_unit": unit}
+    monkeypatch.setitem(FACTS, "ustreamer", facts)
+
+    def examine_with(state: Unit, **answers):
+        named = {**units(), unit: state}
+        return examine(units=named, units_later=dict(named), **answers)
+
+    return examine_with
+
+
+def test_a_software_encoder_is_asked_for_instead_of_a_chip(software):
+    findings = software(Unit(pid=1))
+    assert {each.state for each in findings} == {report.GOOD}
+    assert "encoded in software" in str(findings)
+
+
+def test_a_software_encoder_that_does_not_run_or_makes_nothing_is_named(software):
+    silent = Frames(True, 0, False)
+    found = causes(software(Unit(active="inactive"), frames=silent))
+    assert "ustreamer-encoder.service is stopped" in found["encoder device"]
+    found = causes(software(Unit(pid=1), frames=silent))
+    assert "The software encoder makes no H.264" in found["encoder"]
+    assert "journalctl -u ustreamer -u ustreamer-encoder.service" in found["encoder"]
+
+
 # By what is other than well: the link that is to be blamed, and words of what is said.
 FAULTS = {
     "a stopped unit": (

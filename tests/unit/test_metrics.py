@@ -214,7 +214,9 @@ def test_ustreamer_is_told_nothing_that_changes_for_how_long_it_encodes():
     """memsink.READER_SECONDS is its default."""
     unit = (ROLES / "ustreamer/templates/ustreamer.service.j2").read_text()
     assert "--h264-sink=" in unit
-    assert "client-ttl" not in unit
+    assert "h264-sink-client-ttl" not in unit
+    encoder = (ROLES / "ustreamer/files/encoder/sink.h").read_text()
+    assert f"#define SINK_READER_SECONDS {memsink.READER_SECONDS}\n" in encoder
 
 
 # --- The sampler ---

@@ -197,6 +197,50 @@ def test_a_unit_that_does_not_run_is_named_before_all_else(monkeypatch):
     assert found["error"].startswith("janus.service is inactive")
 
 
+@pytest.fixture
+def software(wiring, tmp_path):
+    """The wiring of a play, on a device whose role has told that it encodes in software."""
+    facts = tmp_path / "ustreamer.json"
+    facts.write_text('{"encoder_unit": "ustreamer-encoder.service"}')
+    return {**wiring, "facts_file": str(facts)}
+
+
+def test_a_software_encoder_is_one_of_the_units(software, monkeypatch):
+    asked = []
+
+    def run(command, **_):
+        asked.append(command[-1])
+        return type("Done", (), {"stdout": "active\n"})
+
+    monkeypatch.setattr(chain.subprocess, "run", run)
+    chain.check_units({**software, "units": ["janus.service"]})
+    assert asked == ["janus.service", "ustreamer-encoder.service"]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_ustreamer_without_h264_is_wrong_unless_another_program_encodes(software, is_told):
+    async def state(_):
+        return web.json_response({"ok": True, "result": {"source": {"online": True}}})
+
+    wiring = {
+        **software,
+        **{"capture_device": None, "signal_expected": False},
+        **({} if is_told else {"facts_file": "/nowhere"}),
+    }
+
+    async def go():
+        async with serving(wiring["ustreamer_socket"], state):
+            source = await chain.check_capture(wiring)
+            await chain.check_encoder(wiring, 0)
+            return source
+
+    if is_told:
+        assert asyncio.run(go()) == {"online": True}
+    else:
+        with pytest.raises(chain.BrokenLink, match="uStreamer encodes no"):
+            asyncio.run(go())
+
+
 # --- Why there is no picture ---
 
 FACTS = {"state": "none", "power": False, "sends": None, "takes": None}

@@ -214,8 +214,13 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
             ),
             ({"emulated_hardware_allowed": False}, "emulated_hardware_allowed"),
             (
-                {"ustreamer_hardware_required": True},
-                "kvm-bare has no H.264 encoder at /dev/video11",
+                {"ustreamer_hardware_required": True, "ustreamer_h264_encoder": "v4l2m2m"},
+                "kvm-bare has no H.264 encoder at /dev/video11, and ustreamer_h264_encoder is v4l2m2m: set it to "
+                "software, or name the device in ustreamer_encoder_device.",
+            ),
+            (
+                {"ustreamer_h264_encoder": "vaapi"},
+                "ustreamer_h264_encoder is 'vaapi': it must be one of auto, v4l2m2m, software",
             ),
         ]
     ],
@@ -250,6 +255,24 @@ def test_no_capture_device(variables):
         BARE,
         H264_ENCODER_ALONE | variables,
         "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
+    )
+
+
+def test_a_board_without_any_encoder_is_told_that_its_processor_encodes():
+    """As a Raspberry Pi 5, or a PC. Only its capture device is missing here."""
+    assert_refused(
+        BARE,
+        {"ustreamer_hardware_required": True},
+        "kvm-bare has no H.264 encoder at /dev/video11: H.264 is encoded in software",
+        "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
+    )
+
+
+def test_a_board_with_an_encoder_is_told_that_it_encodes():
+    assert_refused(
+        BARE,
+        H264_ENCODER_ALONE | {"ustreamer_jpeg_encoder": "cpu"},
+        "kvm-bare has an H.264 encoder at /dev/null: H.264 is encoded by it",
     )
 
 

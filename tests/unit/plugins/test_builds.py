@@ -182,6 +182,21 @@ def test_a_changed_configuration_is_kept_anew(device):
     assert device.config.read_text() == "better"
 
 
+def test_a_configuration_that_a_build_does_not_have_is_not_kept(device):
+    """As the unit of a second program, which only one way to encode needs."""
+    device.switch_to("1", "first")
+    device.config.unlink()
+    assert device.active_build().mark_known_good()
+    assert device.active_build().is_known_good()
+    assert not device.active_build().mark_known_good()
+    device.config.write_text("it has one now")
+    assert device.active_build().mark_known_good()
+    device.config.unlink()
+    assert not device.active_build().is_known_good()
+    assert device.active_build().mark_known_good()
+    assert device.active_build().is_known_good()
+
+
 def test_kept_configurations_may_be_secret(device):
     device.switch_to("1", "first")
     device.active_build().mark_known_good()

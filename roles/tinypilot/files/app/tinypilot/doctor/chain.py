@@ -10,7 +10,8 @@ uStreamer, the sink and Janus by the same functions, and says the same sentences
 
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
 janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
-signal_expected (whether a switched-off computer would be news), hdmi_socket (tells what comes over the video cable).
+signal_expected (whether a switched-off computer would be news), hdmi_socket (tells what comes over the video cable),
+encoder_unit (who writes the sink), or facts_file, in which the role that made that unit says so.
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture that is
 captured), why_not (if not: what comes over the cable, and what to do), width, height, certificate (SHA-256 of what
 nginx shows). Needs root, for the sockets, and aiohttp, which the product has installed for its relay.
@@ -44,6 +45,7 @@ except ImportError:  # a device that was never provisioned: its units say so fir
 
 PLUGIN = "janus.plugin.ustreamer"
 NO_PICTURE_YET = 503
+USTREAMER = "ustreamer.service"
 PATIENCE_SECONDS = 10
 # Of Janus and uStreamer, with one request.
 ANSWER_SECONDS = 5
@@ -68,8 +70,21 @@ class BrokenLink(Exception):
         self.do = do
 
 
+def encoder_unit(wiring: dict) -> str:
+    """Who writes the H.264 sink: uStreamer, or the program that encodes in software. A device that was provisioned by
+    an older version does not say."""
+    if "encoder_unit" in wiring:
+        return wiring["encoder_unit"]
+    try:
+        with open(wiring["facts_file"], encoding="utf-8") as file:
+            return json.load(file)["encoder_unit"]
+    except (OSError, ValueError, KeyError):
+        return USTREAMER
+
+
 def check_units(wiring: dict) -> None:
-    for unit in wiring["units"]:
+    encoder = encoder_unit(wiring)
+    for unit in [*wiring["units"], *([encoder] if encoder != USTREAMER else [])]:
         state = subprocess.run(
             ["systemctl", "is-active", unit], capture_output=True, text=True, check=False
         ).stdout.strip()
@@ -112,7 +127,7 @@ async def check_capture(wiring: dict) -> dict:
             "is it plugged in? `ls -l /dev/video* /dev/kvm-video` shows what is.",
         )
     state = await ask_ustreamer(wiring["ustreamer_socket"])
-    if "h264" not in state:
+    if "h264" not in state and encoder_unit(wiring) == USTREAMER:
         raise BrokenLink(
             "uStreamer encodes no H.264, as if it had not been told of a sink",
             "is it another build than `systemctl cat ustreamer` was written for?",
@@ -147,7 +162,9 @@ def why_no_picture(wiring: dict) -> str:
 
 async def check_encoder(wiring: dict, patience_seconds: float) -> None:
     """Newer uStreamers open their encoder for a viewer only: somebody has to watch meanwhile. And uStreamer may be
-    started anew meanwhile, for just this encoder's sake."""
+    started anew meanwhile, for just this encoder's sake. Of one in software uStreamer knows nothing: the sink tells."""
+    if encoder_unit(wiring) != USTREAMER:
+        return
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
@@ -172,7 +189,7 @@ def check_sink(wiring: dict) -> str:
     except OSError as error:
         raise BrokenLink(
             f"There is no H.264 sink {path}",
-            "`journalctl -u ustreamer` tells why uStreamer could not make it.",
+            f"`journalctl -u {encoder_unit(wiring)}` tells why it could not be made.",
         ) from error
     try:
         group = grp.getgrgid(status.st_gid).gr_name
@@ -183,7 +200,7 @@ def check_sink(wiring: dict) -> str:
         raise BrokenLink(
             f"The sink {path} has group {group} and mode {mode:04o} instead of {wiring['sink_group']} and 0660, so "
             "Janus can't open it",
-            "remove it and `systemctl restart ustreamer`.",
+            f"remove it and `systemctl restart {encoder_unit(wiring)}`.",
         )
     return path
 
@@ -290,7 +307,7 @@ async def watch(ask: Ask) -> bool:
 def no_offer(why: object) -> BrokenLink:
     return BrokenLink(
         f"The uStreamer plugin makes no offer ({why})",
-        "`journalctl -u janus -u ustreamer` tells why.",
+        "`journalctl -u janus -u 'ustreamer*'` tells why.",
     )
 
 
@@ -316,7 +333,7 @@ async def check_sink_advances(wiring: dict, path: str) -> None:
         await asyncio.sleep(0.05)
     raise BrokenLink(
         f"No new frame came into the sink within {PATIENCE_SECONDS} s although somebody watches",
-        "`journalctl -u ustreamer` tells why.",
+        f"`journalctl -u ustreamer -u {encoder_unit(wiring)}` tells why.",
     )
 
 

@@ -775,6 +775,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "janus_token_file": str(config.janus_token_file),
         "sink_name": sink.removeprefix("/dev/shm/"),
         "sink_group": ustreamer.get("sink_group"),
+        "encoder_unit": ustreamer.get("encoder_unit", chain.USTREAMER),
     }
     sockets = own.get("sockets", {})
     https_port = gateway.get("https_port", 443)

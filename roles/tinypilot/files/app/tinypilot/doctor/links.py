@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tinypilot.doctor import firewall, report
-from tinypilot.doctor.chain import BrokenLink
+from tinypilot.doctor.chain import USTREAMER, BrokenLink
 from tinypilot.doctor.evidence import (
     Certificate,
     Disk,
@@ -474,7 +474,14 @@ def check_sink(evidence: Evidence) -> str:
     return "there, with the right group"
 
 
+def _encoder_unit(evidence: Evidence) -> str:
+    return evidence.of("ustreamer").get("encoder_unit", USTREAMER)
+
+
 def check_encoder_device(evidence: Evidence) -> str:
+    if (unit := _encoder_unit(evidence)) != USTREAMER:
+        check_units(evidence, unit)
+        return "none: H.264 is encoded in software"
     device = evidence.of("ustreamer").get("encoder_device")
     there: dict[str, bool] = evidence.tell("video devices")
     do = "`ls -l /dev/video*` and `dmesg | grep -i codec` tell whether its driver was loaded. A Pi 5 has none."
@@ -496,6 +503,13 @@ def check_encoder(evidence: Evidence) -> str:
     if not _has_signal(evidence):
         raise Skipped("no signal, so there is nothing to encode")
     found: Frames = evidence.tell("frames")
+    unit = _encoder_unit(evidence)
+    if found.count < ENOUGH_FRAMES and unit != USTREAMER:
+        raise BrokenLink(
+            "The software encoder makes no H.264, although somebody reads and there is a signal"
+            + _said(evidence, unit),
+            f"`systemctl restart ustreamer {unit}`; `journalctl -u ustreamer -u {unit}` tells which of them is silent.",
+        )
     if found.count < ENOUGH_FRAMES:
         raise BrokenLink(
             "uStreamer makes no H.264, although somebody reads and there is a signal"

@@ -33,7 +33,7 @@ RESPONSE_DRAIN_SECONDS = 1
 LOG_LINES = 10_000
 # What the supervisor may have ended.
 HEALABLE = {
-    *("ustreamer.service", "kvm-hdmi.service", "janus.service"),
+    *("ustreamer.service", "ustreamer-encoder.service", "kvm-hdmi.service", "janus.service"),
     *("nginx.service", "tinypilot.service"),
 }
 
