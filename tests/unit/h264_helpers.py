@@ -80,7 +80,8 @@ class FakeSink:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         os.pwrite(self._fd, data, self.layout.data)
         captured = memsink.now() if captured is None else captured
-        os.pwrite(self._fd, bytes(ctypes.c_longdouble(captured)), self.layout.captured)
+        stamp = ctypes.c_longdouble(captured + self.layout.ahead())
+        os.pwrite(self._fd, bytes(stamp), self.layout.captured)
         used = len(data) if used is None else used
         os.pwrite(self._fd, struct.pack("<QQ", self._number, used), memsink.AT_ID)
         fcntl.flock(self._fd, fcntl.LOCK_UN)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """H.264 for the second transport: the sink, the frames, and how much of them is underway."""
 
+import ctypes
 import fcntl
 import math
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,33 @@ def test_a_locked_sink_is_not_waited_for(tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX)
         assert sink.fetch(wants_key=False) is None
     assert sink.fetch(wants_key=False).data == b"a frame"
+
+
+@pytest.mark.parametrize("version", sorted({each.version for each in LAYOUTS}))
+@pytest.mark.parametrize("drift", [-3600.0, 3600.0])
+def test_the_clock_of_each_version_is_known(tmp_path, monkeypatch, version, drift):
+    """After weeks CLOCK_MONOTONIC, which NTP corrects, and CLOCK_MONOTONIC_RAW, which uStreamer took until 5.41, are
+    far apart. By the wrong one a frame were old, and uStreamer would take no reader for alive."""
+    real = time.clock_gettime
+
+    def clock_gettime(clock):
+        return real(clock) + (drift if clock == time.CLOCK_MONOTONIC_RAW else 0)
+
+    monkeypatch.setattr(memsink.time, "clock_gettime", clock_gettime)
+    clock = time.CLOCK_MONOTONIC_RAW if version < 4 else time.CLOCK_MONOTONIC
+    writer = FakeSink(tmp_path / "sink", version)
+    sink = opened(tmp_path / "sink")
+    writer.put(b"a frame")
+    with open(tmp_path / "sink", "r+b") as file:
+        stamp = bytes(ctypes.c_longdouble(clock_gettime(clock) - 0.5))
+        os.pwrite(file.fileno(), stamp, writer.layout.captured)
+        assert 0.4 < memsink.now() - sink.fetch(wants_key=False).captured < 20
+        head = os.pread(file.fileno(), memsink.TIME_BYTES, writer.layout.reader_seen)
+    seen = ctypes.c_longdouble.from_buffer_copy(head).value
+    assert -0.1 < clock_gettime(clock) - seen < 20
+    number, seen = sink.glance()
+    assert number == 1
+    assert -0.1 < memsink.now() - seen < 20
 
 
 @pytest.mark.parametrize("bits", [bytes(9) + b"\x7f" * 7, b"\xff" * 16])

@@ -158,11 +158,11 @@ def sink(tmp_path, request):
 
 def reader_seen(sink):
     head = os.pread(sink._fd, memsink.HEADER_BYTES, 0)
-    return memsink._seconds(head, sink.layout.reader_seen)
+    return memsink._seconds(head, sink.layout.reader_seen) - sink.layout.ahead()
 
 
 def read_by_somebody(sink, ago=0.0):
-    seen = bytes(ctypes.c_longdouble(memsink.now() - ago))
+    seen = bytes(ctypes.c_longdouble(memsink.now() - ago + sink.layout.ahead()))
     os.pwrite(sink._fd, seen, sink.layout.reader_seen)
 
 

@@ -31,3 +31,9 @@ const struct layout *layout_find(uint32_t version, off_t size) {
     }
     return found;
 }
+
+/* Since 5.42, which is of layout 4, NTP corrects it. (5.32 to 5.41 are of layout 4, too, and are
+ * not told apart.) */
+clockid_t layout_clock(const struct layout *layout) {
+    return layout->version < 4 ? CLOCK_MONOTONIC_RAW : CLOCK_MONOTONIC;
+}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define SINK_MAGIC      UINT64_C(0xCAFEBABECAFEBABE)
 #define SINK_AT_MAGIC   0
@@ -18,8 +19,7 @@
 #define SINK_HEADER_MAX 160
 #define SINK_TIME_BYTES 16
 
-/* Offsets in bytes. Times are long doubles: seconds of CLOCK_MONOTONIC_RAW. 0: this version has
- * none. */
+/* Offsets in bytes. Times are long doubles: seconds of layout_clock(). 0: this version has none. */
 struct layout {
     uint16_t version;
     uint16_t width; /* height, format, stride: the next three, each of four bytes */
@@ -37,6 +37,9 @@ struct layout {
 
 /* Of an object of this size; NULL: not known. */
 const struct layout *layout_find(uint32_t version, off_t size);
+
+/* Which clock uStreamer takes its times from. */
+clockid_t layout_clock(const struct layout *layout);
 
 /* For messages to people. */
 #define LAYOUT_KNOWN_VERSIONS "2-8 and 10"

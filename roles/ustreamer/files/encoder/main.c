@@ -145,7 +145,7 @@ static bool encode_next(struct encoder *encoder, bool is_watched) {
     }
     if (!sink_begin_read(&encoder->source, &source))
         return false;
-    frame.encode_begin_ns = sink_now_ns();
+    frame.encode_begin_ns = sink_now_ns(&encoder->source);
     bool is_new_size = !is_same(&source.geometry, &encoder->encoded);
     bool is_wanted = is_new_size || !is_too_early(encoder, source.captured_us);
     bool is_taken = is_wanted && take(encoder, &source);
@@ -158,7 +158,7 @@ static bool encode_next(struct encoder *encoder, bool is_watched) {
     frame.key = encoder->needs_key || is_new_size || sink_key_requested(&encoder->target);
     frame.used =
         h264_encode(encoder->h264, &encoder->planes, source.captured_us, &frame.key, &frame.data);
-    frame.encode_end_ns = sink_now_ns();
+    frame.encode_end_ns = sink_now_ns(&encoder->source);
     frame.width = encoder->planes.width;
     frame.height = encoder->planes.height;
     /* What readers lack breaks the stream up to the next key frame. */

@@ -51,9 +51,9 @@ static void put_time_ns(uint8_t *at, int64_t ns) {
     memcpy(at, &seconds, sizeof seconds);
 }
 
-int64_t sink_now_ns(void) {
+int64_t sink_now_ns(const struct sink *sink) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+    clock_gettime(layout_clock(sink->layout), &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -145,7 +145,7 @@ struct geometry sink_geometry(const struct sink *sink) {
 
 static void sign(const struct sink *sink) {
     uint8_t seen[SINK_TIME_BYTES];
-    put_time_ns(seen, sink_now_ns());
+    put_time_ns(seen, sink_now_ns(sink));
     if (pwrite(sink->fd, seen, sizeof seen, sink->layout->reader_seen) != sizeof seen)
         return;
 }
@@ -233,7 +233,7 @@ bool sink_is_watched(const struct sink *sink) {
         pread(sink->fd, seen, sizeof seen, sink->layout->reader_seen) != sizeof seen)
         return false;
     int64_t ns = get_time_ns(seen);
-    return ns > 0 && sink_now_ns() - ns < SINK_READER_SECONDS * INT64_C(1000000000);
+    return ns > 0 && sink_now_ns(sink) - ns < SINK_READER_SECONDS * INT64_C(1000000000);
 }
 
 bool sink_key_requested(const struct sink *sink) {
@@ -262,7 +262,7 @@ static bool write_frame(struct sink *sink, const struct h264_frame *frame,
         return false;
     put64(head + SINK_AT_MAGIC, SINK_MAGIC);
     put32(head + SINK_AT_VERSION, layout->version);
-    put64(head + SINK_AT_ID, (uint64_t)sink_now_ns());
+    put64(head + SINK_AT_ID, (uint64_t)sink_now_ns(sink));
     put64(head + SINK_AT_USED, frame->used);
     put32(head + layout->width, frame->width);
     put32(head + layout->width + 4, frame->height);

@@ -88,6 +88,7 @@ struct h264_frame {
  * frame. */
 bool sink_put(struct sink *sink, const struct h264_frame *frame, const struct raw_frame *source);
 
-int64_t sink_now_ns(void);
+/* By the clock of its writer. The sink is open. */
+int64_t sink_now_ns(const struct sink *sink);
 
 #endif

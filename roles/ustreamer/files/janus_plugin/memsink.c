@@ -25,7 +25,7 @@ _Static_assert(sizeof(long double) == 16, "only the layouts of 64-bit machines a
 struct memsink_layout {
     uint16_t version;
     uint16_t source_online; /* bool */
-    uint16_t captured;      /* long double, s of CLOCK_MONOTONIC_RAW */
+    uint16_t captured;      /* long double, s of clock_of() */
     uint16_t encoded;       /* the same */
     uint16_t reader_seen;   /* the same, set by us */
     uint16_t key_request;   /* bool, set by us; 0: this version has none */
@@ -197,17 +197,22 @@ static int64_t clock_ns(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* uStreamer's clock is not disciplined by NTP: it drifts from ours by seconds a day. */
-static int64_t in_our_time(int64_t writers) {
+/* Until 5.41 uStreamer's clock is one that is not disciplined by NTP: it drifts from ours by
+ * seconds a day. (5.32 to 5.41 have layout 4, as those after them, and are not told apart.) */
+static clockid_t clock_of(const struct memsink_layout *layout) {
+    return layout->version < 4 ? CLOCK_MONOTONIC_RAW : CLOCK_MONOTONIC;
+}
+
+static int64_t in_our_time(const struct memsink_layout *layout, int64_t writers) {
     if (writers < 0)
         return writers;
-    return writers - clock_ns(CLOCK_MONOTONIC_RAW) + clock_ns(CLOCK_MONOTONIC);
+    return writers - clock_ns(clock_of(layout)) + clock_ns(CLOCK_MONOTONIC);
 }
 
 static bool give_sign_of_life(const struct memsink *sink, bool want_key) {
     const struct memsink_layout *layout = sink->layout;
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+    clock_gettime(clock_of(layout), &now);
     long double seconds = (long double)now.tv_sec + (long double)now.tv_nsec / 1e9L;
     if (pwrite(sink->fd, &seconds, sizeof seconds, layout->reader_seen) != sizeof seconds)
         return false;
@@ -244,8 +249,8 @@ static enum memsink_result read_frame(struct memsink *sink, struct memsink_frame
     if (!make_room(frame, used) || !read_at(sink->fd, frame->data, used, layout->data))
         return MEMSINK_BROKEN;
     frame->used = used;
-    frame->captured = in_our_time(get_time(head + layout->captured));
-    frame->encoded = in_our_time(get_time(head + layout->encoded));
+    frame->captured = in_our_time(layout, get_time(head + layout->captured));
+    frame->encoded = in_our_time(layout, get_time(head + layout->encoded));
     frame->source_online = head[layout->source_online] != 0;
     sink->last_id = id;
     return MEMSINK_FRAME;

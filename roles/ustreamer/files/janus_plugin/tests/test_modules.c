@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* All but the Janus side: sink reader, packetiser, cache, poll clock, what a viewer is sent. */
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "bits.h"
@@ -13,6 +14,14 @@
 #include "testing.h"
 #include "viewer.h"
 #include "writer.h"
+
+/* As after weeks: the clock that NTP does not correct is far from the one that it does. */
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int result = (int)syscall(SYS_clock_gettime, clock, now);
+    if (clock == CLOCK_MONOTONIC_RAW)
+        now->tv_sec += 3600;
+    return result;
+}
 
 /* Two clocks are not read at once. */
 #define CLOCKS_NS 20000000

@@ -54,14 +54,16 @@ static inline void writer_poke(const struct writer *w, const void *data, size_t 
 }
 
 /* uStreamer's clock, before ours by so much. */
-static inline int64_t writer_ahead(void) {
+static inline int64_t writer_ahead(const struct writer *w) {
     struct timespec raw;
+    if (w->layout->version > 3)
+        return 0;
     clock_gettime(CLOCK_MONOTONIC_RAW, &raw);
     return (int64_t)raw.tv_sec * 1000000000 + raw.tv_nsec - writer_now();
 }
 
 static inline void writer_poke_time(const struct writer *w, int64_t ns, off_t at) {
-    long double seconds = (long double)(ns + writer_ahead()) / 1e9L;
+    long double seconds = (long double)(ns + writer_ahead(w)) / 1e9L;
     writer_poke(w, &seconds, sizeof seconds, at);
 }
 
@@ -120,7 +122,7 @@ static inline long double writer_sign_of_life(const struct writer *w) {
 
 static inline int64_t writer_reader_seen(const struct writer *w) {
     long double seconds = writer_sign_of_life(w);
-    return seconds > 0 ? (int64_t)(seconds * 1e9L) - writer_ahead() : 0;
+    return seconds > 0 ? (int64_t)(seconds * 1e9L) - writer_ahead(w) : 0;
 }
 
 static inline bool writer_key_requested(const struct writer *w) {

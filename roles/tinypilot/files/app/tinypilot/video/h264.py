@@ -119,7 +119,7 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
 @dataclass(frozen=True)
 class AccessUnit:
     """One encoded frame, as a decoder takes it; `is_key`: it can begin with this one; `is_after_gap`: a frame
-    before it was missed, so that what it refers to is not there. `captured`: seconds of CLOCK_MONOTONIC_RAW."""
+    before it was missed, so that what it refers to is not there. `captured`: by memsink.now()."""
 
     data: bytes
     captured: float

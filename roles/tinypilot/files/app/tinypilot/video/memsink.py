@@ -43,6 +43,12 @@ class Layout:
     key_request: int
     data: int
 
+    def ahead(self) -> float:
+        """Seconds by which the clock of uStreamer's stamps is ahead of now(). Until 5.41 it was one that no time
+        server corrects, and the two drift apart by seconds a day. (5.32 to 5.41 have layout 4, too, and are not told
+        apart.)"""
+        return time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - now() if self.version < 4 else 0.0
+
 
 # Versions 5 and 7 are not what one expects: see memsink.c of the plugin.
 LAYOUTS = (
@@ -60,7 +66,7 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Frame:
-    """What uStreamer encoded; `captured`: seconds of CLOCK_MONOTONIC_RAW."""
+    """What uStreamer encoded; `captured`: when, by now()."""
 
     data: bytes
     captured: float
@@ -74,8 +80,8 @@ def layout_of(version: int, size: int) -> Layout | None:
 
 
 def now() -> float:
-    """By the clock that uStreamer stamps its frames with."""
-    return time.clock_gettime(time.CLOCK_MONOTONIC_RAW)
+    """Seconds of CLOCK_MONOTONIC."""
+    return time.monotonic()
 
 
 def _number(data: bytes, at: int, size: int) -> int:
@@ -152,7 +158,8 @@ class Memsink:
         except OSError:
             self.close()
             return None
-        return _number(head, AT_ID, 8), _seconds(head, self._layout.reader_seen)
+        seen = _seconds(head, self._layout.reader_seen) - self._layout.ahead()
+        return _number(head, AT_ID, 8), seen
 
     def looks_like_key(self) -> bool:
         """Whether a key frame may lie there, by its first bytes: a look without the lock. The frame itself may begin
@@ -168,7 +175,7 @@ class Memsink:
 
     def wake(self, seconds: float) -> float | None:
         """Has uStreamer encode for so long, as if a reader had been seen some time ago, and asks for a key frame.
-        Returns what lets it sleep again; None: a real reader is there, or the sink is busy or gone."""
+        Returns what lets it sleep again (let_sleep); None: a real reader is there, or the sink is busy or gone."""
         if self._layout is None:
             return None
         try:
@@ -176,13 +183,15 @@ class Memsink:
                 if not is_locked:
                     return None
                 head = os.pread(self._fd, HEADER_BYTES, 0)
-                seen, until = _seconds(head, self._layout.reader_seen), now() - READER_SECONDS
-                if until + seconds < seen <= now():
+                seen = _seconds(head, self._layout.reader_seen)
+                by_sink = now() + self._layout.ahead()
+                stamp = by_sink - READER_SECONDS + seconds
+                if stamp < seen <= by_sink:
                     return None
-                self._sign(self._layout, until + seconds)
+                self._sign(self._layout, stamp)
                 if self._layout.key_request:
                     os.pwrite(self._fd, b"\1", self._layout.key_request)
-                return until + seconds
+                return stamp
         except OSError:
             self.close()
             return None
@@ -197,6 +206,7 @@ class Memsink:
                 self._sign(self._layout, 0)
 
     def _sign(self, layout: Layout, seen: float) -> None:
+        """seen: by the sink's clock."""
         os.pwrite(self._fd, bytes(ctypes.c_longdouble(seen)), layout.reader_seen)
 
     def fetch(self, wants_key: bool, signs: bool = True) -> Frame | None:
@@ -229,7 +239,7 @@ class Memsink:
 
     def _exchange(self, layout: Layout, wants_key: bool, signs: bool) -> Frame | None:
         if signs:
-            self._sign(layout, now())
+            self._sign(layout, now() + layout.ahead())
         if wants_key and layout.key_request:
             os.pwrite(self._fd, b"\1", layout.key_request)
         head = os.pread(self._fd, HEADER_BYTES, 0)
@@ -247,7 +257,7 @@ class Memsink:
         used = _number(head, AT_USED, 8)
         if used > min(self._size - layout.data, LARGEST_FRAME_BYTES):
             return None
-        seconds = _seconds(head, layout.captured)
+        seconds = _seconds(head, layout.captured) - layout.ahead()
         # Any bits can stand there.
         if not math.isfinite(seconds):
             seconds = now()
