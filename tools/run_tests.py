@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Everything that `make test` promises, stage by stage.
 
-Three lanes of stages run at once: a lane waits much, for packages to be unpacked, services to start and builds to fail.
+Stages stand in three lanes, of which two run at once, and all three where there are four processors: a lane waits much,
+for packages to be unpacked, services to start and builds to fail. More at once take no less time: pages go on drawing
+while they wait for their turn.
 All virtual Pis are made before and removed afterwards, also after a failure, because a network that comes or goes on
 this machine breaks what a browser loads. What a stage prints is shown in one piece when it ends, and is in build/stages
 while it runs; what a failed test leaves behind is in build/failures, and the last lines name each test that failed.
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -65,16 +68,17 @@ LANES = (
         ),
     ),
     (
-        ("a second one for browsers", "molecule converge --scenario-name browsers"),
-        ("browsers use the second", f"pytest {' '.join(SECOND_HALF)} --device=kvm-browsers"),
-    ),
-    (
         ("lint and unit tests", "make --no-print-directory check"),
         ("the collection is used elsewhere", "pytest tests/collection"),
         ("wrong input is refused", "molecule test --destroy=never --scenario-name invalid_input"),
         ("builds that go wrong", "molecule test --destroy=never --scenario-name broken_builds"),
     ),
+    (
+        ("a second one for browsers", "molecule converge --scenario-name browsers"),
+        ("browsers use the second", f"pytest {' '.join(SECOND_HALF)} --device=kvm-browsers"),
+    ),
 )
+LANES_AT_ONCE = 3 if (os.cpu_count() or 1) >= 4 else 2
 
 running: set[subprocess.Popen] = set()
 failures: list[str] = []
@@ -115,9 +119,11 @@ def run(name: str, command: str) -> bool:
     return code == 0
 
 
-def run_lane(stages: tuple[tuple[str, str], ...], verdicts: list[bool]) -> None:
-    """Its stages in turn, up to the first that fails."""
-    verdicts.append(all(run(*stage) for stage in stages))
+def run_lanes(lanes: Iterator[tuple[tuple[str, str], ...]], verdicts: list[bool]) -> None:
+    """One lane after the other, as long as there are some that nobody has begun: the stages of each in turn, up to the
+    first that fails."""
+    for stages in lanes:
+        verdicts.append(all(run(*stage) for stage in stages))
 
 
 def end(signal_number: int, _: object) -> None:
@@ -157,11 +163,15 @@ def main() -> None:
         remove_hosts()
         verdicts = [all(run(*stage) for stage in FIRST)]
         if verdicts[0]:
-            lanes = [threading.Thread(target=run_lane, args=(lane, verdicts)) for lane in LANES]
-            for lane in lanes:
-                lane.start()
-            for lane in lanes:
-                lane.join()
+            lanes = iter(LANES)
+            threads = [
+                threading.Thread(target=run_lanes, args=(lanes, verdicts))
+                for _ in range(LANES_AT_ONCE)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
     finally:
         clean_up()
     seconds = f"{time.monotonic() - began:.0f} s"
