@@ -290,3 +290,11 @@ def test_a_program_of_another_version_keeps_nobody_from_an_answer(monkeypatch, w
 
 def test_nobody_to_ask_is_no_error(wiring):
     assert chain.why_no_picture(wiring) == chain.NO_SIGNAL
+
+
+def test_the_journal_of_who_writes_the_sink_is_named():
+    assert chain.journal_of_writers({}) == "journalctl -u ustreamer"
+    wiring = {"encoder_unit": "ustreamer-encoder.service"}
+    assert (
+        chain.journal_of_writers(wiring) == "journalctl -u ustreamer -u ustreamer-encoder.service"
+    )

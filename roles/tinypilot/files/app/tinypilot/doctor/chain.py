@@ -82,6 +82,12 @@ def encoder_unit(wiring: dict) -> str:
         return USTREAMER
 
 
+def journal_of_writers(wiring: dict) -> str:
+    """The command that shows what those said by whom frames come into the sink."""
+    encoder = encoder_unit(wiring)
+    return "journalctl -u ustreamer" + (f" -u {encoder}" if encoder != USTREAMER else "")
+
+
 def check_units(wiring: dict) -> None:
     encoder = encoder_unit(wiring)
     for unit in [*wiring["units"], *([encoder] if encoder != USTREAMER else [])]:
@@ -189,7 +195,7 @@ def check_sink(wiring: dict) -> str:
     except OSError as error:
         raise BrokenLink(
             f"There is no H.264 sink {path}",
-            f"`journalctl -u {encoder_unit(wiring)}` tells why it could not be made.",
+            f"`{journal_of_writers(wiring)}` tells why it could not be made.",
         ) from error
     try:
         group = grp.getgrgid(status.st_gid).gr_name
@@ -200,7 +206,7 @@ def check_sink(wiring: dict) -> str:
         raise BrokenLink(
             f"The sink {path} has group {group} and mode {mode:04o} instead of {wiring['sink_group']} and 0660, so "
             "Janus can't open it",
-            f"remove it and `systemctl restart {encoder_unit(wiring)}`.",
+            "remove it and `systemctl restart ustreamer`.",
         )
     return path
 
@@ -333,7 +339,7 @@ async def check_sink_advances(wiring: dict, path: str) -> None:
         await asyncio.sleep(0.05)
     raise BrokenLink(
         f"No new frame came into the sink within {PATIENCE_SECONDS} s although somebody watches",
-        f"`journalctl -u ustreamer -u {encoder_unit(wiring)}` tells why.",
+        f"`{journal_of_writers(wiring)}` tells why.",
     )
 
 
