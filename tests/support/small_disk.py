@@ -15,9 +15,9 @@ SIZE_MIB = 48
 MOUNTED = "/mnt/small"
 FOLDERS = ("/var/lib/tinypilot", "/var/lib/kvm-settings", "/var/log/journal")
 # Those that have these folders open. Others have mounts of their own, and see nothing of it.
-UNITS = "tinypilot tinypilot-relay tinypilot-hid systemd-journald"
+SERVICES = "tinypilot tinypilot-relay tinypilot-hid"
 # systemd starts its journal five times in ten seconds and no more: quick tests, one after the other, are no fault.
-RESTART = f"systemctl reset-failed systemd-journald; systemctl restart {UNITS}"
+RESTART = f"systemctl reset-failed systemd-journald; systemctl restart {SERVICES} systemd-journald"
 
 
 class SmallDisk:
@@ -60,9 +60,10 @@ def small_disk(device: Device) -> Iterator[SmallDisk]:
         as_host("sh", "-c", f"[ -e {loop} ] || mknod {loop} b {' '.join(number)}")
         as_host("mount", loop, MOUNTED)
         try:
-            # What is mounted counts from the next start on.
+            # Stopped, they leave a database in one piece. Their sockets start them again at once; what is mounted counts
+            # from the next start on.
             device.sh(
-                f"for folder in {' '.join(FOLDERS)}; do mkdir -p $folder && "
+                f"systemctl stop {SERVICES}; for folder in {' '.join(FOLDERS)}; do mkdir -p $folder && "
                 f"cp -a $folder {MOUNTED}/ && mount --bind {MOUNTED}/${{folder##*/}} $folder || exit; done; "
                 f"{RESTART}"
             )
