@@ -33,7 +33,6 @@ export class JanusLink extends EventTarget {
   #backoff = new Backoff();
   #recovery = new Recovery();
   #problem = null;
-  #wake = null;
 
   // screen: shows the session's track; gatewayAnswers: asks by HTTP; iceServers: for the first session, which is not to
   // wait for an answer then; newSession: of a test
@@ -89,13 +88,13 @@ export class JanusLink extends EventTarget {
     this.#session?.leave();
     this.#session = null;
     this.#linked = false;
-    this.#wake?.();
+    this.#backoff.endWait();
   }
 
   // No waiting, and no trust in an old socket.
   retryNow() {
     this.#backoff.reset();
-    this.#wake?.();
+    this.#backoff.endWait();
     if (this.#linked) this.#session.ping();
   }
 
@@ -116,10 +115,10 @@ export class JanusLink extends EventTarget {
     if (this.#connecting || this.#linked) return;
     this.#connecting = true;
     // A link that did not hold must not be made anew in a tight loop.
-    if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#pause(this.#backoff.next());
+    if (performance.now() - this.#linkedSince < SHORT_LINK_MS) await this.#backoff.wait();
     while (this.#running && !this.#linked) {
       if (await this.#isWorthwhile()) await this.#tryOnce();
-      if (this.#running && !this.#linked) await this.#pause(this.#backoff.next());
+      if (this.#running && !this.#linked) await this.#backoff.wait();
     }
     this.#connecting = false;
   }
@@ -208,15 +207,5 @@ export class JanusLink extends EventTarget {
   #rebuild() {
     this.#dropSession();
     this.#unlink();
-  }
-
-  #pause(delay) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delay);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }

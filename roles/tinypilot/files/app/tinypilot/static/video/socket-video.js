@@ -22,7 +22,6 @@ export class SocketVideo extends EventTarget {
   #running = false;
   #keeping = false;
   #backoff = new Backoff();
-  #wake = null;
   #frames = new FrameWatch();
   #count = { frames: 0, bytes: 0, since: 0 };
   #rate = { frames: 0, bits: 0 };
@@ -93,7 +92,7 @@ export class SocketVideo extends EventTarget {
     if (!this.#running) return;
     this.#running = false;
     this.#socket?.close();
-    this.#wake?.();
+    this.#backoff.endWait();
   }
 
   hide() {
@@ -102,14 +101,14 @@ export class SocketVideo extends EventTarget {
 
   retryNow() {
     this.#backoff.reset();
-    this.#wake?.();
+    this.#backoff.endWait();
   }
 
   async #keepOpen() {
     this.#keeping = true;
     while (this.#running) {
       if (await this.#deviceAnswers()) await this.#untilLost();
-      if (this.#running) await this.#pause(this.#backoff.next());
+      if (this.#running) await this.#backoff.wait();
     }
     this.#keeping = false;
   }
@@ -192,15 +191,5 @@ export class SocketVideo extends EventTarget {
     this.#hadPicture = true;
     this.#backoff.reset();
     this.dispatchEvent(new Event('picture'));
-  }
-
-  #pause(delay) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delay);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
