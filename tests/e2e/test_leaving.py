@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
+from tests.support.viewers import Viewer, run
 from tests.support.waiting import LONG_POLL_SECONDS, wait_until
 
 # A watched 720p picture in motion takes more than ten times as much.
@@ -60,3 +61,24 @@ def test_nobody_encodes_when_nobody_watches(live: RemoteScreen, device: Device):
         seconds=90,
         poll_seconds=LONG_POLL_SECONDS,
     )
+
+
+VIEWERS = 12
+
+
+async def come_and_go(url: str, cookie: str) -> None:
+    for _ in range(VIEWERS):
+        async with Viewer(url, cookie) as viewer:
+            await viewer.watch()
+
+
+def test_nothing_of_a_viewer_stays_in_janus(device: Device):
+    """Each handle has an event loop of its own, and so an open file: for years, a device has some of them."""
+
+    def open_loops() -> int:
+        return int(device.sh(f"ls -l /proc/{device.main_pid('janus')}/fd | grep --count eventfd"))
+
+    before = open_loops()
+    run(come_and_go(device.socket_url, device.cookie()))
+    # Pages that left before this test may end meanwhile, or one may have come.
+    wait_until(lambda: open_loops() < before + VIEWERS // 2, "Janus forgets who left")

@@ -23,6 +23,7 @@
 
 #include <config.h>
 #include <debug.h>
+#include <refcount.h>
 #include <rtcp.h>
 
 #include "frame_num.h"
@@ -643,6 +644,7 @@ static json_t *handle_admin_message(json_t *message) {
 
 /* ---- What Janus tells about handles ---- */
 
+/* Janus counts a reference of the plugin's to each handle, from here to destroy_session(). */
 static void create_session(janus_plugin_session *handle, int *error) {
     (void)error;
     struct session *session = g_new0(struct session, 1);
@@ -673,6 +675,9 @@ static void destroy_session(janus_plugin_session *handle, int *error) {
     }
     pthread_mutex_unlock(&lock);
     g_free(session);
+    /* Last, as it may free the handle. Kept, each viewer would cost Janus an open file for ever. */
+    if (session)
+        janus_refcount_decrease(&handle->ref);
 }
 
 static void setup_media(janus_plugin_session *handle) {

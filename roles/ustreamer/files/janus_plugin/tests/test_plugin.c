@@ -10,6 +10,7 @@
 
 #include <config.h>
 #include <debug.h>
+#include <refcount.h>
 #include <rtcp.h>
 
 #include "testing.h"
@@ -21,6 +22,7 @@
 /* ---- What the plugin takes from Janus ---- */
 
 int janus_log_level = LOG_INFO;
+int refcount_debug;
 gboolean janus_log_timestamps, janus_log_colors;
 char *janus_log_global_prefix;
 
@@ -103,7 +105,8 @@ struct seen_frame {
 
 static struct seen {
     janus_plugin_session handle;
-    bool gone; /* for the plugin: destroy_session() has returned */
+    bool gone;  /* for the plugin: destroy_session() has returned */
+    bool freed; /* nobody has a reference any more */
     json_t *event, *jsep;
     struct seen_frame *frames;
     size_t count, packets;
@@ -115,6 +118,10 @@ static struct seen {
 
 static struct seen *seen_by(const janus_plugin_session *handle) {
     return (struct seen *)((uintptr_t)handle - offsetof(struct seen, handle));
+}
+
+static void handle_freed(const janus_refcount *counter) {
+    seen_by(janus_refcount_containerof(counter, janus_plugin_session, ref))->freed = true;
 }
 
 static void fail(struct seen *s, const char *what) {
@@ -198,6 +205,9 @@ static janus_plugin_session *attach(int number) {
     *s = (struct seen){.frames = calloc(FRAMES_MAX, sizeof *s->frames)};
     plugin->create_session(&s->handle, &error);
     CHECK_EQUAL(error, 0);
+    /* One for itself, one for the plugin: as Janus does, after create_session(). */
+    janus_refcount_init(&s->handle.ref, handle_freed);
+    janus_refcount_increase(&s->handle.ref);
     return &s->handle;
 }
 
@@ -211,6 +221,9 @@ static void detach(int number) {
     pthread_mutex_unlock(&seen_lock);
     CHECK(!s->broken);
     plugin->hangup_media(&s->handle); /* Janus may */
+    CHECK(!s->freed);
+    janus_refcount_decrease(&s->handle.ref);
+    CHECK(s->freed);
     json_decref(s->event);
     json_decref(s->jsep);
     s->event = s->jsep = NULL;
