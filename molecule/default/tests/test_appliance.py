@@ -44,9 +44,7 @@ SCORES = {
     "usb-gadget.service": 0.5,
 }
 # Those that run for a moment; two others are started by their sockets.
-ONESHOTS = (
-    SCORES.keys() - SERVICES - {"tinypilot-apply@.service", "tinypilot-device-test@.service"}
-)
+ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service", "tinypilot-device-test@.service"}
 # The computer at the other end of the cable is no part of the product.
 FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [

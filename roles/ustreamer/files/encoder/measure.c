@@ -3,7 +3,6 @@
 
 #include "convert.h"
 
-#include <inttypes.h>
 #include <linux/videodev2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@ enum {
     SCROLLED_ROWS = 4,
     POSITIONS = 8,
     FRAME_US = 33333,
+    PARTS = 4, /* of the time */
     /* Like letters on lighter and darker windows. */
     GLYPH_COLUMNS = 8,
     GLYPH_ROWS = 16,
@@ -136,35 +136,48 @@ static struct raw_frame card_frame(const struct card *card, uint32_t number) {
     return frame;
 }
 
-/* Frames that were encoded, and how long that took. 0 frames: it can't be done. */
-static uint32_t encode(const struct card *card, const struct h264_options *encoding,
-                       uint32_t milliseconds, int64_t *elapsed_us) {
+struct pace {
+    uint32_t frames; /* 0: it can't be encoded */
+    int64_t us;
+};
+
+/* The best part of the time: what else the machine does for a moment says nothing of the encoder.
+ */
+static struct pace encode(const struct card *card, const struct h264_options *encoding,
+                          uint32_t milliseconds) {
     struct nv12 planes = {0};
     struct h264 *h264 = NULL;
-    uint32_t frames = 0;
+    struct pace best = {0}, part = {0};
+    int64_t whole_us = (int64_t)milliseconds * 1000, began = 0, part_began = 0;
     bool is_good = nv12_resize(&planes, card->geometry.width, card->geometry.height) &&
                    (h264 = h264_open(encoding, &planes));
-    int64_t began = 0;
 
-    /* The first is left out: memory is touched, threads are started. */
     for (uint32_t number = 0; is_good; number++) {
         struct raw_frame frame = card_frame(card, number);
         const uint8_t *bytes;
         bool is_key = false;
         is_good = convert(&frame, &planes) &&
                   h264_encode(h264, &planes, (int64_t)number * FRAME_US, &is_key, &bytes);
+        int64_t now = now_us();
+        /* The first is left out: memory is touched, threads are started. */
         if (number == 0) {
-            began = now_us();
+            began = part_began = now;
             continue;
         }
-        frames = number;
-        *elapsed_us = now_us() - began;
-        if (*elapsed_us >= (int64_t)milliseconds * 1000)
+        part.frames++;
+        part.us = now - part_began;
+        if (part.us * PARTS < whole_us)
+            continue;
+        if (best.frames == 0 || part.us * best.frames < best.us * part.frames)
+            best = part;
+        part.frames = 0;
+        part_began = now;
+        if (now - began >= whole_us)
             break;
     }
     h264_close(h264);
     nv12_free(&planes);
-    return is_good ? frames : 0;
+    return is_good ? best : (struct pace){0};
 }
 
 bool measure(const struct measure_options *options, const struct h264_options *encoding) {
@@ -175,8 +188,7 @@ bool measure(const struct measure_options *options, const struct h264_options *e
         unsigned int width, height;
         int length = 0;
         struct card card = {0};
-        int64_t elapsed_us = 0;
-        uint32_t frames = 0;
+        struct pace pace = {0};
 
         if (sscanf(at, "%5ux%5u%n", &width, &height, &length) != 2) {
             fprintf(stderr, "%s is no size such as 1280x720.\n", at);
@@ -184,16 +196,15 @@ bool measure(const struct measure_options *options, const struct h264_options *e
         }
         if (width <= NV12_MOST_PIXELS && height <= NV12_MOST_PIXELS &&
             card_make(&card, width, height, options->format))
-            frames = encode(&card, encoding, options->milliseconds, &elapsed_us);
+            pace = encode(&card, encoding, options->milliseconds);
         card_free(&card);
-        if (!frames) {
+        if (pace.frames == 0) {
             fprintf(stderr, "Pictures of %ux%u can't be encoded.\n", width, height);
             return false;
         }
-        double seconds = (double)elapsed_us / 1e6;
-        printf("%s{\"width\": %u, \"height\": %u, \"frames\": %" PRIu32
-               ", \"frames_per_second\": %.1f, \"frame_ms\": %.2f}",
-               separator, width, height, frames, frames / seconds, seconds * 1000 / frames);
+        double frame_ms = (double)(pace.us ? pace.us : 1) / 1000 / pace.frames;
+        printf("%s{\"width\": %u, \"height\": %u, \"frames_per_second\": %.1f, \"frame_ms\": %.2f}",
+               separator, width, height, 1000 / frame_ms, frame_ms);
         separator = ", ";
         at += length;
         if (*at++ != ',')
