@@ -418,7 +418,7 @@ def measuring(config):
                 with connection:
                     told.asked += 1
                     told.go.wait(20)
-                    connection.sendall(told.answers.pop(0).encode())
+                    connection.sendall(told.answers.pop(0).encode() + b"\n")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

@@ -63,7 +63,10 @@ CABLE_OUT = {"state": "none", "power": False, "sends": None, "takes": None}
         ({}, "encoder 1920x1080", "poor", "a frame rate limit of 24 fps"),
         ({"watched": True}, "encoder 640x480", "good", "this is what was left"),
         ({"encoder": {"error": "killed"}}, "encoder", "bad", "can't be measured (killed)"),
-        ({"encoder": {"kind": "chip", "sizes": []}}, "encoder", "good", "take it from who watches"),
+        (
+            {"encoder": {"kind": "chip", "sizes": []}},
+            *("encoder", "unknown", "take it from who watches"),
+        ),
         ({"capture": {"source": None}}, "capture", "bad", "uStreamer does not answer"),
         ({"capture": {"source": OFF, "signal": CABLE_OUT}}, "capture", "unknown", "5 volts"),
         (
@@ -111,17 +114,15 @@ def test_fewer_frames_than_come_are_enough_where_they_were_limited():
 
 def test_the_encoders_own_program_measures_at_the_settings_in_force(tmp_path):
     told = tmp_path / "encoder"
-    told.write_text('#!/bin/sh\necho "$@" >&2\nnice >&2\necho \'{"sizes": [{"width": 1}]}\'\n')
+    told.write_text('#!/bin/sh\necho "$@" >&2\necho \'{"sizes": [{"width": 1}]}\'\n')
     told.chmod(0o755)
     command = ["sh", "-c", f"{told} $@ 2>{tmp_path}/said", "x", "--bitrate={rate}", "--gop={gop}"]
     found = measure.encoder({"ustreamer": {"measure_encoder": command}}, {"rate": 8000})
     assert found == {"kind": "software", "sizes": [{"width": 1}]}
-    options, priority = (tmp_path / "said").read_text().splitlines()
+    (options,) = (tmp_path / "said").read_text().splitlines()
     assert "--measure=640x480,1280x720,1920x1080" in options
     assert "--bitrate=8000" in options
     assert "--gop" not in options
-    # Whoever watches comes first.
-    assert priority == "19"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +216,19 @@ def test_a_disk_that_can_not_be_written_says_why(tmp_path, monkeypatch):
 
     monkeypatch.setattr(measure.os, "fdatasync", refuse)
     assert measure.disk(tmp_path)["error"] == "Read-only file system"
+
+
+def test_a_disk_that_does_not_answer_keeps_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "DISK_PATIENCE_SECONDS", 0)
+    answers = threading.Event()
+    monkeypatch.setattr(measure.os, "fdatasync", lambda _: answers.wait(20))
+    told = measure.disk_in_time(tmp_path)
+    answers.set()
+    assert told == {"error": "no answer within 0 s"}
+
+
+def test_a_disk_without_its_folder_says_so(tmp_path):
+    assert "No such file" in measure.disk_in_time(tmp_path / "none")["error"]
 
 
 def line(address, state, user):

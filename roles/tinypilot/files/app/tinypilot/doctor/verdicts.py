@@ -53,7 +53,7 @@ def ask(path: Path) -> dict:
             connection.settimeout(PATIENCE_SECONDS)
             connection.connect(str(path))
             with connection.makefile("rb") as answer:
-                return json.loads(answer.read(ANSWER_BYTES))
+                return json.loads(answer.readline(ANSWER_BYTES))
     except (OSError, ValueError) as error:
         raise NoFigures(str(error)) from error
 
@@ -80,7 +80,7 @@ def _encoder(figures: dict, t: Translate) -> list[Verdict]:
         words = t(
             "It encodes one picture. To try other sizes would take it from who watches, so the present picture tells."
         )
-        return [Verdict("encoder", t("H.264 encoder"), GOOD, t("a chip"), words)]
+        return [Verdict("encoder", t("H.264 encoder"), UNKNOWN, t("a chip"), words)]
     if "error" in encoder:
         words = t(
             "The software encoder can't be measured ({reason}). Provision the device again.",
@@ -92,10 +92,8 @@ def _encoder(figures: dict, t: Translate) -> list[Verdict]:
 
 def _held(size: dict, is_watched: bool, t: Translate) -> Verdict:
     title = t("H.264 encoder, {size}", size=_size(size, t))
-    rate, is_smooth = (
-        int(size["frames_per_second"]),
-        size["frames_per_second"] >= SMOOTH_FPS,
-    )
+    rate = int(size["frames_per_second"])
+    is_smooth = rate >= SMOOTH_FPS
     figure = t("{rate} frames per second, {time} ms each", rate=rate, time=size["frame_ms"])
     words = []
     if not is_smooth:
@@ -114,7 +112,7 @@ def _held(size: dict, is_watched: bool, t: Translate) -> Verdict:
 
 def _capture(figures: dict, t: Translate) -> Verdict:
     title, source = t("Video input"), figures["capture"].get("source")
-    signal = hdmi.judge(figures["capture"]["signal"])
+    signal = hdmi.judge(figures["capture"].get("signal", {}))
     if not source:
         words = t("uStreamer does not answer. `sudo tinypilot doctor` on the device says why.")
         return Verdict("capture", title, BAD, t("no figure"), words)
@@ -155,13 +153,14 @@ def _stream(figures: dict, t: Translate) -> Verdict:
 
 
 def _disk(disk: dict, t: Translate) -> Verdict:
-    title, free = t("Disk"), disk["free_bytes"] // MIB
+    title, free = t("Disk"), disk.get("free_bytes", 0) // MIB
     if "error" in disk:
         words = t(
             "Nothing can be saved ({reason}): the SD card may be worn out. Replace it.",
             reason=disk["error"],
         )
-        return Verdict("disk", title, BAD, t("{free} MiB free", free=free), words)
+        figure = t("{free} MiB free", free=free) if free else t("no figure")
+        return Verdict("disk", title, BAD, figure, words)
     if free < LEAST_FREE_MIB:
         words = t("The disk is nearly full: make room on the device. Its speed was not measured.")
         return Verdict("disk", title, BAD, t("{free} MiB free", free=free), words)
