@@ -219,6 +219,11 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 "software, or name the device in ustreamer_encoder_device.",
             ),
             (
+                {"ustreamer_resolution": "2560x1440"},
+                "ustreamer_resolution is 2560x1440, and no more than 1920 pixels in each direction are encoded, as "
+                "much as the encoder chip of a Raspberry Pi takes. Set it to 1920x1080: a dongle scales.",
+            ),
+            (
                 {"ustreamer_h264_encoder": "vaapi"},
                 "ustreamer_h264_encoder is 'vaapi': it must be one of auto, v4l2m2m, software",
             ),
