@@ -49,7 +49,7 @@ def test_a_device_that_is_well_gets_a_figure_for_each_part():
         "stream": "29.9 frames per second, 9.1 ms each",
         "disk": "1024 MiB free, 14.2 MiB/s written, saved after 6.0 ms",
         "ports": "TCP: 22, 443. UDP 20000 to 20003, for pictures: 3 of 4 are free. Other UDP: 5353.",
-        "usb": "the attached computer takes keys",
+        "usb": "The attached computer takes keys",
     }
 
 
@@ -101,7 +101,7 @@ def test_a_stream_without_frames_is_bad():
         for each in verdicts.judge({**FIGURES, "stream": stream}, in_english)
         if each.part == "stream"
     ]
-    assert (found.state, found.figure) == ("bad", "no frames")
+    assert (found.state, found.figure) == ("bad", "No frames")
 
 
 def test_fewer_frames_than_come_are_enough_where_they_were_limited():

@@ -80,13 +80,13 @@ def _encoder(figures: dict, t: Translate) -> list[Verdict]:
         words = t(
             "It encodes one picture. To try other sizes would take it from who watches, so the present picture tells."
         )
-        return [Verdict("encoder", t("H.264 encoder"), UNKNOWN, t("a chip"), words)]
+        return [Verdict("encoder", t("H.264 encoder"), UNKNOWN, t("A chip"), words)]
     if "error" in encoder:
         words = t(
             "The software encoder can't be measured ({reason}). Provision the device again.",
             reason=encoder["error"],
         )
-        return [Verdict("encoder", t("H.264 encoder"), BAD, t("no figure"), words)]
+        return [Verdict("encoder", t("H.264 encoder"), BAD, t("No figure"), words)]
     return [_held(size, figures["watched"], t) for size in encoder["sizes"]]
 
 
@@ -115,7 +115,7 @@ def _capture(figures: dict, t: Translate) -> Verdict:
     signal = hdmi.judge(figures["capture"].get("signal", {}))
     if not source:
         words = t("uStreamer does not answer. `sudo tinypilot doctor` on the device says why.")
-        return Verdict("capture", title, BAD, t("no figure"), words)
+        return Verdict("capture", title, BAD, t("No figure"), words)
     if source["online"]:
         figure = t(
             "{size}, {rate} frames per second",
@@ -134,11 +134,11 @@ def _stream(figures: dict, t: Translate) -> Verdict:
     source = figures["capture"].get("source") or {"online": False}
     doctor = t("`sudo tinypilot doctor` on the device says why.")
     if not stream["is_there"]:
-        return Verdict("stream", title, BAD, t("no sink"), doctor)
+        return Verdict("stream", title, BAD, t("No sink"), doctor)
     if not source["online"]:
-        return Verdict("stream", title, UNKNOWN, t("no picture to encode"))
+        return Verdict("stream", title, UNKNOWN, t("No picture to encode"))
     if "frames_per_second" not in stream:
-        return Verdict("stream", title, BAD, t("no frames"), doctor)
+        return Verdict("stream", title, BAD, t("No frames"), doctor)
     rate, captured = stream["frames_per_second"], source["captured_fps"]
     figure = t("{rate} frames per second, {time} ms each", rate=rate, time=stream["frame_ms"])
     wanted = min(captured, figures["frame_rate_limit"] or captured)
@@ -159,7 +159,7 @@ def _disk(disk: dict, t: Translate) -> Verdict:
             "Nothing can be saved ({reason}): the SD card may be worn out. Replace it.",
             reason=disk["error"],
         )
-        figure = t("{free} MiB free", free=free) if free else t("no figure")
+        figure = t("{free} MiB free", free=free) if free else t("No figure")
         return Verdict("disk", title, BAD, figure, words)
     if free < LEAST_FREE_MIB:
         words = t("The disk is nearly full: make room on the device. Its speed was not measured.")
@@ -181,16 +181,17 @@ def _ports(ports: dict, t: Translate) -> Verdict:
     media = [str(port) for port in range(first, last + 1)]
     taken = {udp[port] for port in media if udp.get(port, ports["rtp_user"]) != ports["rtp_user"]}
     free = sum(port not in udp for port in media)
-    others = ", ".join(port for port in udp if port not in media) or "-"
+    others = ", ".join(port for port in udp if port not in media)
     figure = t(
-        "TCP: {tcp}. UDP {first} to {last}, for pictures: {free} of {all} are free. Other UDP: {others}.",
+        "TCP: {tcp}. UDP {first} to {last}, for pictures: {free} of {all} are free.",
         tcp=", ".join(tcp) or "-",
         first=first,
         last=last,
         free=free,
         all=len(media),
-        others=others,
     )
+    if others:
+        figure += " " + t("Other UDP: {others}.", others=others)
     if str(ports["https_port"]) not in tcp:
         words = t(
             "Nobody listens on TCP port {port}, where browsers come.", port=ports["https_port"]
@@ -213,19 +214,19 @@ def _usb(state: str | None, t: Translate) -> Verdict:
     title = t("USB keyboard and mouse")
     match state:
         case "connected":
-            return Verdict("usb", title, GOOD, t("the attached computer takes keys"))
+            return Verdict("usb", title, GOOD, t("The attached computer takes keys"))
         case "silent":
             words = t(
                 "The attached computer does not accept keys: it hangs, or suspends USB. Wake it, or plug the cable in "
                 "again."
             )
-            return Verdict("usb", title, BAD, t("silent"), words)
+            return Verdict("usb", title, BAD, t("Silent"), words)
         case "disconnected":
             # It may be off.
             words = t("The attached computer is not connected by USB, is off, or sleeps.")
-            return Verdict("usb", title, UNKNOWN, t("not connected"), words)
+            return Verdict("usb", title, UNKNOWN, t("Not connected"), words)
         case "missing":
             words = t("This device has no USB port to the attached computer.")
-            return Verdict("usb", title, POOR, t("missing"), words)
+            return Verdict("usb", title, POOR, t("Missing"), words)
     words = t("The HID service does not answer. `sudo tinypilot doctor` on the device says why.")
-    return Verdict("usb", title, BAD, t("no figure"), words)
+    return Verdict("usb", title, BAD, t("No figure"), words)
