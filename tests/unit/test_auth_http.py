@@ -25,6 +25,7 @@ NEEDED_ROLES = {
     ("PATCH", "/api/settings"): "admin",
     ("GET", "/api/edid"): "admin",
     ("GET", "/api/log"): "admin",
+    ("POST", "/api/device-test"): "admin",
     ("POST", "/api/power"): "admin",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
 }

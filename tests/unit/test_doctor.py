@@ -33,6 +33,7 @@ UNITS = [
     *("ustreamer.service", "janus.service", "kvm-hdmi.socket", "kvm-hdmi.service"),
     *("tinypilot.socket", "tinypilot.service", "tinypilot-relay.socket", "tinypilot-relay.service"),
     *("tinypilot-hid.socket", "tinypilot-hid.service", "tinypilot-apply.socket"),
+    "tinypilot-device-test.socket",
     *("tinypilot-supervisor.service", "nginx.socket", "nginx.service"),
     *("gateway-certificate.timer", "usb-gadget.service"),
 ]

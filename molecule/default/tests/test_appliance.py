@@ -35,14 +35,16 @@ SCORES = {
     "kvm-edid.service": 0.5,
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,
+    # It sees the names of users, and which of them has which port.
+    "tinypilot-device-test@.service": 0.6,
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
     "gateway-host-name.service": 0.5,
     "usb-gadget.service": 0.5,
 }
-# Those that run for a moment; another one is started by its socket.
-ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service"}
+# Those that run for a moment; two others are started by their sockets.
+ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service", "tinypilot-device-test@.service"}
 # The computer at the other end of the cable is no part of the product.
 FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [
@@ -51,6 +53,7 @@ SOCKETS = [
     "tinypilot-hid.socket",
     "tinypilot-metrics.socket",
     "tinypilot-apply.socket",
+    "tinypilot-device-test.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
 ]
@@ -302,6 +305,14 @@ def test_what_somebody_else_put_in_the_sinks_place_goes(host, thing):
         f"systemctl start ustreamer && timeout 30 sh -c 'until [ -s {SINK} ]; do sleep 0.1; done'"
     )
     assert host.file(SINK).user == "ustreamer"
+
+
+def test_what_another_way_to_encode_has_left_in_the_shared_memory_goes(host):
+    left = "/dev/shm/kvm::raw /dev/shm/kvm::jpeg"
+    host.check_output(
+        f"runuser -u ustreamer -- touch {left} && systemctl restart ustreamer && "
+        f"timeout 30 sh -c 'while ls {left}; do sleep 0.1; done'"
+    )
 
 
 def test_shared_memory_holds_the_sink_and_nothing_else(host):

@@ -225,6 +225,11 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 "software, or name the device in ustreamer_encoder_device.",
             ),
             (
+                {"ustreamer_resolution": "2560x1440"},
+                "ustreamer_resolution is 2560x1440, and no more than 1920 pixels in each direction are encoded, as "
+                "much as the encoder chip of a Raspberry Pi takes. Set it to 1920x1080: a dongle scales.",
+            ),
+            (
                 {"ustreamer_h264_encoder": "vaapi"},
                 "ustreamer_h264_encoder is 'vaapi': it must be one of auto, v4l2m2m, software",
             ),
@@ -270,6 +275,8 @@ def test_a_board_without_any_encoder_is_told_that_its_processor_encodes():
         BARE,
         {"ustreamer_hardware_required": True},
         "kvm-bare has no H.264 encoder at /dev/video11: H.264 is encoded in software",
+        # How many there are, is the machine's affair.
+        "p30, estimated by their number alone. It is measured once the encoder is compiled.",
         "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
     )
 

@@ -14,6 +14,7 @@ DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
 PATHS = (
     "auth_file",
+    "device_test_socket",
     "h264_sink",
     "hdmi_socket",
     "janus_socket",
@@ -35,12 +36,12 @@ class ConfigError(ValueError):
 class Config:
     """`name` is shown to people; `auth_file` is the database of users and sessions; `janus_token_file` holds the secret
     that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; at
-    `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself; in
-    `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
-    listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
-    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many
-    minutes after its last use, and after its beginning; the controls may be taken from whoever has not used them for so
-    many seconds."""
+    `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself, at
+    `device_test_socket` what it holds when it is measured; in `settings_declarations` is what may be set in the page,
+    in `settings_dir` what is set, and to `settings_socket` listens who applies it; `services` are the units that a
+    person may restart, `log_units` further ones that the log for people has; `janus_ice_servers` are the kinds that
+    Janus was given, as it names them; a session ends so many minutes after its last use, and after its beginning; the
+    controls may be taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -51,6 +52,7 @@ class Config:
     hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
     nginx_socket: Path = Path("/run/tinypilot/nginx.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
+    device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
