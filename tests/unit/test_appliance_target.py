@@ -207,3 +207,20 @@ def test_host_becomes_an_inventory_and_the_only_one_to_be_changed(tmp_path, host
     assert "playbooks/site.yml" in asked
     assert "--ask-become-pass" in asked
     assert (tmp_path / "python").read_text().split() == ["tools/show_appliance.py", str(build)]
+
+
+@pytest.mark.parametrize("target", ["appliance", "doctor"])
+def test_a_host_that_another_program_has_set_is_asked_about(tmp_path, target):
+    """tcsh and conda's compilers set HOST. Nobody wants that machine to be provisioned."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv/lock").touch()
+    done = subprocess.run(
+        ["make", "--silent", target, f"VENV={tmp_path}/venv", f"BUILD={tmp_path}/build", "SUDO="],
+        cwd=ROOT,
+        env={**os.environ, "HOST": "x86_64-conda-linux-gnu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert 'HOST is "x86_64-conda-linux-gnu" in the environment.' in done.stderr
+    assert f"`make {target} HOST=`" in done.stderr

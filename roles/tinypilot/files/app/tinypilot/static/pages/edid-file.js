@@ -82,8 +82,7 @@ function readDump(text) {
     }
     const found = BASES.find((prefix) => place && length(prefix) === digits.length);
     base = found ?? base;
-    digits +=
-      found === undefined ? digitsOf(line) : digitsOf(line.slice(start.length)).slice(0, 2 * DUMPED_BYTES);
+    digits += found === undefined ? digitsOf(line) : digitsOf(line.slice(start.length)).slice(0, 2 * DUMPED_BYTES);
   }
   return fromHeader(digits.toLowerCase()) || text;
 }
