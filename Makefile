@@ -11,6 +11,11 @@ endif
 # Ansible passes over an ansible.cfg that anybody may write to, unless it is named.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
+# Ansible refuses to run in a locale without UTF-8, or that this machine lacks, as ssh hands on from others.
+ifneq ($(shell locale charmap 2>&1),UTF-8)
+export LC_ALL := C.UTF-8
+endif
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -148,6 +148,31 @@ def test_ansible_has_its_settings_in_a_checkout_that_anybody_may_write_to(checko
     assert "DEFAULT_STDOUT_CALLBACK" in settings
 
 
+@pytest.mark.parametrize(
+    ("locale", "wanted"),
+    [
+        ({"LC_ALL": "C"}, "C.UTF-8"),
+        ({"LC_ALL": "xx_XX.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "C.UTF-8", "LC_TIME": "xx_XX.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "C.UTF-8"}, "unset"),
+    ],
+)
+def test_ansible_runs_in_whichever_locale_somebody_has(tmp_path, locale, wanted):
+    programs = tmp_path / "venv/bin"
+    programs.mkdir(parents=True)
+    (tmp_path / "venv/lock").touch()
+    (programs / "ansible-playbook").write_text(
+        f"#!/bin/sh\necho ${{LC_ALL-unset}} > {tmp_path}/lc_all\n"
+    )
+    (programs / "ansible-playbook").chmod(0o755)
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))
+    }
+    command = ["make", "--silent", "verify", f"VENV={tmp_path}/venv", f"BUILD={tmp_path}", "SUDO="]
+    subprocess.run(command, cwd=ROOT, env={**own, **locale}, check=True)
+    assert (tmp_path / "lc_all").read_text().strip() == wanted
+
+
 def test_a_path_with_a_space_is_refused_in_a_sentence(checkout):
     folder = checkout("my checkout")
     done = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True)
