@@ -23,6 +23,8 @@ MODES = {
     "1920x1200": (15400, 1920, 160, 1200, 35),
     "2160p30": (29700, 3840, 560, 2160, 90),
     "3840x1080p24": (10800, 3840, 160, 1080, 45),
+    # Its clock looks like the beginning of a data block.
+    "3440x1440p58": (0x78E2, 3440, 160, 1440, 41),
 }
 SRGB, NO_CHROMATICITIES = 0x04, bytes(10)
 RANGE_TOO_NARROW = bytes.fromhex("000000fd00383d1e530f000a202020202020")
@@ -104,6 +106,7 @@ REAL_LIFE = {
         for codes in ((16,), (4, 19, 31), (97, 16))
         for name, rest in [("and sound", (AUDIO, HDMI)), ("without a VCDB", (HDMI,))]
     },
+    "a timing that looks like a data block": base(extensions=1) + cta(timings=["3440x1440p58"]),
     "modes in the extension alone": base(extensions=1) + cta(video(16)),
     "a detailed timing in the extension alone": base(extensions=1) + cta(timings=["720p60"]),
     "more native modes than there are": base(timing("720p60"), extensions=1) + cta(flags=0x0F),

@@ -92,7 +92,9 @@ def extensions(blocks: list[bytes]) -> int:
     """How many blocks follow the first. HDMI 2.1 has another place for it, for those who know more than one."""
     counted = blocks[0][EXTENSIONS]
     for block in blocks[1:2]:
-        if block[0] == CTA and block[4] >> 5 == EXTENDED and block[5] == MORE_EXTENSIONS:
+        # From byte 4 on there are data blocks, unless timings begin there.
+        has_data = block[0] == CTA and block[2] != 4
+        if has_data and block[4] >> 5 == EXTENDED and block[5] == MORE_EXTENSIONS:
             return max(counted, block[6])
     return counted
 
