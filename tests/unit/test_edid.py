@@ -198,6 +198,26 @@ def test_what_monitors_tell_is_taken(content):
     assert refusal(content) == ""
 
 
+PAIRS = GOOD.hex(" ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        GOOD.hex().upper().encode(),
+        b"\xef\xbb\xbf" + PAIRS.replace(" ", "\r\n").encode(),
+        ", ".join(f"0x{each}" for each in PAIRS.split()).encode(),
+        GOOD.hex(":").encode(),
+    ],
+    ids=["binary", "capital-letters", "byte-order-mark", "of-C", "colons"],
+)
+def test_the_play_takes_a_file_in_the_forms_that_the_page_takes(content, tmp_path):
+    (tmp_path / "edid").write_bytes(content)
+    command = [sys.executable, PROGRAM, "digits", tmp_path / "edid"]
+    assert subprocess.check_output(command, text=True) == GOOD.hex()
+
+
 @pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
 def test_each_edid_that_is_offered_is_taken_without_a_remark(file):
     assert refusal(bytes.fromhex(file.read_text())) == ""

@@ -5,6 +5,7 @@
 kvm-edid read DEVICE          prints it, as hexadecimal digits
 kvm-edid write DEVICE EDID    writes it, and sees that the device has it
 kvm-edid refusal EDID         says why no computer could use it; prints nothing if one could
+kvm-edid digits FILE          prints the hexadecimal digits of a file, binary or text
 
 What monitors tell of themselves breaks rules of the standard in most cases, and works: edid-decode's opinion is for
 people to read. Refused is only what a computer can't read, or what offers it no mode.
@@ -13,6 +14,7 @@ people to read. Refused is only what a computer can't read, or what offers it no
 import ctypes
 import fcntl
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -53,6 +55,14 @@ def _ioctl_number(number: int) -> int:
 
 
 GET, SET = _ioctl_number(40), _ioctl_number(41)
+
+
+def digits(content: bytes) -> str:
+    """Of a file: its bytes, or its text without what people put between bytes."""
+    if content.startswith(HEADER):
+        return content.hex()
+    text = content.decode("utf-8-sig", errors="replace").lower()
+    return re.sub(r"0x|\\x|[\s,;:]", "", text)
 
 
 def read(device: int) -> bytes:
@@ -167,6 +177,10 @@ def main() -> None:
     action, path, *edid = sys.argv[1:]
     if action == "refusal":
         print(refusal(bytes.fromhex(path)), end="")
+        return
+    if action == "digits":
+        with open(path, "rb") as file:
+            print(digits(file.read()), end="")
         return
     try:
         device = os.open(path, os.O_RDWR)
