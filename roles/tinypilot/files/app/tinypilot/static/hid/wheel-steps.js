@@ -73,7 +73,8 @@ class Axis {
     const isOne = isNew && counts.includes(1);
     const count = isOne ? 1 : counts.find((each) => each > 0);
     if (count) {
-      if (isOne) this.#notch = size;
+      // It may have been two: then half of it comes as well.
+      if (isOne || (count === 1 && size < this.#notch)) this.#notch = size;
       this.#owed = null;
       return count;
     }
