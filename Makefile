@@ -11,6 +11,11 @@ endif
 # Ansible passes over an ansible.cfg that anybody may write to, unless it is named.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
+# Ansible refuses to run in a locale without UTF-8, or that this machine lacks, as ssh hands on from others.
+ifneq ($(shell locale charmap 2>&1),UTF-8)
+export LC_ALL := C.UTF-8
+endif
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -22,6 +27,12 @@ CACHE   = PYTHONPYCACHEPREFIX=$(CURDIR)/$(BUILD)/pycache PYTHONDONTWRITEBYTECODE
 PLAY    = $(SUDO) env $(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10. By the environment: no shell reads it.
 HOST   ?=
+# Some shells and compilers set one, too (tcsh, conda's).
+ifeq ($(origin HOST),environment)
+ifneq ($(value HOST),)
+HOST_IS_MEANT = $(error HOST is "$(value HOST)" in the environment. Say whether that is your device (`make $@ HOST=$(value HOST)`), or the virtual Pi is meant (`make $@ HOST=`))
+endif
+endif
 export HOST
 FUZZ_SECONDS ?= 60
 # What encodes H.264, instead of what the device has: make appliance ENCODER=software
@@ -34,6 +45,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-19s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
+	$(HOST_IS_MEANT)
 	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json $(BUILD)/setup-code
 ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(WITH_ENCODER) $(ARGS)
@@ -54,6 +66,7 @@ verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
 
 doctor: $(VENV)/lock | $(BUILD) ## name the broken link of the virtual Pi (or, with HOST=user@address, of a real device)
+	$(HOST_IS_MEANT)
 	@$(SUDO) rm -rf $(BUILD)/doctor && mkdir $(BUILD)/doctor
 ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/doctor.yml -e doctor_dir=$(CURDIR)/$(BUILD)/doctor $(ARGS)

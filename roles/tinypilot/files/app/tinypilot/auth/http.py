@@ -147,8 +147,8 @@ def _has_csrf_token() -> bool:
 
 def _is_from_own_page() -> bool:
     """Browsers name the page's origin with each change. A program must do so, too."""
-    # Proxies may name the port that browsers leave out.
-    host = request.headers.get("Host", "").removesuffix(":443")
+    # Proxies may name the port that browsers leave out, and write the name as their configuration has it.
+    host = request.headers.get("Host", "").lower().removesuffix(":443")
     return request.headers.get("Origin") == f"https://{host}"
 
 
