@@ -26,6 +26,11 @@ NEEDED_ROLES = {
     ("GET", "/api/edid"): "admin",
     ("GET", "/api/log"): "admin",
     ("POST", "/api/power"): "admin",
+    ("GET", "/api/wake-on-lan"): "operator",
+    ("POST", "/api/wake-on-lan"): "admin",
+    ("PATCH", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
+    ("DELETE", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
+    ("POST", "/api/wake-on-lan/<int(max=2147483647):number>/wake"): "operator",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
 }
 

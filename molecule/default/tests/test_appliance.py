@@ -35,14 +35,16 @@ SCORES = {
     "kvm-edid.service": 0.5,
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,
+    # It has the network, to send.
+    "tinypilot-wake@.service": 1.2,
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
     "gateway-host-name.service": 0.5,
     "usb-gadget.service": 0.5,
 }
-# Those that run for a moment; another one is started by its socket.
-ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service"}
+# Those that run for a moment; others are started by their sockets.
+ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service", "tinypilot-wake@.service"}
 # The computer at the other end of the cable is no part of the product.
 FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [
@@ -51,6 +53,7 @@ SOCKETS = [
     "tinypilot-hid.socket",
     "tinypilot-metrics.socket",
     "tinypilot-apply.socket",
+    "tinypilot-wake.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
 ]

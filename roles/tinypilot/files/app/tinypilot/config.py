@@ -24,6 +24,7 @@ PATHS = (
     "settings_dir",
     "settings_socket",
     "ustreamer_socket",
+    "wake_socket",
 )
 
 
@@ -37,10 +38,10 @@ class Config:
     that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; at
     `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
-    listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
-    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many
-    minutes after its last use, and after its beginning; the controls may be taken from whoever has not used them for so
-    many seconds."""
+    listens who applies it, to `wake_socket` who sends magic packets; `services` are the units that a person may
+    restart, `log_units` further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was
+    given, as it names them; a session ends so many minutes after its last use, and after its beginning; the controls
+    may be taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -54,6 +55,7 @@ class Config:
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
+    wake_socket: Path = Path("/run/tinypilot/wake.sock")
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()

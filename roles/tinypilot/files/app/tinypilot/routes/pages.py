@@ -70,6 +70,7 @@ def remote_screen():
         "index.html",
         name=config.name,
         user=session().user,
+        may_control=session().may("operator"),
         modules=modules,
         version=page_version(),
         ice_servers=_servers_without_secrets(),

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""Switching machines on, as JSON. What is decided is decided in power/."""
+
+from flask import Blueprint, current_app
+
+from tinypilot.auth.http import auth, require_role, session
+from tinypilot.operation import NOTHING, NUMBER, TEXT, list_of, object_of, operation
+from tinypilot.power.machines import Machines
+
+blueprint = Blueprint("power", __name__, url_prefix="/api")
+
+# broadcast and interface may be empty: then the packet goes out on each interface that is up.
+MACHINE = {"name": TEXT, "mac": TEXT, "broadcast": TEXT, "interface": TEXT}
+
+
+def machines() -> Machines:
+    return Machines(auth().store, current_app.config["TINYPILOT"].wake_socket)
+
+
+@blueprint.get("/wake-on-lan")
+@require_role("operator")
+@operation(
+    "The machines that can be switched on by Wake-on-LAN",
+    answers=object_of(machines=list_of(number=NUMBER, **MACHINE)),
+)
+def all_machines():
+    return {"machines": machines().all()}
+
+
+@blueprint.post("/wake-on-lan")
+@require_role("admin")
+@operation(
+    "Add a machine. broadcast and interface may be empty: on each interface that is up",
+    takes=MACHINE,
+    answers=object_of(number=NUMBER),
+)
+def add_machine(name, mac, broadcast, interface):
+    return {"number": machines().add(session(), name, mac, broadcast, interface)}
+
+
+@blueprint.patch("/wake-on-lan/<int(max=2147483647):number>")
+@require_role("admin")
+@operation("Change a machine", takes=MACHINE, answers=NOTHING)
+def change_machine(number, name, mac, broadcast, interface):
+    machines().change(number, session(), name, mac, broadcast, interface)
+    return {}
+
+
+@blueprint.delete("/wake-on-lan/<int(max=2147483647):number>")
+@require_role("admin")
+@operation("Remove a machine", answers=NOTHING)
+def remove_machine(number):
+    machines().remove(number, session())
+    return {}
+
+
+@blueprint.post("/wake-on-lan/<int(max=2147483647):number>/wake")
+@require_role("operator")
+@operation(
+    "Send the magic packet that switches the machine on; sent: on which interfaces",
+    takes={},
+    answers=object_of(sent={"type": "array", "items": TEXT}),
+)
+def wake_machine(number):
+    return {"sent": machines().wake(number, session())}
