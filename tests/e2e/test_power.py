@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Machines are switched on and off: magic packets on the wire, sent from the page and by a program."""
+"""Machines are switched on and off: magic packets on the wire, and levels at the attached computer's buttons."""
 
 import contextlib
 import json
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
+from playwright.sync_api import Dialog
 
 from tests.support.accessibility import assert_accessible
 from tests.support.clients import Client
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
-from tests.support.waiting import PATIENCE_SECONDS
+from tests.support.simulated_computer import FOLDER as COMPUTER
+from tests.support.simulated_computer import SimulatedComputer, read_desk, wait_for_desk
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 # The device made its certificate itself.
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -21,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 # No manufacturer's.
 MAC = "02:00:5e:00:53:07"
 PACKET = b"\xff" * 6 + bytes.fromhex(MAC.replace(":", "")) * 16
+POWER_BUTTON, RESET_BUTTON = 17, 27  # lines of the GPIO chip
 # Hears what comes out of the other end of a cable, in the device's own network namespace, as root.
 _HEAR = """
 import socket, sys
@@ -146,3 +152,101 @@ def test_the_packet_goes_out_on_each_interface_or_the_one_that_is_named(
     assert wake(broadcast=network["broadcast"])["sent"] == ["route"]
     wait_for_packet(listener, device)
     assert "wake9 is not there" in wake(interface="wake9")["error"]
+
+
+# --- The attached computer's buttons ---
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A level that changed: the chip's line, whether it is high now, and when, in seconds."""
+
+    line: int
+    is_high: bool
+    at: float
+
+
+def edges(device: Device) -> list[Edge]:
+    """All since the simulated computer was started."""
+    lines = device.sh(f"cat {COMPUTER}/edges").splitlines()
+    fields = [line.split() for line in lines]
+    return [Edge(int(line), level == "1", int(at) / 1e6) for at, line, level in fields]
+
+
+def pulse(device: Device, before: int) -> tuple[int, float]:
+    """The one since then: its line, and for how many seconds it was high."""
+    up, down = edges(device)[before:]
+    assert (up.line, up.is_high, down.is_high) == (down.line, True, False)
+    return up.line, down.at - up.at
+
+
+@pytest.fixture
+def operator(device: Device) -> Client:
+    return Client(device, device.cookie("operator"))
+
+
+def test_the_computer_is_switched_off_and_on_in_the_page(
+    device: Device, computer: SimulatedComputer, new_person: Callable[..., RemoteScreen]
+):
+    screen = new_person()
+    starts = read_desk(screen).starts
+    screen.page.locator("#open-power").click()
+    dialog = screen.page.locator("dialog.power")
+    dialog.get_by_text("It is on.").wait_for()
+    before = len(edges(device))
+    dialog.get_by_role("button", name="Power button").click()
+    dialog.get_by_text("It is off.").wait_for()
+    screen.wait_for_state("no-signal")
+    line, seconds = pulse(device, before)
+    assert line == POWER_BUTTON
+    assert seconds >= 0.199
+    dialog.get_by_role("button", name="Power button").click()
+    dialog.get_by_text("It is on.").wait_for()
+    wait_for_desk(screen, lambda desk: desk.starts == starts + 1, "the computer has started")
+    # What loses something is asked for first.
+    questions: list[str] = []
+
+    def agree(question: Dialog) -> None:
+        questions.append(question.message)
+        question.accept()
+
+    screen.page.on("dialog", agree)
+    dialog.get_by_role("button", name="Reset").click()
+    wait_for_desk(screen, lambda desk: desk.starts == starts + 2, "the computer has started anew")
+    assert len(questions) == 1
+    assert edges(device)[-1].line == RESET_BUTTON
+
+
+def test_a_button_that_is_down_when_the_service_is_killed_comes_up(
+    device: Device, computer: SimulatedComputer, operator: Client
+):
+    before = len(edges(device))
+    with ThreadPoolExecutor() as others:
+        press = others.submit(operator.change, "POST", "/api/atx", {"press": "force_off"})
+        wait_until(lambda: len(edges(device)) > before, "the button is down")
+        second = Client(device, device.cookie("operator"))
+        assert second.change("POST", "/api/atx", {"press": "power"}).status_code == 409
+        device.kill("tinypilot-atx")
+        wait_until(lambda: len(edges(device)) > before + 1, "the button is up")
+        assert press.result().status_code == 503
+    line, seconds = pulse(device, before)
+    assert line == POWER_BUTTON
+    assert seconds < 5
+    wait_until(lambda: operator.ask("GET", "/api/atx").ok, "the service is back")
+    assert len(edges(device)) == before + 2
+
+
+def test_no_line_moves_when_the_service_ends_and_starts(
+    device: Device, computer: SimulatedComputer, operator: Client
+):
+    before = edges(device)
+    for end in ("restart", "kill --signal=KILL --kill-whom=all"):
+        process = device.main_pid("tinypilot-atx")
+        device.sh(f"systemctl {end} tinypilot-atx")
+        wait_until(
+            lambda process=process: device.main_pid("tinypilot-atx") not in (0, process),
+            "the service is another process",
+        )
+        wait_until(lambda: operator.ask("GET", "/api/atx").ok, "the service answers")
+    assert edges(device) == before
+    assert operator.ask("GET", "/api/atx").json()["power"] is True

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The dialog that switches machines on: who sees what, what is asked of the device, and what is said.
 import assert from 'node:assert/strict';
-import { beforeEach, describe as group, test } from 'node:test';
+import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
 import { FakeElement, settle } from './fake-page.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/', import.meta.url);
@@ -56,9 +56,11 @@ beforeEach(() => {
   };
 });
 
-async function open(role) {
+afterEach(() => mock.timers.reset());
+
+async function open(role, options = {}) {
   answers['GET /api/session'] = answer({ user: 'ada', role, csrf: 'x' });
-  const power = new PowerDialog();
+  const power = new PowerDialog(options);
   await power.open();
   asked = [];
   const { all } = power.element;
@@ -67,6 +69,8 @@ async function open(role) {
     dialog: power.element,
     form: find(({ tag }) => tag === 'form'),
     status: () => find(({ role: of }) => of === 'status').textContent,
+    state: () => find(({ className }) => className === 'power-state')?.textContent,
+    disabled: () => power.element.all.filter((each) => each.disabled).map((each) => each.ariaLabel),
     error: () => find(({ role: of }) => of === 'alert').textContent,
     inputs: Object.fromEntries(all.filter(({ tag }) => tag === 'input').map((each) => [each.name, each])),
     buttons: () => power.element.all.filter(({ tag }) => tag === 'button').map((each) => each.ariaLabel),
@@ -174,5 +178,93 @@ group('an admin', () => {
     asked = [];
     await send();
     assert.equal(asked[0][0], 'POST');
+  });
+});
+
+group('the attached computer', () => {
+  const ON = { power: true, disk: false, pressing: null, presses: ['power', 'reset', 'force_off'] };
+
+  test('is not there where no button is connected', async () => {
+    const { state } = await open('operator');
+    assert.equal(state(), undefined);
+    assert.ok(!asked.some(([, path]) => path === '/api/atx'));
+  });
+
+  for (const [lights, words] of [
+    [{ power: true, disk: true }, 'It is on. Its disk works.'],
+    [{ power: false, disk: false }, 'It is off.'],
+    [{ power: null, disk: null }, ''],
+  ])
+    test(`says what its lights show: ${words}`, async () => {
+      answers['GET /api/atx'] = answer({ ...ON, ...lights });
+      const { state } = await open('operator', { hasAtx: true });
+      assert.equal(state(), words);
+    });
+
+  test('is looked at again for as long as the dialog is open', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    answers['GET /api/atx'] = answer(ON);
+    const { dialog, press, state } = await open('operator', { hasAtx: true });
+    dialog.open = true;
+    await press('Power button');
+    answers['GET /api/atx'] = answer({ error: 'The ATX service does not answer.' }, 503);
+    mock.timers.tick(1000);
+    await settle();
+    assert.equal(state(), 'The ATX service does not answer.');
+    answers['GET /api/atx'] = answer({ ...ON, power: false });
+    mock.timers.tick(1000);
+    await settle();
+    assert.equal(state(), 'It is off.');
+    dialog.dispatchEvent(new Event('close'));
+    asked = [];
+    mock.timers.tick(5000);
+    await settle();
+    assert.deepEqual(asked, []);
+  });
+
+  test('has a button for each that is connected', async () => {
+    answers['GET /api/atx'] = answer({ ...ON, presses: ['power', 'force_off'] });
+    const { buttons } = await open('operator', { hasAtx: true });
+    assert.deepEqual(buttons().slice(0, 2), ['Power button', 'Force off (5 s)']);
+  });
+
+  test('is switched by a click, and without a question', async () => {
+    answers['GET /api/atx'] = answer(ON);
+    const { press, status } = await open('operator', { hasAtx: true });
+    await press('Power button');
+    assert.deepEqual(asked[0], ['POST', '/api/atx', { press: 'power' }]);
+    assert.deepEqual(questions, []);
+    assert.equal(status(), 'The button was pressed.');
+  });
+
+  for (const [label, press] of [
+    ['Reset', 'reset'],
+    ['Force off (5 s)', 'force_off'],
+  ])
+    test(`is asked for before what loses something: ${press}`, async () => {
+      answers['GET /api/atx'] = answer(ON);
+      const dialog = await open('operator', { hasAtx: true });
+      await dialog.press(label);
+      assert.match(questions[0], /What is not saved there is lost/);
+      assert.deepEqual(asked[0], ['POST', '/api/atx', { press }]);
+      asked = [];
+      globalThis.confirm = () => false;
+      await dialog.press(label);
+      assert.deepEqual(asked, []);
+    });
+
+  test('takes no second press while a button is down', async () => {
+    answers['GET /api/atx'] = answer({ ...ON, pressing: 'force_off' });
+    const { disabled } = await open('operator', { hasAtx: true });
+    assert.deepEqual(disabled(), ['Power button', 'Reset', 'Force off (5 s)']);
+  });
+
+  test('can be tried again after a refusal', async () => {
+    answers['GET /api/atx'] = answer(ON);
+    const { disabled, error, press } = await open('operator', { hasAtx: true });
+    answers['POST /api/atx'] = answer({ error: 'A button is being pressed.' }, 409);
+    await press('Power button');
+    assert.equal(error(), 'A button is being pressed.');
+    assert.deepEqual(disabled(), []);
   });
 });

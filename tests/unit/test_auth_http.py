@@ -26,6 +26,8 @@ NEEDED_ROLES = {
     ("GET", "/api/edid"): "admin",
     ("GET", "/api/log"): "admin",
     ("POST", "/api/power"): "admin",
+    ("GET", "/api/atx"): "operator",
+    ("POST", "/api/atx"): "operator",
     ("GET", "/api/wake-on-lan"): "operator",
     ("POST", "/api/wake-on-lan"): "admin",
     ("PATCH", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",

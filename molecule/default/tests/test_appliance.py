@@ -24,6 +24,7 @@ SERVICES = {
     "tinypilot-hid.service": "tinypilot",
     "tinypilot-supervisor.service": "tinypilot",
     "tinypilot-metrics.service": "kvm-metrics",
+    "tinypilot-atx.service": "kvm-atx",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -54,6 +55,7 @@ SOCKETS = [
     "tinypilot-metrics.socket",
     "tinypilot-apply.socket",
     "tinypilot-wake.socket",
+    "tinypilot-atx.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
 ]
@@ -274,6 +276,8 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/atx.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/kvm-observations", "tinypilot", "tinypilot", 0o755),
         ("/run/kvm-observations/supervisor", "tinypilot", "tinypilot", 0o644),
         ("/run/kvm-observations/relay", "tinypilot", "tinypilot", 0o644),

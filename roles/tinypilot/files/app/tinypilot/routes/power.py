@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Switching machines on, as JSON. What is decided is decided in power/."""
+"""Switching machines on and off, as JSON. What is decided is decided in power/."""
 
 from flask import Blueprint, current_app
 
 from tinypilot.auth.http import auth, require_role, session
-from tinypilot.operation import NOTHING, NUMBER, TEXT, list_of, object_of, operation
+from tinypilot.operation import (
+    BOOL,
+    NOTHING,
+    NUMBER,
+    TEXT,
+    list_of,
+    object_of,
+    operation,
+    or_null,
+)
+from tinypilot.power.atx import PRESSES
+from tinypilot.power.front_panel import FrontPanel
 from tinypilot.power.machines import Machines
 
 blueprint = Blueprint("power", __name__, url_prefix="/api")
@@ -63,3 +74,39 @@ def remove_machine(number):
 )
 def wake_machine(number):
     return {"sent": machines().wake(number, session())}
+
+
+LIGHT = {**or_null(BOOL), "description": "null: it is not connected."}
+PRESS = {"type": "string", "enum": list(PRESSES)}
+
+
+def front_panel() -> FrontPanel:
+    return FrontPanel.from_config(current_app.config["TINYPILOT"])
+
+
+@blueprint.get("/atx")
+@require_role("operator")
+@operation(
+    "What the lights of the attached computer show (ATX); presses: what its buttons can be used for",
+    answers=object_of(
+        power=LIGHT,
+        disk=LIGHT,
+        pressing={**or_null(PRESS), "description": "What a button is being pressed for now."},
+        presses={"type": "array", "items": PRESS},
+    ),
+)
+def front_panel_state():
+    return front_panel().state()
+
+
+@blueprint.post("/atx")
+@require_role("operator")
+@operation(
+    "Press a button of the attached computer (ATX); answered when it is let go: power and reset after 0.2 s, force_off "
+    "(the power button) after 5 s",
+    takes={"press": PRESS},
+    answers=NOTHING,
+)
+def press_button(press):
+    front_panel().press(press, session())
+    return {}

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The dialog that switches machines on by Wake-on-LAN: operators wake them, admins edit the list.
+// The dialog that switches machines on and off: the attached computer by its buttons, where these are connected (ATX),
+// others on by Wake-on-LAN. Operators use it, admins edit the list of machines.
 
 import { ApiError, callApi, fetchSession } from '../common/api.js';
 import { loginPage } from '../common/destination.js';
 import { element } from '../common/element.js';
 import { t } from '../common/i18n.js';
 
+const ATX = '/api/atx';
+const LOOK_AGAIN_MS = 1000;
+const PRESSES = {
+  power: [t('Power button')],
+  reset: [t('Reset'), t('Reset the attached computer? What is not saved there is lost.')],
+  force_off: [t('Force off (5 s)'), t('Switch the attached computer off by force? What is not saved there is lost.')],
+};
 const MACHINES = '/api/wake-on-lan';
 const FIELDS = {
   name: t('Name'),
@@ -15,6 +23,10 @@ const FIELDS = {
 };
 
 export class PowerDialog {
+  #hasAtx;
+  #state = element('p', { className: 'power-state' });
+  #presses = element('div', { className: 'paste-buttons' });
+  #timer = null;
   #machines = element('ul', { className: 'power-machines' });
   #result = element('p', { role: 'status' });
   #error = element('p', { role: 'alert', className: 'paste-missing' });
@@ -24,7 +36,8 @@ export class PowerDialog {
   #changed = null; // the number of the machine that is being changed
   #isAdmin = false;
 
-  constructor() {
+  constructor({ hasAtx = false } = {}) {
+    this.#hasAtx = hasAtx;
     const fields = Object.entries(FIELDS).map(([name, label]) => {
       const input = element('input', { name, required: name === 'name' || name === 'mac', autocomplete: 'off' });
       input.spellcheck = false;
@@ -40,6 +53,7 @@ export class PowerDialog {
     this.element = element(
       'dialog',
       { className: 'paste power', ariaLabel: t('Power') },
+      ...(hasAtx ? [element('h2', { textContent: t('Attached computer') }), this.#state, this.#presses] : []),
       element('h2', { textContent: t('Switch machines on (Wake-on-LAN)') }),
       this.#machines,
       this.#form,
@@ -48,6 +62,7 @@ export class PowerDialog {
       element('div', { className: 'paste-buttons' }, close),
     );
     close.addEventListener('click', () => this.element.close());
+    this.element.addEventListener('close', () => clearTimeout(this.#timer));
   }
 
   async open() {
@@ -57,6 +72,42 @@ export class PowerDialog {
       this.#form.hidden = !this.#isAdmin;
       this.#edit(null);
       await this.#refresh();
+    });
+    if (this.#hasAtx) await this.#look();
+  }
+
+  // Again and again, for as long as the dialog is open.
+  async #look() {
+    clearTimeout(this.#timer);
+    try {
+      this.#showAtx(await callApi('GET', ATX));
+    } catch (refusal) {
+      if (!(refusal instanceof ApiError)) throw refusal;
+      this.#state.textContent = refusal.message;
+    }
+    if (this.element.open) this.#timer = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
+  }
+
+  #showAtx({ power, disk, pressing, presses }) {
+    const words = [];
+    if (power !== null) words.push(power ? t('It is on.') : t('It is off.'));
+    if (disk) words.push(t('Its disk works.'));
+    this.#state.textContent = words.join(' ');
+    if (!this.#presses.children.length) this.#presses.append(...presses.map((press) => this.#pressButton(press)));
+    for (const button of this.#presses.children) button.disabled = pressing !== null;
+  }
+
+  #pressButton(press) {
+    const [label, question] = PRESSES[press];
+    return this.#button(label, label, async () => {
+      if (question && !confirm(question)) return;
+      for (const button of this.#presses.children) button.disabled = true;
+      try {
+        await callApi('POST', ATX, { press });
+        this.#result.textContent = t('The button was pressed.');
+      } finally {
+        await this.#look();
+      }
     });
   }
 
@@ -139,7 +190,7 @@ async function addToPage() {
     style.addEventListener('load', resolve);
     style.addEventListener('error', resolve); // it works without
   });
-  const made = new PowerDialog();
+  const made = new PowerDialog({ hasAtx: 'atx' in document.getElementById('open-power').dataset });
   document.head.append(style);
   document.body.append(made.element);
   await settled;
