@@ -98,6 +98,14 @@ group('the dialog', () => {
     assert.equal(status(), 'A magic packet was sent to rack (eth0, eth1).');
   });
 
+  test('says the address that was sent to by the routes', async () => {
+    answers['GET /api/wake-on-lan'] = answer({ machines: [{ ...RACK, broadcast: '10.1.2.255', interface: '' }] });
+    const { press, status } = await open('operator');
+    answers['POST /api/wake-on-lan/3/wake'] = answer({ sent: ['route'] });
+    await press('Switch rack on');
+    assert.equal(status(), 'A magic packet was sent to rack (10.1.2.255).');
+  });
+
   test('says what the device refuses, and forgets it with the next click', async () => {
     const { error, press } = await open('operator');
     answers['POST /api/wake-on-lan/3/wake'] = answer({ error: 'Nothing was sent.' }, 409);

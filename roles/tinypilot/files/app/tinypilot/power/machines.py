@@ -68,6 +68,7 @@ def normalized_mac(text: str) -> str:
 
 
 def normalized_broadcast(text: str) -> str:
+    """Empty: everybody, in each network."""
     text = text.strip()
     if not text:
         return ""
@@ -84,7 +85,7 @@ def normalized_broadcast(text: str) -> str:
             "networks that this device is in.",
             address=text,
         )
-    return str(address)
+    return "" if address == EVERYBODY else str(address)
 
 
 def normalized_interface(text: str) -> str:

@@ -127,7 +127,8 @@ export class PowerDialog {
       const { sent } = await callApi('POST', `${path}/wake`, {});
       this.#result.textContent = t('A magic packet was sent to {name} ({interfaces}).', {
         name,
-        interfaces: sent.join(', '),
+        // "route": to the address, where the routes lead.
+        interfaces: sent.map((each) => (each === 'route' ? broadcast : each)).join(', '),
       });
     });
     if (!this.#isAdmin) return element('li', {}, what, wake);
