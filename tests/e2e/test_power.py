@@ -154,6 +154,19 @@ def test_the_packet_goes_out_on_each_interface_or_the_one_that_is_named(
     assert "wake9 is not there" in wake(interface="wake9")["error"]
 
 
+# --- Commands of the inventory ---
+
+
+def test_a_command_that_fails_says_why(device: Device, new_screen: Callable[..., RemoteScreen]):
+    """It runs as a user of its own; see inventory/group_vars/virtual.yml."""
+    screen = new_screen(role="operator").open()
+    screen.page.on("dialog", lambda question: question.accept())
+    screen.page.locator("#open-power").click()
+    dialog = screen.page.locator("dialog.power")
+    dialog.get_by_role("button", name="A plug that is not there").click()
+    dialog.get_by_text("A plug that is not there failed (3). It wrote: kvm-hooks").wait_for()
+
+
 # --- The attached computer's buttons ---
 
 

@@ -41,7 +41,10 @@ const answer = (body, status = 200) => ({ ok: status < 400, status, json: async 
 beforeEach(() => {
   asked = [];
   questions = [];
-  answers = { 'GET /api/wake-on-lan': answer({ machines: [RACK] }) };
+  answers = {
+    'GET /api/wake-on-lan': answer({ machines: [RACK] }),
+    'GET /api/power-hooks': answer({ hooks: [] }),
+  };
   globalThis.location = {
     pathname: '/',
     search: '',
@@ -67,6 +70,7 @@ async function open(role, options = {}) {
   const find = (is) => power.element.all.find(is);
   return {
     dialog: power.element,
+    reopen: () => power.open(),
     form: find(({ tag }) => tag === 'form'),
     status: () => find(({ role: of }) => of === 'status').textContent,
     state: () => find(({ className }) => className === 'power-state')?.textContent,
@@ -274,5 +278,42 @@ group('the attached computer', () => {
     await press('Power button');
     assert.equal(error(), 'A button is being pressed.');
     assert.deepEqual(disabled(), []);
+  });
+});
+
+group('commands of the operator', () => {
+  const PLUG = 'Plug off';
+
+  test('are run after a question', async () => {
+    answers['GET /api/power-hooks'] = answer({ hooks: [PLUG] });
+    const { press, status } = await open('operator');
+    await press(PLUG);
+    assert.deepEqual(questions, ['Run Plug off?']);
+    assert.deepEqual(asked, [['POST', '/api/power-hooks', { hook: PLUG }]]);
+    assert.equal(status(), 'Plug off has run.');
+    asked = [];
+    globalThis.confirm = () => false;
+    await press(PLUG);
+    assert.deepEqual(asked, []);
+  });
+
+  test('that fail say why', async () => {
+    answers['GET /api/power-hooks'] = answer({ hooks: [PLUG] });
+    const { error, press } = await open('operator');
+    answers['POST /api/power-hooks'] = answer({ error: 'Plug off failed (3).' }, 409);
+    await press(PLUG);
+    assert.equal(error(), 'Plug off failed (3).');
+  });
+
+  test('are offered where there are some, and once', async () => {
+    const without = await open('operator');
+    assert.ok(without.dialog.all.find(({ tag }) => tag === 'section').hidden);
+    answers['GET /api/power-hooks'] = answer({ hooks: [PLUG] });
+    const { buttons, reopen } = await open('operator');
+    await reopen();
+    assert.deepEqual(
+      buttons().filter((each) => each === PLUG),
+      [PLUG],
+    );
   });
 });

@@ -26,6 +26,8 @@ NEEDED_ROLES = {
     ("GET", "/api/edid"): "admin",
     ("GET", "/api/log"): "admin",
     ("POST", "/api/power"): "admin",
+    ("GET", "/api/power-hooks"): "operator",
+    ("POST", "/api/power-hooks"): "operator",
     ("GET", "/api/atx"): "operator",
     ("POST", "/api/atx"): "operator",
     ("GET", "/api/wake-on-lan"): "operator",

@@ -38,6 +38,8 @@ SCORES = {
     "tinypilot-apply@.service": 0.5,
     # It has the network, to send.
     "tinypilot-wake@.service": 1.2,
+    # The same, and devices by USB.
+    "tinypilot-hook@.service": 1.6,
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
@@ -45,7 +47,7 @@ SCORES = {
     "usb-gadget.service": 0.5,
 }
 # Those that run for a moment; others are started by their sockets.
-ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service", "tinypilot-wake@.service"}
+ONESHOTS = SCORES.keys() - SERVICES - {unit for unit in SCORES if "@" in unit}
 # The computer at the other end of the cable is no part of the product.
 FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [
@@ -56,6 +58,7 @@ SOCKETS = [
     "tinypilot-apply.socket",
     "tinypilot-wake.socket",
     "tinypilot-atx.socket",
+    "tinypilot-hook.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
 ]
@@ -277,6 +280,8 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/hook.sock", "tinypilot", "tinypilot", 0o600),
+        ("/etc/tinypilot/hooks.json", "root", "kvm-hooks", 0o640),
         ("/run/tinypilot/atx.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/kvm-observations", "tinypilot", "tinypilot", 0o755),
         ("/run/kvm-observations/supervisor", "tinypilot", "tinypilot", 0o644),

@@ -226,6 +226,14 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 "tinypilot_atx_chip is /dev/gpiochip7: kvm-bare has no such GPIO chip (No such file or directory).",
             ),
             (
+                {
+                    "tinypilot_power_hooks": [
+                        {"name": "Plug on", "command": "plug on", "timeout_seconds": 5}
+                    ]
+                },
+                "tinypilot_power_hooks, entry 1: it must have a name (1 to 64 characters), a command (a list of texts,",
+            ),
+            (
                 {"tinypilot_atx_disk_led_line": 17},
                 "tinypilot_atx_power_button_line and tinypilot_atx_disk_led_line are the same line, 17:",
             ),

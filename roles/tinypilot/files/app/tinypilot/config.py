@@ -17,6 +17,7 @@ PATHS = (
     "auth_file",
     "h264_sink",
     "hdmi_socket",
+    "hook_socket",
     "janus_socket",
     "janus_token_file",
     "metrics_socket",
@@ -49,11 +50,12 @@ class Config:
     that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; at
     `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
-    listens who applies it, to `wake_socket` who sends magic packets, to `atx_socket` who presses the buttons of `atx`,
-    which is None where none are connected; `services` are the units that a person may restart, `log_units` further ones
-    that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session
-    ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever has not
-    used them for so many seconds."""
+    listens who applies it, to `wake_socket` who sends magic packets, to `atx_socket` who presses the buttons of
+    `atx`, which is None where none are connected; to `hook_socket` listens who runs commands of the operator's, and
+    `power_hooks` are their names, each with the seconds that it may take; `services` are the units that a person
+    may restart, `log_units` further ones that the log for people has; `janus_ice_servers` are the kinds that Janus
+    was given, as it names them; a session ends so many minutes after its last use, and after its beginning; the
+    controls may be taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -70,6 +72,8 @@ class Config:
     wake_socket: Path = Path("/run/tinypilot/wake.sock")
     atx_socket: Path = Path("/run/tinypilot/atx.sock")
     atx: Atx | None = None
+    hook_socket: Path = Path("/run/tinypilot/hook.sock")
+    power_hooks: tuple[tuple[str, int], ...] = ()
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()
@@ -105,6 +109,9 @@ class Config:
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
             janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
+            power_hooks=tuple(
+                (str(name), int(seconds)) for name, seconds in values.get("power_hooks", {}).items()
+            ),
             atx=_atx(values["atx"]) if values.get("atx") else None,
             **fields,
         )

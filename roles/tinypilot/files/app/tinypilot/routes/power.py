@@ -16,6 +16,7 @@ from tinypilot.operation import (
 )
 from tinypilot.power.atx import PRESSES
 from tinypilot.power.front_panel import FrontPanel
+from tinypilot.power.hooks import Hooks
 from tinypilot.power.machines import Machines
 
 blueprint = Blueprint("power", __name__, url_prefix="/api")
@@ -109,4 +110,28 @@ def front_panel_state():
 )
 def press_button(press):
     front_panel().press(press, session())
+    return {}
+
+
+def hooks() -> Hooks:
+    return Hooks.from_config(current_app.config["TINYPILOT"])
+
+
+@blueprint.get("/power-hooks")
+@require_role("operator")
+@operation(
+    "Commands of the inventory that switch machines on or off",
+    answers=object_of(hooks={"type": "array", "items": TEXT}),
+)
+def all_hooks():
+    return {"hooks": list(hooks().timeouts)}
+
+
+@blueprint.post("/power-hooks")
+@require_role("operator")
+@operation(
+    "Run one of these commands; answered when it has ended", takes={"hook": TEXT}, answers=NOTHING
+)
+def run_hook(hook):
+    hooks().run(hook, session())
     return {}

@@ -14,6 +14,7 @@ const PRESSES = {
   reset: [t('Reset'), t('Reset the attached computer? What is not saved there is lost.')],
   force_off: [t('Force off (5 s)'), t('Switch the attached computer off by force? What is not saved there is lost.')],
 };
+const HOOKS = '/api/power-hooks';
 const MACHINES = '/api/wake-on-lan';
 const FIELDS = {
   name: t('Name'),
@@ -27,6 +28,7 @@ export class PowerDialog {
   #state = element('p', { className: 'power-state' });
   #presses = element('div', { className: 'paste-buttons' });
   #timer = null;
+  #hooks = element('section', { hidden: true }, element('h2', { textContent: t('Other switches') }));
   #machines = element('ul', { className: 'power-machines' });
   #result = element('p', { role: 'status' });
   #error = element('p', { role: 'alert', className: 'paste-missing' });
@@ -54,6 +56,7 @@ export class PowerDialog {
       'dialog',
       { className: 'paste power', ariaLabel: t('Power') },
       ...(hasAtx ? [element('h2', { textContent: t('Attached computer') }), this.#state, this.#presses] : []),
+      this.#hooks,
       element('h2', { textContent: t('Switch machines on (Wake-on-LAN)') }),
       this.#machines,
       this.#form,
@@ -72,8 +75,23 @@ export class PowerDialog {
       this.#form.hidden = !this.#isAdmin;
       this.#edit(null);
       await this.#refresh();
+      if (this.#hooks.hidden) this.#offerHooks(await callApi('GET', HOOKS));
     });
     if (this.#hasAtx) await this.#look();
+  }
+
+  // The operator's own commands, if there are any.
+  #offerHooks({ hooks }) {
+    if (!hooks.length) return;
+    const buttons = hooks.map((hook) =>
+      this.#button(hook, hook, async () => {
+        if (!confirm(t('Run {name}?', { name: hook }))) return;
+        await callApi('POST', HOOKS, { hook });
+        this.#result.textContent = t('{name} has run.', { name: hook });
+      }),
+    );
+    this.#hooks.append(element('div', { className: 'paste-buttons' }, ...buttons));
+    this.#hooks.hidden = false;
   }
 
   // Again and again, for as long as the dialog is open.
