@@ -164,6 +164,38 @@ def test_a_chip_that_is_not_there_yet_is_tried_again(lines):
     ]
 
 
+def test_a_chip_that_went_and_came_back_is_requested_anew(lines):
+    gone = FakeLines()
+
+    def get(line):
+        raise OSError(errno.ENODEV, "x")
+
+    gone.get = get
+    chips = [gone, lines]
+    front = atx.Panel(PANEL, lambda _: chips.pop(0))
+    assert asyncio.run(front.answer({}))["reason"] == "/dev/gpiochip0: No such device"
+    assert gone.released
+    assert asyncio.run(front.answer({})) == {"pressing": None, "power": False, "disk": False}
+
+
+def test_a_look_that_fails_takes_no_line_from_who_presses(lines):
+    def get(line):
+        raise OSError(errno.EIO, "x")
+
+    async def both():
+        front = panel(lines)
+        press = asyncio.create_task(front.answer({"press": "power"}))
+        await asyncio.sleep(0)
+        lines.get = get
+        told = await front.answer({})
+        assert not lines.released
+        return told, await press
+
+    told, pressed = asyncio.run(both())
+    assert (told["error"], pressed) == ("gpio", {})
+    assert lines.edges == [(17, True), (17, False)]
+
+
 def test_after_the_service_another_program_lets_go_of_all_buttons(lines, monkeypatch):
     """It requests the lines, which are inactive then, and gives them back."""
     monkeypatch.setattr(atx.Config, "from_environment", lambda: Config("x", atx=PANEL))

@@ -75,6 +75,7 @@ class Panel:
     def release(self) -> None:
         if self._lines:
             self._lines.release()
+        self._lines = None
 
     async def answer(self, question: dict) -> dict:
         try:
@@ -83,6 +84,9 @@ class Panel:
                 return await self._press(lines, question["press"])
             return {"pressing": self._pressing, **self._lights(lines)}
         except OSError as error:
+            # A chip that went and came back has other lines.
+            if not self._pressing:
+                self.release()
             return {"error": "gpio", "reason": f"{self._atx.chip}: {os.strerror(error.errno or 0)}"}
 
     def _lights(self, lines: PanelLines) -> dict[str, bool | None]:
