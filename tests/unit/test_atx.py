@@ -126,6 +126,18 @@ def test_a_press_that_would_not_end_is_ended_by_the_kernel(lines):
     assert os.WTERMSIG(status) == signal.SIGALRM
 
 
+def test_a_button_that_can_not_be_let_go_ends_the_service(lines):
+    def set_line(line, is_active):
+        if not is_active:
+            raise OSError(errno.EIO, "x")
+
+    lines.set = set_line
+    told = asyncio.run(panel(lines).answer({"press": "power"}))
+    left_seconds, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    assert told["error"] == "gpio"
+    assert left_seconds > 0
+
+
 def test_no_alarm_is_left_after_a_press(lines):
     asyncio.run(panel(lines).answer({"press": "power"}))
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

@@ -108,10 +108,10 @@ class Panel:
             lines.set(line, True)
             await asyncio.sleep(seconds)
         finally:
-            # Also when the service is stopped.
+            # Also when the service is stopped. If this fails, the alarm ends it: the next one begins with all let go.
+            self._pressing = None
             lines.set(line, False)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            self._pressing = None
         return {}
 
 
