@@ -234,6 +234,21 @@ group('the attached computer', () => {
     assert.deepEqual(asked, []);
   });
 
+  test('is looked at by one only, whatever was pressed meanwhile', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    answers['GET /api/atx'] = answer(ON);
+    const { dialog, press } = await open('operator', { hasAtx: true });
+    dialog.open = true;
+    await press('Power button');
+    // A look is under way when the next press ends.
+    mock.timers.tick(1000);
+    await press('Power button');
+    asked = [];
+    mock.timers.tick(1000);
+    await settle();
+    assert.deepEqual(asked, [['GET', '/api/atx']]);
+  });
+
   test('has a button for each that is connected', async () => {
     answers['GET /api/atx'] = answer({ ...ON, presses: ['power', 'force_off'] });
     const { buttons } = await open('operator', { hasAtx: true });
@@ -299,10 +314,11 @@ group('commands of the operator', () => {
 
   test('that fail say why', async () => {
     answers['GET /api/power-hooks'] = answer({ hooks: [PLUG] });
-    const { error, press } = await open('operator');
+    const { error, press, status } = await open('operator');
     answers['POST /api/power-hooks'] = answer({ error: 'Plug off failed (3).' }, 409);
     await press(PLUG);
     assert.equal(error(), 'Plug off failed (3).');
+    assert.equal(status(), '');
   });
 
   test('are offered where there are some, and once', async () => {

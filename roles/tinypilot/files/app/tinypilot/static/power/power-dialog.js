@@ -86,6 +86,7 @@ export class PowerDialog {
     const buttons = hooks.map((hook) =>
       this.#button(hook, hook, async () => {
         if (!confirm(t('Run {name}?', { name: hook }))) return;
+        this.#result.textContent = t('Running {name}…', { name: hook });
         await callApi('POST', HOOKS, { hook });
         this.#result.textContent = t('{name} has run.', { name: hook });
       }),
@@ -103,6 +104,7 @@ export class PowerDialog {
       if (!(refusal instanceof ApiError)) throw refusal;
       this.#state.textContent = refusal.message;
     }
+    clearTimeout(this.#timer); // that of another look, meanwhile
     if (this.element.open) this.#timer = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
   }
 
@@ -189,6 +191,7 @@ export class PowerDialog {
     try {
       await action();
     } catch (refusal) {
+      this.#result.textContent = '';
       if (!(refusal instanceof ApiError)) throw refusal;
       if (refusal.status === 401) location.replace(loginPage());
       this.#error.textContent = refusal.message;
