@@ -240,9 +240,16 @@ group('the attached computer', () => {
     const { dialog, press } = await open('operator', { hasAtx: true });
     dialog.open = true;
     await press('Power button');
-    // A look is under way when the next press ends.
+    // The answer to a look comes after the next press has ended.
+    let come;
+    answers['GET /api/atx'] = new Promise((resolve) => {
+      come = resolve;
+    });
     mock.timers.tick(1000);
+    answers['GET /api/atx'] = answer(ON);
     await press('Power button');
+    come(answer(ON));
+    await settle();
     asked = [];
     mock.timers.tick(1000);
     await settle();
