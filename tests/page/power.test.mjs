@@ -234,28 +234,6 @@ group('the attached computer', () => {
     assert.deepEqual(asked, []);
   });
 
-  test('is looked at by one only, whatever was pressed meanwhile', async () => {
-    mock.timers.enable({ apis: ['setTimeout'] });
-    answers['GET /api/atx'] = answer(ON);
-    const { dialog, press } = await open('operator', { hasAtx: true });
-    dialog.open = true;
-    await press('Power button');
-    // The answer to a look comes after the next press has ended.
-    let come;
-    answers['GET /api/atx'] = new Promise((resolve) => {
-      come = resolve;
-    });
-    mock.timers.tick(1000);
-    answers['GET /api/atx'] = answer(ON);
-    await press('Power button');
-    come(answer(ON));
-    await settle();
-    asked = [];
-    mock.timers.tick(1000);
-    await settle();
-    assert.deepEqual(asked, [['GET', '/api/atx']]);
-  });
-
   test('has a button for each that is connected', async () => {
     answers['GET /api/atx'] = answer({ ...ON, presses: ['power', 'force_off'] });
     const { buttons } = await open('operator', { hasAtx: true });

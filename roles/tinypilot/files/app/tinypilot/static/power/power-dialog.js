@@ -104,7 +104,6 @@ export class PowerDialog {
       if (!(refusal instanceof ApiError)) throw refusal;
       this.#state.textContent = refusal.message;
     }
-    clearTimeout(this.#timer); // that of another look, meanwhile
     if (this.element.open) this.#timer = setTimeout(() => this.#look(), LOOK_AGAIN_MS);
   }
 
