@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Dialog
+from playwright.sync_api import Dialog, Locator
 
 from tests.support.accessibility import assert_accessible
 from tests.support.clients import Client
@@ -72,6 +72,20 @@ def second_interface(device: Device) -> Iterator[str]:
     device.sh("ip link del wake0")
 
 
+def open_power(screen: RemoteScreen) -> Locator:
+    """The dialog, with what the device has told it."""
+    dialog = screen.page.locator("dialog.power")
+
+    def click() -> None:
+        if dialog.is_visible():
+            dialog.get_by_role("button", name="Close").click()
+        screen.page.locator("#open-power").click()
+        dialog.locator("li, [role=alert]:not(:empty)").first.wait_for()
+
+    screen.navigate(click)
+    return dialog
+
+
 def wait_for_packet(listener: socket.socket, device: Device) -> None:
     """Another device may send, too."""
     while True:
@@ -97,9 +111,7 @@ def test_a_machine_is_switched_on_in_the_page(
     new_screen: Callable[..., RemoteScreen],
 ):
     screen = new_screen(role="admin").open()
-    page = screen.page
-    page.locator("#open-power").click()
-    dialog = page.locator("dialog.power")
+    dialog = open_power(screen)
     dialog.get_by_label("Name", exact=True).fill("rack 3")
     dialog.get_by_label("MAC address").fill(f" {MAC.upper().replace(':', '-')} ")
     dialog.get_by_role("button", name="Add the machine").click()
@@ -112,11 +124,11 @@ def test_a_machine_is_switched_on_in_the_page(
     )
     # An operator, too, who edits nothing.
     other = new_screen(role="operator").open()
-    other.page.locator("#open-power").click()
-    buttons = other.page.locator("dialog.power").get_by_role("button")
-    other.page.get_by_role("button", name="Switch rack 3 on").click()
+    dialog = open_power(other)
+    assert dialog.get_by_role("button", name="rack 3").all_inner_texts() == ["Switch on"]
+    assert dialog.get_by_label("MAC address").is_hidden()
+    dialog.get_by_role("button", name="Switch rack 3 on").click()
     wait_for_packet(listener, device)
-    assert buttons.all_inner_texts() == ["Switch on", "Close"]
 
 
 def test_who_may_only_watch_switches_nothing_on(
@@ -161,8 +173,7 @@ def test_a_command_that_fails_says_why(device: Device, new_screen: Callable[...,
     """It runs as a user of its own; see inventory/group_vars/virtual.yml."""
     screen = new_screen(role="operator").open()
     screen.page.on("dialog", lambda question: question.accept())
-    screen.page.locator("#open-power").click()
-    dialog = screen.page.locator("dialog.power")
+    dialog = open_power(screen)
     dialog.get_by_role("button", name="A plug that is not there").click()
     dialog.get_by_text("A plug that is not there failed (3). It wrote: kvm-hooks").wait_for()
 
@@ -203,8 +214,7 @@ def test_the_computer_is_switched_off_and_on_in_the_page(
 ):
     screen = new_person()
     starts = read_desk(screen).starts
-    screen.page.locator("#open-power").click()
-    dialog = screen.page.locator("dialog.power")
+    dialog = open_power(screen)
     dialog.get_by_text("It is on.").wait_for()
     before = len(edges(device))
     dialog.get_by_role("button", name="Power button").click()

@@ -39,7 +39,7 @@ SCORES = {
     # It has the network, to send.
     "tinypilot-wake@.service": 1.2,
     # The same, and devices by USB.
-    "tinypilot-hook@.service": 1.6,
+    "tinypilot-hook@.service": 1.3,
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
