@@ -149,7 +149,8 @@ async def serve(listener: socket.socket, panel: Panel) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await _talk(panel, reader, writer)
 
-    server = await asyncio.start_unix_server(talk, sock=listener, limit=LONGEST_QUESTION_BYTES)
+    # Python 3.13's start_unix_server() would remove the socket at the end, which is systemd's.
+    server = await asyncio.start_server(talk, sock=listener, limit=LONGEST_QUESTION_BYTES)
     life = asyncio.create_task(healing.SignOfLife().keep_giving())
     await stopped.wait()
     life.cancel()
