@@ -24,6 +24,7 @@ SERVICES = {
     "tinypilot-hid.service": "tinypilot",
     "tinypilot-supervisor.service": "tinypilot",
     "tinypilot-metrics.service": "kvm-metrics",
+    "tinypilot-atx.service": "kvm-atx",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -37,14 +38,18 @@ SCORES = {
     "tinypilot-apply@.service": 0.5,
     # It sees the names of users, and which of them has which port.
     "tinypilot-device-test@.service": 0.6,
+    # It has the network, to send.
+    "tinypilot-wake@.service": 1.2,
+    # The same, and devices by USB.
+    "tinypilot-hook@.service": 1.3,
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
     "gateway-host-name.service": 0.5,
     "usb-gadget.service": 0.5,
 }
-# Those that run for a moment; two others are started by their sockets.
-ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service", "tinypilot-device-test@.service"}
+# Those that run for a moment; others are started by their sockets.
+ONESHOTS = SCORES.keys() - SERVICES - {unit for unit in SCORES if "@" in unit}
 # The computer at the other end of the cable is no part of the product.
 FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [
@@ -54,6 +59,9 @@ SOCKETS = [
     "tinypilot-metrics.socket",
     "tinypilot-apply.socket",
     "tinypilot-device-test.socket",
+    "tinypilot-wake.socket",
+    "tinypilot-atx.socket",
+    "tinypilot-hook.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
 ]
@@ -274,6 +282,10 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/hook.sock", "tinypilot", "tinypilot", 0o600),
+        ("/etc/tinypilot/hooks.json", "root", "kvm-hooks", 0o640),
+        ("/run/tinypilot/atx.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/kvm-observations", "tinypilot", "tinypilot", 0o755),
         ("/run/kvm-observations/supervisor", "tinypilot", "tinypilot", 0o644),
         ("/run/kvm-observations/relay", "tinypilot", "tinypilot", 0o644),

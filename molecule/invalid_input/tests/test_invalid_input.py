@@ -96,8 +96,17 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_ice_servers": ["stun:stun.example:65536"],
                 "tinypilot_turn_secret": "short",
                 "tinypilot_settings_fixed": ["ustreamer_edid"],
+                "tinypilot_atx_chip": "gpiochip0",
+                "tinypilot_atx_reset_button_line": "GPIO27",
+                "tinypilot_atx_power_led_line": -2,
+                "tinypilot_atx_active_low": ["power"],
             },
             [
+                "tinypilot_atx_chip is 'gpiochip0': it must be a GPIO chip such as /dev/gpiochip0, or empty.",
+                "tinypilot_atx_reset_button_line is 'GPIO27': it must be a whole number from -1 to 1023.",
+                "tinypilot_atx_power_led_line is -2: it must be a whole number from -1 to 1023.",
+                "tinypilot_atx_active_low is ['power']: it must be a list of power_button, reset_button, power_led and "
+                "disk_led.",
                 "tinypilot_session_idle_minute: there is no such variable. Did you mean "
                 "tinypilot_session_idle_minutes?",
                 "tinypilot_https_port is called gateway_https_port now: rename it in the inventory.",
@@ -217,6 +226,22 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
             (
                 {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
                 "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
+            ),
+            (
+                {"tinypilot_atx_hardware_required": True, "tinypilot_atx_chip": "/dev/gpiochip7"},
+                "tinypilot_atx_chip is /dev/gpiochip7: kvm-bare has no such GPIO chip (No such file or directory).",
+            ),
+            (
+                {
+                    "tinypilot_power_hooks": [
+                        {"name": "Plug on", "command": "plug on", "timeout_seconds": 5}
+                    ]
+                },
+                "tinypilot_power_hooks, entry 1: it must have a name (1 to 64 characters), a command (a list of texts,",
+            ),
+            (
+                {"tinypilot_atx_disk_led_line": 17},
+                "tinypilot_atx_power_button_line and tinypilot_atx_disk_led_line are the same line, 17:",
             ),
             ({"emulated_hardware_allowed": False}, "emulated_hardware_allowed"),
             (
