@@ -40,19 +40,15 @@ def source_checksum(folder, exclude=(), prebuilt_file=None):
 
 def checked(file, arguments, sources, facts):
     """The build in the tarball, if it is for this device, and of what this play asks for."""
-    build = prebuilt["read"](file, arguments.get("links"))
-    build.check(
-        arguments["name"],
-        facts.get("architecture", ""),
-        facts.get("distribution_release", ""),
-        arguments["objects"],
-    )
+    build = prebuilt["read"](file, arguments["name"], arguments.get("links"))
+    build.check_device(facts.get("architecture", ""), facts.get("distribution_release", ""))
     inputs = {key: str(value) for key, value in arguments["inputs"].items()}
     trees = {
         folder: source_checksum(**sources[folder]) if folder in sources else None
         for folder in arguments.get("trees", [])
     }
     build.check_inputs({**inputs, **trees})
+    build.check_objects(arguments["objects"])
     return build
 
 

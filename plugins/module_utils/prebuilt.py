@@ -185,24 +185,22 @@ class Prebuilt:
         for path, target in self.manifest["links"].items():
             os.symlink(target, os.path.join(folder, path))
 
-    def check(self, name, architecture, suite, objects):
-        """Refuses a build that is not for this device. objects: what it must have at least."""
-        made_for = self.manifest
-        if made_for["name"] != name:
-            raise Refused(
-                f"it is a build of {made_for['name']}, not of {name}: name the tarball of {name} there."
-            )
+    def check_device(self, architecture, suite):
+        """Refuses a build that is not for this device."""
         for what, there, here in (
-            ("architecture", made_for["architecture"], architecture),
-            ("Debian suite", made_for["suite"], suite),
+            ("architecture", self.manifest["architecture"], architecture),
+            ("Debian suite", self.manifest["suite"], suite),
         ):
             if there != here:
                 raise Refused(
                     f"it was made for the {what} {there}, and this device has {here}: name one that was made for "
                     f"{here}."
                 )
+
+    def check_objects(self, objects):
+        """Refuses a build without programs and libraries that it must have."""
         for path in objects:
-            if path not in self.files and path not in made_for["links"]:
+            if path not in self.files and path not in self.manifest["links"]:
                 refuse(f"it has no {path}")
 
     def check_inputs(self, inputs):
@@ -232,16 +230,21 @@ def quoted(text):
     return repr(text if len(text) <= 400 else f"{text[:400]}...")
 
 
-def read(path, outward=None):
-    """The build in a tarball, or Refused. outward: links that lead out of the build, and are to do so."""
+def read(path, name="", outward=None):
+    """The build in a tarball, or Refused. name: of its program, if that is known; outward: links that lead out of the
+    build, and are to do so."""
     tarball = bytes_of(path)
     members = unpacked(tarball)
     manifest = manifest_of(members.pop(MANIFEST, None))
+    if name and manifest["name"] != name:
+        raise Refused(
+            f"it is a build of {quoted(manifest['name'])}, not of {name}: name the tarball of {name} there."
+        )
     files, modes, links, folders = {}, {}, {}, []
-    for name, (member, content) in members.items():
-        relative = name.removeprefix(f"{FOLDER}/")
-        if relative == name or not is_within(relative):
-            refuse(f"it has the path {quoted(name)}, which is outside of the build")
+    for full, (member, content) in members.items():
+        relative = full.removeprefix(f"{FOLDER}/")
+        if relative == full or not is_within(relative):
+            refuse(f"it has the path {quoted(full)}, which is outside of the build")
         if member.type == tarfile.SYMTYPE:
             links[relative] = member.linkname
         elif member.type == tarfile.DIRTYPE:

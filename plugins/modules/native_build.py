@@ -422,7 +422,7 @@ class Build:
     def bring(self):
         """Keeps the build that was made elsewhere."""
         try:
-            build = read(self.wish["prebuilt"], self.wish["links"])
+            build = read(self.wish["prebuilt"], self.name, self.wish["links"])
         except Refused as error:
             self.fail(f"{self.name}_prebuilt did not come as it was sent: {error}")
         else:

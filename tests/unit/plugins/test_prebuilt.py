@@ -277,7 +277,7 @@ def test_a_link_may_lead_where_its_build_is_to_have_it(folder, write):
     (folder / "bin/program").unlink()
     (folder / "bin/program").symlink_to("/usr/bin/program")
     path = write(pack(folder, FACTS, "built-from"))
-    assert read(path, {"bin/program": "/usr/bin/program"}).manifest["links"]["bin/program"]
+    assert read(path, outward={"bin/program": "/usr/bin/program"}).manifest["links"]["bin/program"]
     for links in ({}, {"bin/program": "/usr/bin/other"}, {"bin/other": "/usr/bin/program"}):
         assert "out of the build" in refusal(path, outward=links)
 
@@ -443,28 +443,40 @@ OBJECTS = ["bin/program", "lib/plugin.so"]
     ("given", "sentence"),
     [
         (
-            ("other", "x86_64", "trixie", OBJECTS),
-            "it is a build of program, not of other: name the tarball of other there.",
-        ),
-        (
-            ("program", "aarch64", "trixie", OBJECTS),
+            ("aarch64", "trixie"),
             "it was made for the architecture x86_64, and this device has aarch64: name one that was made for aarch64.",
         ),
         (
-            ("program", "x86_64", "bookworm", OBJECTS),
+            ("x86_64", "bookworm"),
             "it was made for the Debian suite trixie, and this device has bookworm: name one",
         ),
-        (("program", "x86_64", "trixie", [*OBJECTS, "bin/encoder"]), "it has no bin/encoder: make"),
     ],
 )
 def test_a_build_for_another_device(tarball, given, sentence):
     with pytest.raises(Refused) as refused:
-        read(tarball).check(*given)
+        read(tarball).check_device(*given)
     assert str(refused.value).startswith(sentence)
 
 
 def test_a_build_for_this_device(tarball):
-    read(tarball).check("program", "x86_64", "trixie", OBJECTS)
+    read(tarball).check_device("x86_64", "trixie")
+
+
+def test_a_build_of_another_program(folder, write):
+    """Told first: what else is odd about it, such as a link, follows from that."""
+    (folder / "lib/plugin.so").unlink()
+    (folder / "lib/plugin.so").symlink_to("/usr/lib/plugin.so")
+    path = write(pack(folder, FACTS))
+    assert refusal(path, name="other") == (
+        "it is a build of 'program', not of other: name the tarball of other there."
+    )
+    assert "out of the build" in refusal(path, name="program")
+
+
+def test_a_build_that_lacks_a_program(tarball):
+    read(tarball).check_objects(OBJECTS)
+    with pytest.raises(Refused, match="it has no bin/encoder: make it again"):
+        read(tarball).check_objects([*OBJECTS, "bin/encoder"])
 
 
 def test_a_build_of_the_same(tarball):
@@ -575,6 +587,8 @@ def test_check_mode_sends_nothing_and_compares_nothing_that_is_not_there_yet(pla
 def test_what_is_refused_does_not_go_to_the_device(play, state):
     for refused, sentence in (
         ({"prebuilt": "/nowhere/a.tar.xz"}, "program_prebuilt is /nowhere/a.tar.xz: there is no"),
+        ({"name": "other"}, "it is a build of 'program', not of other"),
+        ({"objects": ["bin/encoder"]}, "it has no bin/encoder"),
         ({"facts": ("aarch64", "trixie")}, "it was made for the architecture x86_64, and this"),
         ({"inputs": {"source": "debian", "flags": "-O2"}}, "source is 'upstream 4f' in it and"),
     ):
