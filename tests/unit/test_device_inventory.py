@@ -123,6 +123,11 @@ def test_a_host_of_the_ssh_configuration_is_opened_where_it_leads(ssh, host_name
     assert device("attic") == {"ansible_host": "attic", "kvm_address": address}
 
 
+def test_a_host_that_leads_to_one_link_is_opened_by_the_devices_own_address(ssh):
+    ssh("Host attic\n  HostName fe80::1%%eth0\n")
+    assert "default_ipv4" in device("attic")["kvm_address"]
+
+
 def test_without_ssh_the_name_stands_for_itself(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert device("attic") == {"ansible_host": "attic"}
