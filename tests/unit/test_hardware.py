@@ -23,8 +23,15 @@ def look(tmp_path):
     """The words of hardware.sh: look(kind, config=FILE, capture=PATH, ...)."""
     (tmp_path / "sys/class/video4linux").mkdir(parents=True)
 
-    def run(kind, capture="/dev/kvm-video", encoder=ABSENT, jpeg_encoder=ABSENT, config=ABSENT):
-        words = [kind, capture, encoder, jpeg_encoder, config, tmp_path]
+    def run(
+        kind,
+        capture="/dev/kvm-video",
+        name="unicam-image",
+        encoder=ABSENT,
+        jpeg_encoder=ABSENT,
+        config=ABSENT,
+    ):
+        words = [kind, capture, name, encoder, jpeg_encoder, config, tmp_path]
         program = ROLES / "ustreamer/files/hardware.sh"
         return subprocess.check_output(["sh", program, *words], text=True).split()
 
@@ -84,6 +91,12 @@ def test_what_has_its_name_is_found_by_it(look):
 def test_a_capture_device_is_found_before_udev_has_named_it(look, tmp_path, kind, add, words):
     add(tmp_path)
     assert look(kind) == words
+
+
+def test_a_bridge_of_another_name_is_found_by_that(look, tmp_path):
+    add_video(tmp_path, 0, "vivid-000-vid-cap", "platform/vivid.0", 0)
+    assert look("tc358743") == []
+    assert look("tc358743", name="vivid-000-vid-cap") == ["capture", "unnamed"]
 
 
 @pytest.mark.parametrize(

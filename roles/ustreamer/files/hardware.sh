@@ -3,14 +3,14 @@
 # Prints one word for each thing that is so: capture, encoder, jpeg-encoder (there), pi5, boot-config (there), overlay
 # (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule that is to be has
 # not met it yet), modules-gone (those of the kernel that runs, because it was upgraded).
-#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG [ROOT]
+#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE CAPTURE_NAME ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG [ROOT]
 # ROOT: the folder that sys, proc and lib are in, for tests.
-kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5 root=${6-}
+kind=$1 capture=$2 name=$3 encoder=$4 jpeg_encoder=$5 config=$6 root=${7-}
 
 # What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
 is_capture() {
     case $kind in
-    tc358743) [ "$(cat "$1/name")" = unicam-image ] ;;
+    tc358743) [ "$(cat "$1/name")" = "$name" ] ;;
     usb) readlink -f "$1/device" | grep -q /usb && [ "$(cat "$1/index")" = 0 ] ;;
     esac
 }
