@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom soak
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom prebuilt soak
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -66,6 +66,15 @@ endif
 
 sbom: $(VENV)/lock | $(BUILD) ## list what is on the virtual Pi (CycloneDX), into build/sbom-kvm-virtual-pi.json
 	@$(PLAY) -i inventory/virtual.yml playbooks/sbom.yml -e sbom_dir=$(CURDIR)/$(BUILD)
+
+prebuilt: $(VENV)/lock | $(BUILD) ## pack the builds of the virtual Pi (or, with HOST=user@address, of a real device) into build/prebuilt, for devices that are not to compile
+ifeq ($(HOST),)
+	@$(PLAY) -i inventory/virtual.yml playbooks/prebuilt.yml -e prebuilt_dir=$(CURDIR)/$(BUILD)/prebuilt $(ARGS)
+else
+	@$(PYTHON) tools/device_inventory.py > $(BUILD)/device.yml
+	@$(CACHE) $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml --limit device playbooks/prebuilt.yml \
+	    -e prebuilt_dir=$(CURDIR)/$(BUILD)/prebuilt $(ARGS)
+endif
 
 check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
 	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests
