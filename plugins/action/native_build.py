@@ -25,11 +25,11 @@ sync_directory = load("action/sync_directory.py")
 prebuilt = load("module_utils/prebuilt.py")
 
 
-def source_checksum(folder: str, exclude: list | None = None, prebuilt_file: str | None = None):
+def source_checksum(folder, exclude=(), prebuilt_file=None):
     """Checksum of what a tree holds on a device when this play has put it there; None if only the device knows."""
     if prebuilt_file is not None:
         return prebuilt["read"](prebuilt_file).tree_checksum(folder) if prebuilt_file else None
-    files = sync_directory["read_tree"](Path(folder), exclude or [])
+    files = sync_directory["read_tree"](Path(folder), exclude)
     return prebuilt["files_checksum"](
         {
             name: hashlib.sha256(base64.b64decode(file["content"])).digest()
@@ -38,7 +38,7 @@ def source_checksum(folder: str, exclude: list | None = None, prebuilt_file: str
     )
 
 
-def checked(file: str, arguments: dict, sources: dict, facts: dict):
+def checked(file, arguments, sources, facts):
     """The build in the tarball, if it is for this device, and of what this play asks for."""
     build = prebuilt["read"](file, arguments.get("links"))
     build.check(
@@ -48,10 +48,11 @@ def checked(file: str, arguments: dict, sources: dict, facts: dict):
         arguments["objects"],
     )
     inputs = {key: str(value) for key, value in arguments["inputs"].items()}
-    for folder in arguments.get("trees", []):
-        source = sources.get(folder)
-        inputs[folder] = source_checksum(**source) if source else None
-    build.check_inputs(inputs)
+    trees = {
+        folder: source_checksum(**sources[folder]) if folder in sources else None
+        for folder in arguments.get("trees", [])
+    }
+    build.check_inputs({**inputs, **trees})
     return build
 
 

@@ -15,6 +15,7 @@ import posixpath
 import re
 import stat
 import tarfile
+from typing import NoReturn
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -48,7 +49,7 @@ class Refused(Exception):
     """Says what is wrong with it, and what to do."""
 
 
-def refuse(what):
+def refuse(what: str) -> NoReturn:
     raise Refused(f"{what}: make it again with playbooks/prebuilt.yml.")
 
 
@@ -245,7 +246,7 @@ def read(path, outward=None):
             links[relative] = member.linkname
         elif member.type == tarfile.DIRTYPE:
             folders.append(relative)
-        elif member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and member.sparse is None:
+        elif is_file(member):
             files[relative], modes[relative] = content, member.mode
         else:
             refuse(f"{quoted(relative)} in it is neither file, folder nor link")
@@ -263,6 +264,11 @@ def read(path, outward=None):
             refuse(f"{quoted(relative)} in it is in no folder of it")
     check_against(manifest, files, modes, links, folders)
     return Prebuilt(tarball, manifest, files)
+
+
+def is_file(member):
+    """Whether a member of a tarball has what it says that it has: a sparse one may be of any size."""
+    return member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and member.sparse is None
 
 
 def bytes_of(path):
@@ -307,10 +313,8 @@ def unpacked(data):
             for member in tar:
                 if member.name in members:
                     refuse(f"it has {quoted(member.name)} twice")
-                # Not of what only claims to be large.
-                regular = member.isreg() and member.sparse is None
-                content = tar.extractfile(member).read() if regular else b""
-                members[member.name] = (member, content)
+                file = tar.extractfile(member) if is_file(member) else None
+                members[member.name] = (member, file.read() if file else b"")
     except (tarfile.TarError, OSError, ValueError) as error:
         refuse(f"it is no tarball, or damaged ({error})")
     return members

@@ -425,7 +425,8 @@ class Build:
             build = read(self.wish["prebuilt"], self.wish["links"])
         except Refused as error:
             self.fail(f"{self.name}_prebuilt did not come as it was sent: {error}")
-        self.put(build.stamp, build.unpack, "was brought")
+        else:
+            self.put(build.stamp, build.unpack, "was brought")
 
     def put(self, stamp, fill, how):
         """Puts a build beside the others, as root's, and makes it the desired one. fill: makes its folder."""

@@ -55,7 +55,8 @@ class Packed:
 
     def suite(self):
         with open(os.path.join(self.root, "etc/os-release")) as file:
-            return re.search(r'^VERSION_CODENAME="?(\w+)', file.read(), re.MULTILINE)[1]
+            found = re.search(r'^VERSION_CODENAME="?(\w+)', file.read(), re.MULTILINE)
+        return found[1] if found else ""
 
     def libraries(self, folder):
         """Packages of the libraries that it is linked with, and their versions."""
@@ -107,14 +108,15 @@ def main():
         build, facts, tarball = Packed(module).pack()
     except Refused as error:
         module.fail_json(msg=str(error))
-    file = f"{module.params['name']}-{facts['suite']}-{facts['architecture']}.tar.xz"
-    # The action writes it.
-    module.exit_json(
-        changed=False,
-        build=build,
-        path=os.path.join(module.params["dest"], file),
-        content=base64.b64encode(tarball).decode(),
-    )
+    else:
+        file = f"{module.params['name']}-{facts['suite']}-{facts['architecture']}.tar.xz"
+        # The action writes it.
+        module.exit_json(
+            changed=False,
+            build=build,
+            path=os.path.join(module.params["dest"], file),
+            content=base64.b64encode(tarball).decode(),
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Each mistake gets one sentence that names the variable, the value and what is allowed; nothing is changed."""
 
+import platform
+
 import pytest
 
+from plugins.module_utils.prebuilt import FORMAT, KEYS, pack
 from tests.support.ansible import play
 from tests.support.device import Device
 
@@ -34,6 +37,7 @@ def assert_refused(device, variables, *sentences):
                 "janus_config_dir": "/etc",
                 "janus_rtp_port_first": None,
                 "janus_source": "snap",
+                "janus_prebuilt": "janus.tar.xz",
                 "janus_stun_server": "stun.example:65536",
                 "janus_session_timeout": 5,
             },
@@ -43,6 +47,8 @@ def assert_refused(device, variables, *sentences):
                 "janus_config_dir is '/etc': it must be a folder below /etc",
                 "janus_rtp_port_first is empty: it must be a whole number",
                 "janus_source is 'snap': it must be one of debian, upstream",
+                "janus_prebuilt is 'janus.tar.xz': it must be the absolute path of a tarball on the controller, or "
+                "empty.",
                 "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or "
                 "empty.",
                 "janus_session_timeout: there is no such variable. Did you mean janus_session_timeout_seconds?",
@@ -373,6 +379,24 @@ def test_a_device_that_is_not_fresh(begin, end, sentences):
         assert_refused(BARE, {}, *sentences)
     finally:
         BARE.sh(end)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "sentence"),
+    [
+        ("janus", "riscv64", "it was made for the architecture riscv64, and this device has "),
+        ("ustreamer", platform.machine(), "it has no bin/ustreamer: make it again"),
+    ],
+)
+def test_a_build_for_another_device(tmp_path, name, architecture, sentence):
+    facts = {key: kind() for key, kind in KEYS.items()}
+    facts |= {"name": name, "suite": "trixie", "architecture": architecture}
+    (tmp_path / "build").mkdir()
+    tarball = tmp_path / f"{name}.tar.xz"
+    tarball.write_bytes(pack(tmp_path / "build", {**facts, "format": FORMAT}))
+    assert_refused(
+        BARE, {f"{name}_prebuilt": str(tarball)}, f"{name}_prebuilt is {tarball}: {sentence}"
+    )
 
 
 def test_no_systemd():
