@@ -71,6 +71,9 @@ class ActionModule(ActionBase):
         if arguments["state"] == "checked":
             return {**result, "changed": False}
         arguments["stamp"] = build.stamp
+        if self._task.check_mode:
+            # What would be in there has not been put there.
+            arguments["trees"] = []
         if arguments["state"] == "brought" and not self._task.check_mode:
             return {**result, **self.bring(arguments, build.tarball, task_vars)}
         packages = sorted(build.manifest["packages"])

@@ -259,8 +259,9 @@ def read(path, outward=None):
         inside = is_within(there) and posixpath.normpath(target) == target
         if not inside and (outward or {}).get(relative) != target:
             refuse(f"the link {quoted(relative)} in it leads to {quoted(target)}, out of the build")
+    parents = {"", *folders}
     for relative in [*files, *links, *folders]:
-        if posixpath.dirname(relative) not in ("", *folders):
+        if posixpath.dirname(relative) not in parents:
             refuse(f"{quoted(relative)} in it is in no folder of it")
     check_against(manifest, files, modes, links, folders)
     return Prebuilt(tarball, manifest, files)
@@ -315,7 +316,10 @@ def unpacked(data):
                     refuse(f"it has {quoted(member.name)} twice")
                 file = tar.extractfile(member) if is_file(member) else None
                 members[member.name] = (member, file.read() if file else b"")
-    except (tarfile.TarError, OSError, ValueError) as error:
+    except Refused:
+        raise
+    # A header of somebody's making has many ways to confuse the library.
+    except Exception as error:
         refuse(f"it is no tarball, or damaged ({error})")
     return members
 

@@ -95,8 +95,8 @@ options:
     description:
       - Where the controller finds what will be in O(trees) when a build is made, so that a tarball that was made from
         something else is refused before anything is changed.
-      - By the folder in O(trees), a C(folder) of the controller with what to C(exclude), or a C(folder) within another
-        tarball C(prebuilt).
+      - By the folder in O(trees), a C(folder) of the controller with what to C(exclude), or a C(folder) within the
+        tarball C(prebuilt_file); where that is empty, only the device knows.
     type: dict
     default: {}
   stamp:
