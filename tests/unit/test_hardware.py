@@ -26,12 +26,13 @@ def look(tmp_path):
     def run(
         kind,
         capture="/dev/kvm-video",
+        name="unicam-image",
         encoder=ABSENT,
         jpeg_encoder=ABSENT,
         config=ABSENT,
         speed=ABSENT,
     ):
-        words = [kind, capture, encoder, jpeg_encoder, config, speed, tmp_path]
+        words = [kind, capture, name, encoder, jpeg_encoder, config, speed, tmp_path]
         program = ROLES / "ustreamer/files/hardware.sh"
         said = subprocess.check_output(["sh", program, *words], text=True).split()
         said.remove(f"cores-{len(os.sched_getaffinity(0))}")
@@ -93,6 +94,12 @@ def test_what_has_its_name_is_found_by_it(look):
 def test_a_capture_device_is_found_before_udev_has_named_it(look, tmp_path, kind, add, words):
     add(tmp_path)
     assert look(kind) == words
+
+
+def test_a_bridge_of_another_name_is_found_by_that(look, tmp_path):
+    add_video(tmp_path, 0, "vivid-000-vid-cap", "platform/vivid.0", 0)
+    assert look("tc358743") == []
+    assert look("tc358743", name="vivid-000-vid-cap") == ["capture", "unnamed"]
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,15 @@
 # (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule that is to be has
 # not met it yet), modules-gone (those of the kernel that runs, because it was upgraded), encoder-measured (the software
 # encoder of the build), cores-N.
-#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG SPEED_FILE [ROOT]
+#   hardware.sh CAPTURE_KIND CAPTURE_DEVICE CAPTURE_NAME ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG \
+#       SPEED_FILE [ROOT]
 # ROOT: the folder that sys, proc and lib are in, for tests.
-kind=$1 capture=$2 encoder=$3 jpeg_encoder=$4 config=$5 speed=$6 root=${7-}
+kind=$1 capture=$2 name=$3 encoder=$4 jpeg_encoder=$5 config=$6 speed=$7 root=${8-}
 
 # What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
 is_capture() {
     case $kind in
-    tc358743) [ "$(cat "$1/name")" = unicam-image ] ;;
+    tc358743) [ "$(cat "$1/name")" = "$name" ] ;;
     usb) readlink -f "$1/device" | grep -q /usb && [ "$(cat "$1/index")" = 0 ] ;;
     esac
 }
