@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support import BUILD, ROOT, ansible
+from tests.support import BUILD, ansible
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.viewers import run, watch
@@ -482,39 +482,5 @@ def test_without_compiler_and_headers_everything_runs_on(device: Device, live: R
         ustreamer_keep_build_packages=False,
         janus_keep_build_packages=False,
     )
-    assert code == 0, output
-    assert "changed=0" in output
-
-
-@pytest.mark.each_build
-def test_a_device_that_lost_its_builds_gets_them_without_a_compiler(
-    device: Device, live: RemoteScreen, tmp_path
-):
-    """As a fresh one, to which builds are brought that were made elsewhere."""
-    packed = ansible.play(
-        DEVICE, playbook=ROOT / "playbooks/prebuilt.yml", variables={"prebuilt_dir": str(tmp_path)}
-    ).assert_good()
-    assert packed.changed == 1
-    brought = {f"{path.name.split('-')[0]}_prebuilt": str(path) for path in tmp_path.iterdir()}
-    assert brought.keys() == {"janus_prebuilt", "ustreamer_prebuilt"}
-    of_both = ("--tags=janus,ustreamer",)
-    device.sh(
-        "cp --archive --parents /opt/*.builds /srv && rm -r /opt/*.builds /opt/janus /opt/ustreamer"
-    )
-    with live.by_itself():
-        code, output = play("v5.4.1", *of_both, **brought)
-        assert code == 0, output
-        assert "Begin to compile" not in output
-        live.wait_until_live(captured_after=time.time())
-    assert not device.sh("command -v gcc", check=False)
-    # It is the same, and this device has seen its picture.
-    for path in ("/opt/janus", LINK):
-        device.sh(
-            f"diff --recursive --no-dereference {path}/ /srv{path}.builds/$(readlink {path} | cut -d/ -f2)"
-        )
-        assert device.sh(f"ls {path}.builds/known_good").split() == [
-            device.sh(f"readlink {path}").strip().split("/")[1]
-        ]
-    code, output = play("v5.4.1", *of_both, **brought)
     assert code == 0, output
     assert "changed=0" in output
