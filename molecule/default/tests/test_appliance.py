@@ -320,10 +320,10 @@ def test_what_somebody_else_put_in_the_sinks_place_goes(host, thing):
 
 
 def test_what_another_way_to_encode_has_left_in_the_shared_memory_goes(host):
-    left = "/dev/shm/kvm::raw /dev/shm/kvm::jpeg"
+    raw, jpeg = "/dev/shm/kvm::raw", "/dev/shm/kvm::jpeg"
     host.check_output(
-        f"runuser -u ustreamer -- touch {left} && systemctl restart ustreamer && "
-        f"timeout 30 sh -c 'while ls {left}; do sleep 0.1; done'"
+        f"runuser -u ustreamer -- touch {raw} {jpeg} && systemctl restart ustreamer && "
+        f"timeout 30 sh -c 'while [ -e {raw} ] || [ -e {jpeg} ]; do sleep 0.1; done'"
     )
 
 
