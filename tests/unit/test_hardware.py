@@ -23,8 +23,15 @@ def look(tmp_path):
     """The words of hardware.sh: look(kind, config=FILE, capture=PATH, ...)."""
     (tmp_path / "sys/class/video4linux").mkdir(parents=True)
 
-    def run(kind, capture="/dev/kvm-video", encoder=ABSENT, jpeg_encoder=ABSENT, config=ABSENT):
-        words = [kind, capture, encoder, jpeg_encoder, config, tmp_path]
+    def run(
+        kind,
+        capture="/dev/kvm-video",
+        encoder=ABSENT,
+        jpeg_encoder=ABSENT,
+        config=ABSENT,
+        sound="",
+    ):
+        words = [kind, capture, encoder, jpeg_encoder, config, sound, tmp_path]
         program = ROLES / "ustreamer/files/hardware.sh"
         return subprocess.check_output(["sh", program, *words], text=True).split()
 
@@ -107,13 +114,44 @@ def test_a_raspberry_pi_5_is_told_by_its_name(look, tmp_path):
         assert look("usb") == words
 
 
+def add_sound(root, number, name, device):
+    card = root / f"proc/asound/card{number}"
+    (card / f"pcm{device}").mkdir(parents=True)
+    (card.parent / name).symlink_to(card.name)
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("", []),
+        ("hw:CARD=tc358743", ["sound"]),
+        ("hw:CARD=tc358743,DEV=0", ["sound"]),
+        ("plughw:tc358743,0", ["sound"]),
+        ("hw:1", ["sound"]),
+        ("hw:1,1", []),
+        ("hw:0", []),  # a card that only plays
+        ("hw:CARD=vc4hdmi0", []),
+        ("hw:CARD=MS2109", []),
+        ("dongle", ["sound"]),
+        ("dong", []),
+    ],
+)
+def test_a_sound_device_is_found_as_alsa_names_it(look, tmp_path, device, words):
+    add_sound(tmp_path, 0, "vc4hdmi0", "0p")
+    add_sound(tmp_path, 1, "tc358743", "0c")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/asound.conf").write_text("pcm.dongle { type hw card 2 }\n")
+    assert look("usb", sound=device) == words
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", ["boot-config"]),
         (f"[all]\n{BRIDGE}\n", ["boot-config", "overlay"]),
         (f"{BRIDGE},i2c_pins_28_29=1\n", ["boot-config", "overlay"]),
-        (f"#{BRIDGE}\n{BRIDGE}-audio\n", ["boot-config"]),
+        (f"#{BRIDGE}\n{BRIDGE}-audio\n", ["boot-config", "sound-overlay"]),
+        (f"{BRIDGE}\n#{BRIDGE}-audio\n", ["boot-config", "overlay"]),
     ],
 )
 def test_the_bridges_overlay_is_found(look, tmp_path, text, words):

@@ -38,9 +38,9 @@ class Config:
     `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself; in
     `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
     listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
-    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many
-    minutes after its last use, and after its beginning; the controls may be taken from whoever has not used them for so
-    many seconds."""
+    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; `has_sound` tells
+    whether it sends sound to who asks for it; a session ends so many minutes after its last use, and after its
+    beginning; the controls may be taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -57,6 +57,7 @@ class Config:
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()
+    has_sound: bool = False
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -89,5 +90,6 @@ class Config:
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
             janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
+            has_sound=bool(values.get("has_sound", False)),
             **fields,
         )

@@ -3,6 +3,7 @@
 
 import { load } from '../common/load.js';
 import { Controls } from '../hid/controls.js';
+import { recall } from '../common/preferences.js';
 import { PictureMenu } from '../video/picture-menu.js';
 import { dismissMenus } from './menus.js';
 import { connection, runWithThePage, view } from './screen.js';
@@ -36,3 +37,12 @@ const controls = new Controls({
 });
 new PictureMenu({ connection, view, device: document.querySelector('.bar-name').textContent });
 runWithThePage(controls);
+
+// There is no such button where the device has no sound. What makes it is loaded when it is wanted first.
+const soundButton = byId('sound');
+async function beginSound() {
+  const { Sound } = await load(new URL('../video/sound.js', import.meta.url));
+  new Sound({ connection, button: soundButton, slider: byId('sound-volume') }).on = true;
+}
+if (soundButton && recall('sound', (value) => value?.on === true)) beginSound();
+else soundButton?.addEventListener('click', beginSound, { once: true });

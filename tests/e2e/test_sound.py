@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+"""The sound of the attached computer: heard in the browser, in time with the picture, and made for listeners alone.
+
+The simulated computer plays 440 Hz at the left and 660 Hz at the right, and an octave above for the first tenth of each
+second (roles/emulated_hardware/files/simulated_sound).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import statistics
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from tests.support.device import Device
+from tests.support.remote_screen import RemoteScreen
+from tests.support.viewers import Viewer, read_code, run
+from tests.support.waiting import wait_until
+
+SOUND_CONTROL = "/run/v4l2-emulator/sound"
+TONES_HZ = (440, 660)
+MOST_APART_MS = 40
+
+# What is loudest at the left and at the right in the sound that the page got, in Hz; 0: nothing is.
+LOUDEST = """async () => {
+  const track = observer.peers.at(-1).connection.getReceivers().find(({ track }) => track?.kind === 'audio')?.track;
+  if (!track) return null;
+  globalThis.heard ??= (() => {
+    const context = new AudioContext();
+    const splitter = context.createChannelSplitter(2);
+    const analysers = [0, 1].map((channel) => {
+      const analyser = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
+      splitter.connect(analyser, channel);
+      return analyser;
+    });
+    return { context, splitter, analysers };
+  })();
+  if (heard.track !== track) {
+    heard.track = track;
+    heard.source?.disconnect();
+    heard.source = heard.context.createMediaStreamSource(new MediaStream([track]));
+    heard.source.connect(heard.splitter);
+  }
+  await heard.context.resume();
+  return heard.analysers.map((analyser) => {
+    const decibels = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(decibels);
+    const loudest = decibels.indexOf(Math.max(...decibels));
+    return decibels[loudest] < -60 ? 0 : (loudest * heard.context.sampleRate) / analyser.fftSize;
+  });
+}"""
+
+
+@pytest.fixture(autouse=True)
+def sound(device: Device) -> Iterator[None]:
+    """The computer plays its tones, before and after."""
+    device.sh(f"rm -f {SOUND_CONTROL}")
+    yield
+    device.sh(f"rm -f {SOUND_CONTROL}")
+
+
+def play(device: Device, words: str) -> None:
+    device.sh(f"echo '{words}' > {SOUND_CONTROL}.new && mv {SOUND_CONTROL}.new {SOUND_CONTROL}")
+
+
+def statistics_of_sound(device: Device) -> dict:
+    async def ask() -> dict:
+        async with Viewer(device.socket_url, device.cookie()) as viewer:
+            answer = await viewer.request("statistics")
+            return answer["plugindata"]["data"]["result"]["statistics"]["sound"]
+
+    return run(ask())
+
+
+def hears_tones(screen: RemoteScreen) -> bool:
+    loudest = screen.page.evaluate(LOUDEST)
+    # As fine as the analyser tells them apart. For a tenth of each second they are higher.
+    return bool(loudest) and all(
+        abs(heard - tone) < 4 for heard, tone in zip(loudest, TONES_HZ, strict=True)
+    )
+
+
+def test_the_computer_is_heard_by_who_wants_to(live: RemoteScreen, device: Device):
+    connections = live.peer_connections
+    assert statistics_of_sound(device)["open"] is False
+    with live.by_itself():
+        live.page.locator("#sound").click()
+        live.wait_until(lambda: hears_tones(live), "the tones of the computer, left and right")
+        said = statistics_of_sound(device)
+        assert (said["listeners"], said["open"]) == (1, True)
+        # The picture goes on in the same connection.
+        live.wait_for_frame(captured_after=time.time())
+        assert live.peer_connections == connections
+
+        play(device, "gone")
+        live.wait_until(
+            lambda: live.page.evaluate(LOUDEST) == [0, 0], "silence while there is no device"
+        )
+        play(device, "rate=44100")
+        live.wait_until(lambda: hears_tones(live), "the same tones, however many samples they have")
+
+        live.page.locator("#sound").click()
+        wait_until(
+            lambda: not statistics_of_sound(device)["open"],
+            "nothing is captured, because nobody listens",
+        )
+        live.wait_for_frame(captured_after=time.time())
+        live.page.locator("#sound").click()
+        live.wait_until(lambda: hears_tones(live), "the tones again")
+    # Who comes back hears as before.
+    live.page.reload()
+    live.wait_until_live()
+    live.wait_until(lambda: hears_tones(live), "the tones after a reload")
+    assert live.console == []
+
+
+@dataclass
+class Listener(Viewer):
+    """A viewer that hears: samples of the left channel and codes of pictures, with their capture times."""
+
+    sounds: list[tuple[int, array]] = field(default_factory=list)
+    codes: list[tuple[int, int]] = field(default_factory=list)
+
+    async def send(self, message, handle=True):
+        body = message.get("body", {})
+        if body.get("request") == "watch":
+            message = {**message, "body": {**body, "params": {"audio": True}}}
+        return await super().send(message, handle)
+
+    async def _decode(self, track):
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            if track.kind == "audio":
+                self.sounds.append((frame.pts, array("h", bytes(frame.planes[0]))[::2]))
+            elif code := read_code(bytes(frame.planes[0]), frame.planes[0].line_size):
+                self.codes.append((frame.pts, code[1]))
+
+
+async def listen(device: Device, seconds: float) -> Listener:
+    async with Listener(device.socket_url, device.cookie()) as listener:
+        await listener.watch()
+        await asyncio.sleep(seconds)
+    return listener
+
+
+def seconds_of(timestamp: int, hz: int, near: float) -> float:
+    """The uptime that a timestamp tells, which has gone round some times."""
+    turn = (1 << 32) / hz
+    return timestamp / hz + round((near - timestamp / hz) / turn) * turn
+
+
+def loudness(samples: array, hz: float) -> float:
+    """Of one tone in these samples of 48 kHz."""
+    turn = 2 * math.pi * hz / 48000
+    real = sum(value * math.cos(turn * i) for i, value in enumerate(samples))
+    imaginary = sum(value * math.sin(turn * i) for i, value in enumerate(samples))
+    return math.hypot(real, imaginary) / len(samples)
+
+
+def marks(listener: Listener, uptime: float) -> list[float]:
+    """When the tone became an octave higher, as the sound's timestamps tell."""
+    window, step = 480, 48  # 10 ms, 1 ms
+    found = []
+    (first, _), samples = listener.sounds[0], array("h")
+    for _, piece in listener.sounds:
+        samples.extend(piece)
+    high = [
+        loudness(samples[at : at + window], 880) > loudness(samples[at : at + window], 440)
+        for at in range(0, len(samples) - window, step)
+    ]
+    for i in range(50, len(high) - 50):
+        if not any(high[i - 50 : i]) and all(high[i : i + 50]):
+            found.append(seconds_of(first + i * step + window // 2, 48000, uptime))
+    return found
+
+
+def test_sound_and_picture_tell_the_same_time(device: Device):
+    """Both carry capture times, so a browser can keep lips in sync. The picture says when it was made, and the sound
+    when a second began."""
+    listener = run(listen(device, 4))
+    uptime, ahead = time.monotonic(), time.time() - time.monotonic()
+    # The samples follow each other without a gap, or places in them would be no times.
+    times = [timestamp for timestamp, _ in listener.sounds]
+    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {960}
+    heard = marks(listener, uptime)
+    assert len(heard) >= 2
+    sound_ms = statistics.median(
+        (moment + ahead - round(moment + ahead)) * 1000 for moment in heard
+    )
+    # The picture tells the lower 40 bits of the clock's microseconds.
+    turned_us = int(time.time() * 1e6) >> 40 << 40
+    picture_ms = statistics.median(
+        (seconds_of(timestamp, 90000, uptime) + ahead - (turned_us + made_us) / 1e6) * 1000
+        for timestamp, made_us in listener.codes
+    )
+    assert abs(sound_ms) < MOST_APART_MS
+    assert abs(sound_ms - picture_ms) < MOST_APART_MS, (sound_ms, picture_ms)
+

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// The button for sound: what it asks for, what plays, and what is remembered.
+import assert from 'node:assert/strict';
+import { beforeEach, describe as group, test } from 'node:test';
+import { FakeElement, FakeStorage, settle } from './fake-page.mjs';
+
+const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
+globalThis.localStorage = new FakeStorage();
+globalThis.MediaStream = class {
+  constructor(tracks) {
+    this.tracks = tracks;
+  }
+};
+const page = new EventTarget();
+globalThis.addEventListener = page.addEventListener.bind(page);
+const { Sound } = await import(new URL('sound.js', BASE));
+
+const TRACK = { kind: 'audio' };
+
+class FakeAudio {
+  volume = 1;
+  srcObject = null;
+  did = [];
+  refusal = null;
+
+  async play() {
+    this.did.push('play');
+    if (this.refusal) throw Object.assign(new Error('no'), { name: this.refusal });
+  }
+
+  pause() {
+    this.did.push('pause');
+  }
+}
+
+class FakeConnection extends EventTarget {
+  wantsSound = false;
+
+  tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function make() {
+  const parts = {
+    connection: new FakeConnection(),
+    button: new FakeElement(),
+    slider: new FakeElement({ hidden: true }),
+    audio: new FakeAudio(),
+  };
+  return { ...parts, sound: new Sound(parts) };
+}
+
+beforeEach(() => {
+  globalThis.localStorage = new FakeStorage();
+});
+
+group('the button', () => {
+  test('asks for sound, which then plays, and ends it', () => {
+    const { connection, button, slider, audio } = make();
+    assert.equal(connection.wantsSound, false);
+    button.click();
+    assert.equal(connection.wantsSound, true);
+    assert.equal(button.attributes['aria-pressed'], 'true');
+    assert.equal(slider.hidden, false);
+    connection.tell('sound', { track: TRACK });
+    assert.deepEqual(audio.srcObject.tracks, [TRACK]);
+    assert.deepEqual(audio.did, ['play']);
+    button.click();
+    assert.equal(connection.wantsSound, false);
+    assert.equal(button.attributes['aria-pressed'], 'false');
+    assert.equal(audio.srcObject, null);
+    // What is still on its way is not heard.
+    connection.tell('sound', { track: TRACK });
+    assert.equal(audio.srcObject, null);
+  });
+
+  test('says why there is no sound over a WebSocket', () => {
+    const { connection, button } = make();
+    connection.tell('change', { transport: 'webcodecs' });
+    assert.equal(button.disabled, true);
+    assert.match(button.title, /WebRTC/);
+    connection.tell('change', { transport: 'webrtc' });
+    assert.equal(button.disabled, false);
+    assert.equal(button.title, 'Sound');
+  });
+});
+
+test('a browser that plays nothing before a touch is asked again at the next', async () => {
+  const { sound, connection, audio } = make();
+  sound.on = true;
+  audio.refusal = 'NotAllowedError';
+  connection.tell('sound', { track: TRACK });
+  await settle();
+  page.dispatchEvent(new Event('keydown'));
+  await settle();
+  assert.deepEqual(audio.did, ['play', 'play']);
+  audio.refusal = null;
+  page.dispatchEvent(new Event('pointerup'));
+  await settle();
+  page.dispatchEvent(new Event('pointerup'));
+  await settle();
+  assert.deepEqual(audio.did, ['play', 'play', 'play']);
+});
+
+group('what is remembered', () => {
+  test('is whether there was sound, and how loud', () => {
+    const first = make();
+    first.sound.on = true;
+    first.slider.value = 40;
+    first.slider.dispatchEvent(new Event('input'));
+    assert.equal(first.audio.volume, 0.4);
+    assert.deepEqual(JSON.parse(localStorage.getItem('sound')), { on: true, volume: 0.4 });
+    const second = make();
+    assert.equal(second.audio.volume, 0.4);
+    assert.equal(second.slider.value, 40);
+  });
+
+  for (const damaged of ['{"on":true,"volume":7}', '{"on":1}', 'null', '[']) {
+    test(`is left where it is no such thing: ${damaged}`, () => {
+      localStorage.setItem('sound', damaged);
+      assert.equal(make().audio.volume, 1);
+    });
+  }
+});
