@@ -138,33 +138,37 @@ static void open_device(struct recorder *recorder) {
     sound_line_break(&recorder->line, rate_hz);
 }
 
-/* When the frames that the card has captured so far, also those still in its buffer, ended. */
-static int64_t captured_until(snd_pcm_t *pcm, snd_pcm_uframes_t *in_buffer) {
+/* How many frames are in the card's buffer, and when the newest of them ended; or a negative error
+ * of ALSA's. */
+static snd_pcm_sframes_t look_at(snd_pcm_t *pcm, int64_t *until_ns) {
     snd_htimestamp_t time;
-    int64_t now = now_ns();
-    if (snd_pcm_htimestamp(pcm, in_buffer, &time) < 0)
-        return -1;
+    snd_pcm_uframes_t timed;
+    snd_pcm_sframes_t in_buffer = snd_pcm_avail(pcm);
+    *until_ns = now_ns();
+    if (in_buffer < 0 || snd_pcm_htimestamp(pcm, &timed, &time) < 0)
+        return in_buffer;
     int64_t moment = (int64_t)time.tv_sec * S_NS + time.tv_nsec;
     /* A plug-in of ALSA's may have none, or one of another clock. */
-    return moment > now || moment < now - S_NS ? now : moment;
+    if (moment <= now_ns() && moment > *until_ns - S_NS)
+        *until_ns = moment;
+    return (snd_pcm_sframes_t)timed;
 }
 
-/* What is there now. A negative error of ALSA's. */
+/* Takes what is there now. A negative error of ALSA's. */
 static int read_device(struct recorder *recorder) {
-    snd_pcm_uframes_t in_buffer = 0;
-    int64_t until = captured_until(recorder->pcm, &in_buffer);
-    if (until < 0)
-        in_buffer = READ_FRAMES;
-    else if (in_buffer == 0)
-        return 0;
+    int64_t until;
+    snd_pcm_sframes_t in_buffer = look_at(recorder->pcm, &until);
+    if (in_buffer < 0)
+        return (int)in_buffer;
     while (in_buffer > 0) {
-        snd_pcm_sframes_t got = snd_pcm_readi(recorder->pcm, recorder->captured,
-                                              in_buffer < READ_FRAMES ? in_buffer : READ_FRAMES);
+        snd_pcm_sframes_t most = in_buffer < READ_FRAMES ? in_buffer : READ_FRAMES;
+        snd_pcm_sframes_t got =
+            snd_pcm_readi(recorder->pcm, recorder->captured, (snd_pcm_uframes_t)most);
         if (got == -EAGAIN || got == 0)
             return 0;
         if (got < 0)
             return (int)got;
-        in_buffer -= (snd_pcm_uframes_t)got <= in_buffer ? (snd_pcm_uframes_t)got : in_buffer;
+        in_buffer -= got;
         sound_line_take(&recorder->line, recorder->captured, (size_t)got,
                         until - (int64_t)((double)in_buffer * recorder->line.frame_ns));
         recorder->heard_at = now_ns();
