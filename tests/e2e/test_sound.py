@@ -14,7 +14,9 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+import av
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
@@ -22,6 +24,8 @@ from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.viewers import Viewer, read_code, run
 from tests.support.waiting import wait_until
+
+from .test_view_tools import RECORDED_FRAMES, button, downloading, frames_in, open_menu
 
 SOUND_CONTROL = "/run/v4l2-emulator/sound"
 TONES_HZ = (440, 660)
@@ -120,6 +124,31 @@ def test_the_computer_is_heard_by_who_wants_to(live: RemoteScreen, device: Devic
     assert live.console == []
 
 
+def left_samples_in(path: str) -> array:
+    resampler = av.AudioResampler(format="s16", layout="stereo", rate=48000)
+    samples = array("h")
+    with av.open(str(path)) as file:
+        for frame in file.decode(audio=0):
+            for piece in resampler.resample(frame):
+                samples.extend(array("h", bytes(piece.planes[0])[: piece.samples * 4])[::2])
+    return samples
+
+
+def test_a_recording_has_what_is_heard(live: RemoteScreen):
+    live.page.locator("#sound").click()
+    live.wait_until(lambda: hears_tones(live), "the tones of the computer")
+    open_menu(live)
+    button(live, "Record").click()
+    live.collect(RECORDED_FRAMES)
+    with downloading(live) as file:
+        button(live, "Record").click()
+    assert len(frames_in(file["path"])) > RECORDED_FRAMES / 2
+    samples = left_samples_in(file["path"])
+    assert len(samples) > 48000 / 4
+    heard = max(loudness(samples, 440), loudness(samples, 880))
+    assert heard > 10 * loudness(samples, 550)
+
+
 @dataclass
 class Listener(Viewer):
     """A viewer that hears: samples of the left channel and codes of pictures, with their capture times."""
@@ -190,7 +219,7 @@ def test_sound_and_picture_tell_the_same_time(device: Device):
     uptime, ahead = time.monotonic(), time.time() - time.monotonic()
     # The samples follow each other without a gap, or places in them would be no times.
     times = [timestamp for timestamp, _ in listener.sounds]
-    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {960}
+    assert {b - a for a, b in pairwise(times)} == {960}
     heard = marks(listener, uptime)
     assert len(heard) >= 2
     sound_ms = statistics.median(
@@ -204,4 +233,3 @@ def test_sound_and_picture_tell_the_same_time(device: Device):
     )
     assert abs(sound_ms) < MOST_APART_MS
     assert abs(sound_ms - picture_ms) < MOST_APART_MS, (sound_ms, picture_ms)
-

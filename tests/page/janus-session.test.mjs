@@ -271,7 +271,9 @@ group('sound', () => {
   test('comes in stereo', () => {
     const { handle, onmessage } = attachedSession();
     onmessage(STARTED, WITH_SOUND);
-    const answer = { sdp: 'm=video\r\na=fmtp:96 x=1\r\nm=audio\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\n' };
+    const answer = {
+      sdp: 'm=video\r\na=fmtp:96 x=1\r\nm=audio\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\n',
+    };
     handle.answered[0].customizeSdp(answer);
     assert.match(answer.sdp, /^a=fmtp:111 stereo=1;minptime=10\r$/m);
     assert.match(answer.sdp, /^a=fmtp:96 x=1\r$/m);

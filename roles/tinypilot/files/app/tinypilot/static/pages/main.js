@@ -2,8 +2,8 @@
 // Wires the page together, but for the picture itself (screen.js).
 
 import { load } from '../common/load.js';
-import { Controls } from '../hid/controls.js';
 import { recall } from '../common/preferences.js';
+import { Controls } from '../hid/controls.js';
 import { PictureMenu } from '../video/picture-menu.js';
 import { dismissMenus } from './menus.js';
 import { connection, runWithThePage, view } from './screen.js';

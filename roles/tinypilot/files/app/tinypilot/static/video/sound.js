@@ -5,11 +5,11 @@
 import { t } from '../common/i18n.js';
 import { recall, remember } from '../common/preferences.js';
 
-export const REMEMBERED = 'sound';
+const REMEMBERED = 'sound';
 const TOUCHES = ['pointerup', 'keydown'];
 
 const isVolume = (value) => Number.isFinite(value) && value >= 0 && value <= 1;
-export const recallSound = () =>
+const recallSound = () =>
   recall(REMEMBERED, (value) => typeof value?.on === 'boolean' && isVolume(value.volume)) ?? { on: false, volume: 1 };
 
 export class Sound {
