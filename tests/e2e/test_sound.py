@@ -14,7 +14,6 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import av
 import pytest
@@ -23,13 +22,14 @@ from aiortc.mediastreams import MediaStreamError
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
 from tests.support.viewers import Viewer, read_code, run
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 from .test_view_tools import RECORDED_FRAMES, button, downloading, frames_in, open_menu
 
 SOUND_CONTROL = "/run/v4l2-emulator/sound"
 TONES_HZ = (440, 660)
-MOST_APART_MS = 40
+MOST_APART_MS = 20
+PACKETS = 200  # four seconds
 
 # What is loudest at the left and at the right in the sound that the page got, in Hz; 0: nothing is.
 LOUDEST = """async () => {
@@ -124,13 +124,18 @@ def test_the_computer_is_heard_by_who_wants_to(live: RemoteScreen, device: Devic
     assert live.console == []
 
 
+def left_of(frame: av.AudioFrame) -> array:
+    """The left channel of 16-bit stereo. The plane has room for more than is in it."""
+    return array("h", bytes(frame.planes[0])[: frame.samples * 4])[::2]
+
+
 def left_samples_in(path: str) -> array:
     resampler = av.AudioResampler(format="s16", layout="stereo", rate=48000)
     samples = array("h")
     with av.open(str(path)) as file:
         for frame in file.decode(audio=0):
             for piece in resampler.resample(frame):
-                samples.extend(array("h", bytes(piece.planes[0])[: piece.samples * 4])[::2])
+                samples.extend(left_of(piece))
     return samples
 
 
@@ -162,6 +167,16 @@ class Listener(Viewer):
             message = {**message, "body": {**body, "params": {"audio": True}}}
         return await super().send(message, handle)
 
+    def __post_init__(self) -> None:
+        self.origins: dict[str, int] = {}
+
+    async def __aexit__(self, *error):
+        # aiortc counts timestamps from the first on, and keeps that to itself.
+        for transceiver in self._peer.getTransceivers():
+            mapper = transceiver.receiver._RTCRtpReceiver__timestamp_mapper
+            self.origins[transceiver.kind] = mapper._origin
+        await super().__aexit__(*error)
+
     async def _decode(self, track):
         while True:
             try:
@@ -169,15 +184,17 @@ class Listener(Viewer):
             except MediaStreamError:
                 return
             if track.kind == "audio":
-                self.sounds.append((frame.pts, array("h", bytes(frame.planes[0]))[::2]))
+                self.sounds.append((frame.pts, left_of(frame)))
             elif code := read_code(bytes(frame.planes[0]), frame.planes[0].line_size):
                 self.codes.append((frame.pts, code[1]))
 
 
-async def listen(device: Device, seconds: float) -> Listener:
+async def listen(device: Device, packets: int) -> Listener:
     async with Listener(device.socket_url, device.cookie()) as listener:
         await listener.watch()
-        await asyncio.sleep(seconds)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(listener.sounds) < packets or not listener.codes:
+                await asyncio.sleep(0.05)
     return listener
 
 
@@ -199,9 +216,12 @@ def marks(listener: Listener, uptime: float) -> list[float]:
     """When the tone became an octave higher, as the sound's timestamps tell."""
     window, step = 480, 48  # 10 ms, 1 ms
     found = []
-    (first, _), samples = listener.sounds[0], array("h")
-    for _, piece in listener.sounds:
-        samples.extend(piece)
+    begin, end = listener.sounds[0][0], listener.sounds[-1][0]
+    first = listener.origins["audio"] + begin
+    # Each at its place: a busy machine may have lost one.
+    samples = array("h", bytes(2 * (end - begin)))
+    for timestamp, piece in listener.sounds[:-1]:
+        samples[timestamp - begin : timestamp - begin + len(piece)] = piece
     high = [
         loudness(samples[at : at + window], 880) > loudness(samples[at : at + window], 440)
         for at in range(0, len(samples) - window, step)
@@ -215,11 +235,8 @@ def marks(listener: Listener, uptime: float) -> list[float]:
 def test_sound_and_picture_tell_the_same_time(device: Device):
     """Both carry capture times, so a browser can keep lips in sync. The picture says when it was made, and the sound
     when a second began."""
-    listener = run(listen(device, 4))
+    listener = run(listen(device, PACKETS))
     uptime, ahead = time.monotonic(), time.time() - time.monotonic()
-    # The samples follow each other without a gap, or places in them would be no times.
-    times = [timestamp for timestamp, _ in listener.sounds]
-    assert {b - a for a, b in pairwise(times)} == {960}
     heard = marks(listener, uptime)
     assert len(heard) >= 2
     sound_ms = statistics.median(
@@ -228,7 +245,12 @@ def test_sound_and_picture_tell_the_same_time(device: Device):
     # The picture tells the lower 40 bits of the clock's microseconds.
     turned_us = int(time.time() * 1e6) >> 40 << 40
     picture_ms = statistics.median(
-        (seconds_of(timestamp, 90000, uptime) + ahead - (turned_us + made_us) / 1e6) * 1000
+        (
+            seconds_of(listener.origins["video"] + timestamp, 90000, uptime)
+            + ahead
+            - (turned_us + made_us) / 1e6
+        )
+        * 1000
         for timestamp, made_us in listener.codes
     )
     assert abs(sound_ms) < MOST_APART_MS
