@@ -29,6 +29,9 @@
 /* Where sound begins or breaks off it is faded, or there would be a click. */
 #define FADE_FRAMES 240
 
+/* With what is read faster or slower to be on time. */
+#define STEP_MAX (RESAMPLER_STEP_MAX * 1.05)
+
 #define PI 3.14159265358979323846
 
 void sound_line_begin(struct sound_line *line, int64_t now) {
@@ -100,12 +103,35 @@ static double place_at(const struct sound_line *line, int64_t moment) {
     return (double)line->anchor + ((double)moment - line->anchor_ns) / line->frame_ns;
 }
 
+static void read_at(const struct sound_line *line, double place, double step,
+                    float out[RESAMPLER_CHANNELS]) {
+    resampler_read((const float(*)[RESAMPLER_CHANNELS])line->ring, SOUND_RING_FRAMES - 1, place,
+                   step, out);
+}
+
 static void fade(float (*frames)[RESAMPLER_CHANNELS], size_t count, bool out) {
     for (size_t i = 0; i < count; i++) {
         float part = ((float)i + 0.5f) / (float)count, gain = out ? 1 - part : part;
         frames[i][0] *= gain;
         frames[i][1] *= gain;
     }
+}
+
+/* Where reading jumps, what was read before goes on for a moment, ever softer. */
+static void fade_over(const struct sound_line *line, double place, double step,
+                      float (*frames)[RESAMPLER_CHANNELS]) {
+    float old[FADE_FRAMES][RESAMPLER_CHANNELS];
+    double reach = (double)resampler_reach(step);
+    size_t count = 0;
+    for (; count < FADE_FRAMES && step > 0 && step <= STEP_MAX; count++, place += step) {
+        if (place - reach < (double)line->oldest || place + reach > (double)line->written)
+            break;
+        read_at(line, place, step, old[count]);
+    }
+    fade(old, count, true);
+    for (size_t i = 0; i < count; i++)
+        for (int channel = 0; channel < RESAMPLER_CHANNELS; channel++)
+            frames[i][channel] += old[i][channel];
 }
 
 bool sound_line_next(struct sound_line *line, int64_t now,
@@ -122,7 +148,7 @@ bool sound_line_next(struct sound_line *line, int64_t now,
 
     size_t from = 0, to = 0;
     memset(frames, 0, SOUND_PACKET_FRAMES * sizeof *frames);
-    if (timed && step > 0 && step <= RESAMPLER_STEP_MAX * 1.05) {
+    if (timed && step > 0 && step <= STEP_MAX) {
         to = SOUND_PACKET_FRAMES;
         /* The first and the last frame that all the sinc has to look at is there for. */
         double first = ceil(((double)line->oldest + reach - place) / step);
@@ -131,13 +157,14 @@ bool sound_line_next(struct sound_line *line, int64_t now,
         to = (size_t)fmin(fmax(behind, (double)from), SOUND_PACKET_FRAMES);
     }
     for (size_t i = from; i < to; i++)
-        resampler_read((const float(*)[RESAMPLER_CHANNELS])line->ring, SOUND_RING_FRAMES - 1,
-                       place + (double)i * step, step, frames[i]);
+        read_at(line, place + (double)i * step, step, frames[i]);
     size_t length = to - from, most = length / 2 < FADE_FRAMES ? length / 2 : FADE_FRAMES;
     if (!continues || from > 0)
         fade(frames + from, most, false);
     if (to < SOUND_PACKET_FRAMES)
         fade(frames + to - most, most, true);
+    if (line->sounding && !continues)
+        fade_over(line, line->place, step, frames);
     line->sounding = to == SOUND_PACKET_FRAMES;
     line->place = end;
     line->silent += length == 0;

@@ -10,7 +10,7 @@
 #define PI      3.14159265358979323846
 #define S_NS    INT64_C(1000000000)
 #define START   (INT64_C(7000) * S_NS) /* the machine runs for a while */
-#define TONE_HZ 1000.0
+#define TONE_HZ 1013.0                 /* at no special point where a packet begins */
 
 /* The tone that is in the air at a moment. */
 static double tone(double moment_ns) {
@@ -105,7 +105,7 @@ static void pause(double seconds) {
         listen((int64_t)card.next_ns);
 }
 
-/* How far a tone of 1 kHz and half the greatest loudness is off when it is early or late by so
+/* How far the tone, of half the greatest loudness is off when it is early or late by so
  * much. */
 static double off_by(double ms) {
     return 0.5 * 2 * PI * TONE_HZ * ms / 1000;
@@ -240,6 +240,41 @@ static void test_late_but_kept(void) {
     CHECK(heard.latest_ms <= 26);
 }
 
+/* The same for so long that packets had to leave without it. */
+static void test_kept_for_too_long(void) {
+    plug(48000, 0);
+    begin(48000);
+    play(5);
+    forget();
+    double end = card.next_ns + 150e6;
+    for (double now = card.next_ns; now < end; now += 5e6)
+        listen((int64_t)now);
+    CHECK(line.silent > 0);
+    CHECK(heard.last == 0);
+    while (card.next_ns < end)
+        deliver(240);
+    play(0.1);
+    CHECK(heard.step < STEEPEST * 1.05);
+    forget();
+    play(1);
+    CHECK(heard.worst < off_by(0.02));
+    CHECK(heard.latest_ms <= 26);
+}
+
+/* A driver that left something out without a word: no pitch of another kind makes up for it. */
+static void test_left_out(void) {
+    plug(48000, 0);
+    begin(48000);
+    play(5);
+    forget();
+    card.next_ns += 15 * 1e9 / TONE_HZ; /* whole waves, so what is left has no step */
+    play(1);
+    CHECK(heard.step < STEEPEST * 1.05);
+    forget();
+    play(1);
+    CHECK(heard.worst < off_by(0.2));
+}
+
 static void test_no_device_at_all(void) {
     plug(48000, 0);
     begin(48000);
@@ -290,6 +325,8 @@ int main(void) {
     RUN(test_another_rate_than_said);
     RUN(test_lost_and_back);
     RUN(test_late_but_kept);
+    RUN(test_kept_for_too_long);
+    RUN(test_left_out);
     RUN(test_no_device_at_all);
     RUN(test_silence_is_silent);
     RUN(test_nonsense);
