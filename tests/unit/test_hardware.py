@@ -15,7 +15,11 @@ ROLES = ROOT / "roles"
 # A character device is all that can be asked of a path.
 THERE, ABSENT = "/dev/null", "/dev/no-such-device"
 LONG_AGO = 1_000_000_000
-BRIDGE, GADGET = "dtoverlay=tc358743", "dtoverlay=dwc2,dr_mode=peripheral"
+BRIDGE, SOUND, GADGET = (
+    "dtoverlay=tc358743",
+    "dtoverlay=tc358743-audio",
+    "dtoverlay=dwc2,dr_mode=peripheral",
+)
 
 
 @pytest.fixture
@@ -176,11 +180,11 @@ dtoverlay=dwc2,dr_mode=host
 [all]
 """
 CONFIGS = {
-    "of_the_system": (OF_THE_SYSTEM, f"{OF_THE_SYSTEM}{GADGET}\n{BRIDGE}\n"),
-    "without_sections": ("dtparam=audio=on\n", f"dtparam=audio=on\n{BRIDGE}\n{GADGET}\n"),
+    "of_the_system": (OF_THE_SYSTEM, f"{OF_THE_SYSTEM}{GADGET}\n{SOUND}\n{BRIDGE}\n"),
+    "without_sections": ("dtparam=audio=on\n", f"dtparam=audio=on\n{BRIDGE}\n{SOUND}\n{GADGET}\n"),
     "of_the_owner": (
         f"[pi4]\ndtoverlay=dwc2\n[all]\n{BRIDGE},cam0\n",
-        f"[pi4]\ndtoverlay=dwc2\n[all]\n{BRIDGE},cam0\n",
+        f"[pi4]\ndtoverlay=dwc2\n[all]\n{SOUND}\n{BRIDGE},cam0\n",
     ),
 }
 
@@ -200,7 +204,12 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
         (tmp_path / "files" / Path(program).name).symlink_to(ROLES / program)
     steps = [
         *tasks("ustreamer", "preflight.yml", "preflight | Look at the hardware"),
-        *tasks("ustreamer", "configure.yml", "configure | Load the bridge's driver at boot"),
+        *tasks(
+            "ustreamer",
+            "configure.yml",
+            "configure | Load the bridge's driver at boot",
+            "configure | Load the driver of the bridge's sound at boot",
+        ),
         *tasks("usb_gadget", "preflight.yml", "preflight | Gather the facts of the USB controller"),
         *tasks(
             "usb_gadget",
@@ -208,7 +217,7 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
             "configure | Have the firmware make the USB port a device's",
         ),
     ]
-    assert len(steps) == 4
+    assert len(steps) == 5
     variables = [
         *(str(ROLES / role / "defaults/main.yml") for role in roles),
         str(ROLES / "ustreamer/vars/main/main.yml"),
@@ -221,6 +230,7 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     config = {
         "ustreamer_boot_config_file": "{{ config }}",
+        "ustreamer_audio_device": "hw:CARD=tc358743",
         "usb_gadget_boot_config_file": "{{ config }}",
     }
     done = subprocess.run(
