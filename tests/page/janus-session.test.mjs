@@ -257,6 +257,11 @@ group('sound', () => {
     onremotetrack(track, 'a', true);
     assert.deepEqual(said.at(-1), ['sound', { track }]);
     assert.equal(said.length, 3);
+    // Browsers tell late, or not at all, that it went.
+    session.wantsSound = false;
+    session.wantsSound = true;
+    onremotetrack(track, 'a', true);
+    assert.equal(said.length, 4);
   });
 
   test('that the plugin has none of is no problem', () => {

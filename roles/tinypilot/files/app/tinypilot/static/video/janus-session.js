@@ -55,11 +55,9 @@ export class JanusSession extends EventTarget {
   #watchTimer = null;
   #over = false;
   #track = null;
+  #wantsSound = false;
   #soundTrack = null;
   #clockAskedAt = null;
-
-  // Asked for with the next watch().
-  wantsSound = false;
 
   constructor({ Janus, url, iceServers }) {
     super();
@@ -70,6 +68,12 @@ export class JanusSession extends EventTarget {
 
   get peerConnection() {
     return this.#handle?.webrtcStuff.pc ?? null;
+  }
+
+  // Asked for with the next watch(). The track of an answer to come may be the one that there was.
+  set wantsSound(wants) {
+    this.#wantsSound = wants;
+    if (!wants) this.#soundTrack = null;
   }
 
   get isAttached() {
@@ -104,7 +108,7 @@ export class JanusSession extends EventTarget {
     clearTimeout(this.#watchTimer);
     if (this.#over || !this.#handle) return;
     this.#handle.send({
-      message: { request: 'watch', ...(this.wantsSound && { params: { audio: true } }) },
+      message: { request: 'watch', ...(this.#wantsSound && { params: { audio: true } }) },
       error: (reason) => this.#refuse(reason),
     });
   }
@@ -222,7 +226,7 @@ export class JanusSession extends EventTarget {
 
   #answer(offer) {
     const tracks = [{ type: 'video', capture: false, recv: true }];
-    if (this.wantsSound && /^m=audio/m.test(offer.sdp)) tracks.push({ type: 'audio', capture: false, recv: true });
+    if (this.#wantsSound && /^m=audio/m.test(offer.sdp)) tracks.push({ type: 'audio', capture: false, recv: true });
     this.#handle.createAnswer({
       jsep: offer,
       tracks,
