@@ -14,6 +14,8 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from operator import mul
 
 import av
 import pytest
@@ -206,10 +208,14 @@ def seconds_of(timestamp: int, hz: int, near: float) -> float:
 
 def loudness(samples: array, hz: float) -> float:
     """Of one tone in these samples of 48 kHz."""
-    turn = 2 * math.pi * hz / 48000
-    real = sum(value * math.cos(turn * i) for i, value in enumerate(samples))
-    imaginary = sum(value * math.sin(turn * i) for i, value in enumerate(samples))
-    return math.hypot(real, imaginary) / len(samples)
+    wave = waves(hz, len(samples))
+    return math.hypot(*(sum(map(mul, samples, part)) for part in wave)) / len(samples)
+
+
+@cache
+def waves(hz: float, length: int) -> tuple[list[float], list[float]]:
+    angles = [2 * math.pi * hz / 48000 * i for i in range(length)]
+    return [math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]
 
 
 def marks(listener: Listener, uptime: float) -> list[float]:
