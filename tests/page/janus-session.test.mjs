@@ -237,14 +237,15 @@ group('sound', () => {
 
   test('is asked for, answered and told of', () => {
     const { session, said, handle, onmessage, onremotetrack } = attachedSession();
+    onmessage(STARTED, OFFER);
     session.wantsSound = true;
-    session.watch();
     assert.deepEqual(handle.sent.at(-1).message, { request: 'watch', params: { audio: true } });
     onmessage(STARTED, WITH_SOUND);
     assert.deepEqual(
-      handle.answered[0].tracks.map(({ type }) => type),
+      handle.answered[1].tracks.map(({ type }) => type),
       ['video', 'audio'],
     );
+    said.shift();
     const track = { kind: 'audio' };
     onremotetrack(track, 'a', true);
     onremotetrack(track, 'a', true);
@@ -266,11 +267,27 @@ group('sound', () => {
 
   test('that the plugin has none of is no problem', () => {
     const { session, said, handle, onmessage } = attachedSession();
-    session.wantsSound = true;
-    session.watch();
     onmessage(STARTED, OFFER);
-    assert.equal(handle.answered[0].tracks.length, 1);
-    assert.deepEqual(said, [['answered', {}]]);
+    session.wantsSound = true;
+    onmessage(STARTED, OFFER);
+    assert.equal(handle.answered[1].tracks.length, 1);
+    assert.deepEqual(said, [
+      ['answered', {}],
+      ['answered', {}],
+    ]);
+  });
+
+  test('that is wanted while an offer is underway is asked for when that is answered', () => {
+    const { session, handle, onmessage } = attachedSession();
+    session.wantsSound = true;
+    session.wantsSound = false;
+    session.wantsSound = true;
+    assert.deepEqual(handle.requests, ['watch']);
+    onmessage(STARTED, OFFER);
+    assert.deepEqual(handle.requests, ['watch', 'start', 'watch']);
+    assert.deepEqual(handle.sent.at(-1).message.params, { audio: true });
+    onmessage(STARTED, WITH_SOUND);
+    assert.deepEqual(handle.requests, ['watch', 'start', 'watch', 'start']);
   });
 
   test('comes in stereo', () => {

@@ -35,6 +35,7 @@ class FakeAudio {
 
 class FakeConnection extends EventTarget {
   wantsSound = false;
+  soundTrack = null;
 
   tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
@@ -84,6 +85,13 @@ group('the button', () => {
     assert.equal(button.disabled, false);
     assert.equal(button.title, 'Sound');
   });
+});
+
+test('what came before the button was ready is heard', () => {
+  const { sound, connection, audio } = make();
+  connection.soundTrack = TRACK;
+  sound.on = true;
+  assert.deepEqual(audio.srcObject.tracks, [TRACK]);
 });
 
 test('a browser that plays nothing before a touch is asked again at the next', async () => {

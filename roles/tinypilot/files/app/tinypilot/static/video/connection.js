@@ -90,20 +90,21 @@ export class Connection extends EventTarget {
   }
 
   // Over WebRTC alone. What comes is told by an event `sound` with its track.
-  get wantsSound() {
-    return this.#wantsSound;
-  }
-
   set wantsSound(wants) {
     this.#wantsSound = wants;
     this.#link.wantsSound = wants;
   }
 
+  // null: none is wanted, or none has come yet.
+  get soundTrack() {
+    return this.#wantsSound && this.#soundTrack?.readyState === 'live' ? this.#soundTrack : null;
+  }
+
   // What is shown and heard, for a recording.
   get stream() {
     const { stream } = this.shown;
-    if (!this.#wantsSound || this.#soundTrack?.readyState !== 'live' || this.shown !== this.#screen) return stream;
-    return new MediaStream([...stream.getTracks(), this.#soundTrack]);
+    const { soundTrack } = this;
+    return soundTrack && this.shown === this.#screen ? new MediaStream([...stream.getTracks(), soundTrack]) : stream;
   }
 
   get pin() {

@@ -77,12 +77,9 @@ export class JanusLink extends EventTarget {
     this.#session?.askClock();
   }
 
-  // The picture goes on: the connection that there is changes.
   set wantsSound(wants) {
     this.#wantsSound = wants;
-    if (!this.#session) return;
-    this.#session.wantsSound = wants;
-    if (this.#linked) this.#session.watch();
+    if (this.#session) this.#session.wantsSound = wants;
   }
 
   start() {

@@ -4,7 +4,8 @@
 // what to do after a loss is janus-link.js' business.
 //
 // Events: ready (attached), track {track}, problem {code, text} (the plugin has no picture yet),
-// sound {track} (while wantsSound), answered (the answer is on its way), clock {askedAt, heardAt, rtpTimestamp, hz}, hungup, lost (the WebSocket), refused (Janus said no),
+// sound {track} (while wantsSound), answered (the answer is on its way), clock {askedAt, heardAt, rtpTimestamp, hz},
+// hungup, lost (the WebSocket), refused (Janus said no),
 // ended (by this page).
 
 import { WatchedSocket } from './watched-socket.js';
@@ -55,6 +56,8 @@ export class JanusSession extends EventTarget {
   #watchTimer = null;
   #over = false;
   #track = null;
+  #isNegotiating = false; // from `watch` to the answer
+  #isStale = false; // what `watch` asked for is not what is wanted now
   #wantsSound = false;
   #soundTrack = null;
   #clockAskedAt = null;
@@ -70,10 +73,14 @@ export class JanusSession extends EventTarget {
     return this.#handle?.webrtcStuff.pc ?? null;
   }
 
-  // Asked for with the next watch(). The track of an answer to come may be the one that there was.
+  // The connection that there is changes, and the picture goes on. An offer that is underway is answered first: Janus
+  // and browsers take one at a time. The track that comes may be the one that there was.
   set wantsSound(wants) {
+    if (wants === this.#wantsSound) return;
     this.#wantsSound = wants;
     if (!wants) this.#soundTrack = null;
+    if (this.#isNegotiating) this.#isStale = true;
+    else this.watch();
   }
 
   get isAttached() {
@@ -107,6 +114,8 @@ export class JanusSession extends EventTarget {
   watch() {
     clearTimeout(this.#watchTimer);
     if (this.#over || !this.#handle) return;
+    this.#isNegotiating = true;
+    this.#isStale = false;
     this.#handle.send({
       message: { request: 'watch', ...(this.#wantsSound && { params: { audio: true } }) },
       error: (reason) => this.#refuse(reason),
@@ -239,6 +248,8 @@ export class JanusSession extends EventTarget {
         this.#showFramesAtOnce();
         this.#handle.send({ message: { request: 'start' }, jsep: answer });
         this.#emit('answered');
+        this.#isNegotiating = false;
+        if (this.#isStale) this.watch();
       },
       error: (reason) => this.#emit('refused', { reason: String(reason?.message ?? reason) }),
     });

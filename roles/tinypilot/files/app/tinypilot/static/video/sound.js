@@ -49,6 +49,7 @@ export class Sound {
     this.#slider.hidden = !on;
     this.#connection.wantsSound = on;
     if (!on) this.#silence();
+    else if (this.#connection.soundTrack) this.#hear(this.#connection.soundTrack);
     this.#remember();
   }
 
