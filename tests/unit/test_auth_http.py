@@ -25,7 +25,17 @@ NEEDED_ROLES = {
     ("PATCH", "/api/settings"): "admin",
     ("GET", "/api/edid"): "admin",
     ("GET", "/api/log"): "admin",
+    ("POST", "/api/device-test"): "admin",
     ("POST", "/api/power"): "admin",
+    ("GET", "/api/power-hooks"): "operator",
+    ("POST", "/api/power-hooks"): "operator",
+    ("GET", "/api/atx"): "operator",
+    ("POST", "/api/atx"): "operator",
+    ("GET", "/api/wake-on-lan"): "operator",
+    ("POST", "/api/wake-on-lan"): "admin",
+    ("PATCH", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
+    ("DELETE", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
+    ("POST", "/api/wake-on-lan/<int(max=2147483647):number>/wake"): "operator",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
 }
 
