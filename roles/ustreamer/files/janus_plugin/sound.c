@@ -22,6 +22,10 @@
 #define PERIOD_US 5000
 #define BUFFER_US 200000
 
+/* How often is looked when a packet's last sample is due, and for how long after that. */
+#define CLOSE_NS     MS_NS
+#define CLOSE_FOR_NS (2 * PERIOD_US * 1000)
+
 #define REOPEN_NS (500 * MS_NS)
 
 /* A card that delivers nothing for so long is opened anew: some need that when the computer's sound
@@ -176,13 +180,21 @@ static int read_device(struct recorder *recorder) {
     return 0;
 }
 
-/* Looks at the card each period rather than being woken by it: of a driver or a plug-in that wakes
- * too seldom, too often or never, packets don't depend then. */
+/* Until a packet may be whole, but a period at the most. */
+static long pause_ns(const struct recorder *recorder, int64_t now) {
+    int64_t due = sound_line_due(&recorder->line) - now;
+    if (!recorder->pcm || due > PERIOD_US * 1000 || due < -CLOSE_FOR_NS)
+        return PERIOD_US * 1000L;
+    return due > CLOSE_NS ? (long)due : CLOSE_NS;
+}
+
+/* Looks at the card rather than being woken by it: of a driver or a plug-in that wakes too seldom,
+ * too often or never, packets don't depend then. */
 static void capture(struct recorder *recorder) {
     int64_t now = now_ns();
     if (!recorder->pcm && now >= recorder->open_at)
         open_device(recorder);
-    nanosleep(&(struct timespec){.tv_nsec = PERIOD_US * 1000L}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = pause_ns(recorder, now)}, NULL);
     if (!recorder->pcm)
         return;
     int error = read_device(recorder);

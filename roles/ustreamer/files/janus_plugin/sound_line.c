@@ -142,7 +142,8 @@ bool sound_line_next(struct sound_line *line, int64_t now,
     double place = continues ? line->place : begin;
     double step = (end - place) / SOUND_PACKET_FRAMES;
     double reach = (double)resampler_reach(step);
-    bool late = now >= sound_line_deadline(line), timed = line->anchor_ns != 0;
+    bool late = now >= line->next_ns + SOUND_PACKET_NS + SOUND_PATIENCE_NS;
+    bool timed = line->anchor_ns != 0;
     if (!late && (!timed || end + reach > (double)line->written))
         return false;
 
@@ -173,6 +174,8 @@ bool sound_line_next(struct sound_line *line, int64_t now,
     return true;
 }
 
-int64_t sound_line_deadline(const struct sound_line *line) {
-    return line->next_ns + SOUND_PACKET_NS + SOUND_PATIENCE_NS;
+int64_t sound_line_due(const struct sound_line *line) {
+    double step = SOUND_PACKET_NS / line->frame_ns / SOUND_PACKET_FRAMES;
+    double behind_ns = (double)resampler_reach(step) * line->frame_ns;
+    return line->next_ns + SOUND_PACKET_NS + (int64_t)behind_ns;
 }

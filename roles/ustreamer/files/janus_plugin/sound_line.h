@@ -58,7 +58,7 @@ void sound_line_take(struct sound_line *line, const int16_t *frames, size_t coun
 bool sound_line_next(struct sound_line *line, int64_t now,
                      float frames[SOUND_PACKET_FRAMES][RESAMPLER_CHANNELS], int64_t *captured_ns);
 
-/* When the next packet goes out even if nothing comes. */
-int64_t sound_line_deadline(const struct sound_line *line);
+/* When the last sample that the next packet needs is captured. */
+int64_t sound_line_due(const struct sound_line *line);
 
 #endif

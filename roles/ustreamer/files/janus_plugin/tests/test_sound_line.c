@@ -224,6 +224,23 @@ static void test_lost_and_back(void) {
     CHECK(heard.latest_ms <= 26);
 }
 
+/* Each sample alone: who looks when it is due finds it, and who looks before does not. */
+static void test_a_packet_is_whole_when_it_is_due(void) {
+    static const unsigned int rates[] = {32000, 44100, 48000, 192000};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        float frames[SOUND_PACKET_FRAMES][RESAMPLER_CHANNELS];
+        int64_t captured;
+        plug(rates[i], 0);
+        begin(rates[i]);
+        play(5);
+        int64_t due = sound_line_due(&line);
+        CHECK(due > (int64_t)card.next_ns);
+        while (!sound_line_next(&line, (int64_t)card.next_ns, frames, &captured))
+            deliver(1);
+        CHECK(fabs(card.next_ns - (double)due) <= 2e9 / rates[i]);
+    }
+}
+
 /* The thread was kept from running, and what the card had kept comes at once. */
 static void test_late_but_kept(void) {
     plug(48000, 0);
@@ -324,6 +341,7 @@ int main(void) {
     RUN(test_drift);
     RUN(test_another_rate_than_said);
     RUN(test_lost_and_back);
+    RUN(test_a_packet_is_whole_when_it_is_due);
     RUN(test_late_but_kept);
     RUN(test_kept_for_too_long);
     RUN(test_left_out);
