@@ -686,14 +686,16 @@ static void handle_statistics(janus_plugin_session *handle, const char *transact
     }
     json_t *latency = json_pack("{s:o, s:o, s:I}", "bounds_ms", bounds, "frames", frames, "sum_us",
                                 (json_int_t)(totals.latency_ns / 1000));
-    json_t *sound = json_pack("{s:I, s:b, s:I, s:I, s:I}", "listeners", listeners, "open",
-                              heard.open, "opened", (json_int_t)heard.opened, "packets",
-                              (json_int_t)heard.packets, "silent", (json_int_t)heard.silent);
-    json_t *statistics =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "viewers", viewers, "frames_read",
-                  (json_int_t)sink_status.frames, "gaps", (json_int_t)sink_status.gaps,
-                  "frames_sent", (json_int_t)sent, "frames_held_back", (json_int_t)held_back,
-                  "latency", latency, "sound", sound);
+    json_t *statistics = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "viewers", viewers,
+                                   "frames_read", (json_int_t)sink_status.frames, "gaps",
+                                   (json_int_t)sink_status.gaps, "frames_sent", (json_int_t)sent,
+                                   "frames_held_back", (json_int_t)held_back, "latency", latency);
+    if (has_sound)
+        json_object_set_new(statistics, "sound",
+                            json_pack("{s:I, s:b, s:I, s:I, s:I}", "listeners", listeners, "open",
+                                      heard.open, "opened", (json_int_t)heard.opened, "packets",
+                                      (json_int_t)heard.packets, "silent",
+                                      (json_int_t)heard.silent));
     pthread_mutex_unlock(&lock);
     push(handle, transaction,
          json_pack("{s:s, s:{s:s, s:o}}", "ustreamer", "event", "result", "status", "statistics",

@@ -43,6 +43,7 @@ void janus_vprintf(const char *format, ...) {
 /* By how much timestamps are ahead of the uptime. */
 #define AHEAD "20000"
 static const char *config_sink, *config_object, *config_linger = "1", *config_ahead = AHEAD;
+static const char *config_sound;
 
 janus_config *janus_config_parse(const char *path) {
     return g_str_has_suffix(path, "/janus.plugin.ustreamer.jcfg") ? g_malloc0(1) : NULL;
@@ -63,7 +64,7 @@ janus_config_container *janus_config_get(janus_config *config, janus_config_cont
                                           : NULL;
     const char *value = NULL;
     if (parent == &audio && !strcmp(name, "device"))
-        value = "hw:CARD=test";
+        value = config_sound;
     if (parent == &video && !strcmp(name, "sink"))
         value = config_sink;
     if (parent == &video && !strcmp(name, "linger_seconds"))
@@ -1026,6 +1027,24 @@ static void test_wrong_params_of_watch(void) {
     end_writer();
 }
 
+/* A device that is set up without: nothing of it is offered, counted or begun. */
+static void test_no_sound(void) {
+    use_writer(1);
+    view(0);
+    CHECK(!sound_stand_in.device);
+    CHECK_EQUAL(watch_with_sound(0, true), 0);
+    CHECK_EQUAL(media_in_offer(0), 1);
+    CHECK(!sound_stand_in.wanted);
+    CHECK_EQUAL(ask(0, "features"), 0);
+    const json_t *result = json_object_get(seen[0].event, "result");
+    CHECK(json_is_false(json_object_get(json_object_get(result, "features"), "audio")));
+    CHECK_EQUAL(ask(0, "statistics"), 0);
+    result = json_object_get(seen[0].event, "result");
+    CHECK(!json_object_get(json_object_get(result, "statistics"), "sound"));
+    detach(0);
+    end_writer();
+}
+
 static void test_handles_come_and_go_while_frames_flow(void) {
     pthread_t frames, viewers[4];
     use_writer(0);
@@ -1056,8 +1075,11 @@ static void test_config(void) {
     config_ahead = AHEAD;
 }
 
-int main(void) {
+/* With an argument: without sound. */
+int main(int count, char **arguments) {
+    (void)arguments;
     char name[64];
+    config_sound = count > 1 ? NULL : "hw:CARD=test";
     plugin = create();
     snprintf(name, sizeof name, "/test-plugin-%d.h264", (int)getpid());
     CHECK_EQUAL(plugin->get_api_compatibility(), JANUS_PLUGIN_API_VERSION);
@@ -1067,6 +1089,11 @@ int main(void) {
     config_object = name;
     if (plugin->init(&callbacks, "/etc") < 0)
         return EXIT_FAILURE;
+    if (!config_sound) {
+        RUN(test_no_sound);
+        plugin->destroy();
+        return summary();
+    }
     RUN(test_wrong_requests);
     RUN(test_small_requests);
     RUN(test_watch_without_sink);
