@@ -92,12 +92,17 @@ def hears_tones(screen: RemoteScreen) -> bool:
     )
 
 
+def level_of_sound(screen: RemoteScreen) -> float:
+    return screen.page.locator("#sound-level").evaluate("meter => meter.value")
+
+
 def test_the_computer_is_heard_by_who_wants_to(live: RemoteScreen, device: Device):
     connections = live.peer_connections
     assert statistics_of_sound(device)["open"] is False
     with live.by_itself():
         live.page.locator("#sound").click()
         live.wait_until(lambda: hears_tones(live), "the tones of the computer, left and right")
+        live.wait_until(lambda: level_of_sound(live) > 0.5, "the level of the tones")
         said = statistics_of_sound(device)
         assert (said["listeners"], said["open"]) == (1, True)
         # The picture goes on in the same connection.
@@ -108,6 +113,7 @@ def test_the_computer_is_heard_by_who_wants_to(live: RemoteScreen, device: Devic
         live.wait_until(
             lambda: live.page.evaluate(LOUDEST) == [0, 0], "silence while there is no device"
         )
+        live.wait_until(lambda: level_of_sound(live) == 0, "no level of silence")
         play(device, "rate=44100")
         live.wait_until(lambda: hears_tones(live), "the same tones, however many samples they have")
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The button for sound: what it asks for, what plays, and what is remembered.
 import assert from 'node:assert/strict';
-import { beforeEach, describe as group, test } from 'node:test';
+import { afterEach, beforeEach, describe as group, mock, test } from 'node:test';
 import { FakeElement, FakeStorage, settle } from './fake-page.mjs';
 
 const BASE = new URL('../../roles/tinypilot/files/app/tinypilot/static/video/', import.meta.url);
@@ -42,14 +42,33 @@ class FakeConnection extends EventTarget {
   }
 }
 
+class FakeLevel {
+  value = 0;
+  isOver = false;
+
+  constructor(stream) {
+    this.stream = stream;
+  }
+
+  end() {
+    this.isOver = true;
+  }
+}
+
 function make() {
+  const levels = [];
   const parts = {
     connection: new FakeConnection(),
     button: new FakeElement(),
     slider: new FakeElement({ hidden: true }),
+    meter: new FakeElement({ hidden: true }),
     audio: new FakeAudio(),
+    newLevel: (stream) => {
+      levels.push(new FakeLevel(stream));
+      return levels.at(-1);
+    },
   };
-  return { ...parts, sound: new Sound(parts) };
+  return { ...parts, levels, sound: new Sound(parts) };
 }
 
 beforeEach(() => {
@@ -109,6 +128,58 @@ test('a browser that plays nothing before a touch is asked again at the next', a
   page.dispatchEvent(new Event('pointerup'));
   await settle();
   assert.deepEqual(audio.did, ['play', 'play', 'play']);
+});
+
+group('the level', () => {
+  // One timer of an earlier test would keep the program from ending.
+  beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }));
+  afterEach(() => mock.timers.reset());
+
+  test('is that of what plays, and 0 when nothing does', async () => {
+    const { sound, connection, meter, audio, levels } = make();
+    sound.on = true;
+    assert.equal(meter.hidden, false);
+    connection.tell('sound', { track: TRACK });
+    await settle();
+    assert.equal(levels[0].stream, audio.srcObject);
+    levels[0].value = 0.7;
+    mock.timers.tick(100);
+    assert.equal(meter.value, 0.7);
+    sound.on = false;
+    assert.equal(levels[0].isOver, true);
+    levels[0].value = 0.8;
+    mock.timers.tick(1000);
+    assert.equal(meter.value, 0);
+    assert.equal(meter.hidden, true);
+  });
+
+  test('follows the newest track', async () => {
+    const { sound, connection, levels } = make();
+    sound.on = true;
+    connection.tell('sound', { track: TRACK });
+    connection.tell('sound', { track: { kind: 'audio' } });
+    await settle();
+    assert.equal(levels.at(-1).isOver, false);
+    assert.ok(levels.slice(0, -1).every(({ isOver }) => isOver));
+  });
+
+  test('is not measured where nothing may play', async () => {
+    const { sound, connection, audio, levels } = make();
+    audio.refusal = 'NotAllowedError';
+    sound.on = true;
+    connection.tell('sound', { track: TRACK });
+    await settle();
+    assert.equal(levels.length, 0);
+  });
+
+  test('is not measured of what was switched off meanwhile', async () => {
+    const { sound, connection, levels } = make();
+    sound.on = true;
+    connection.tell('sound', { track: TRACK });
+    sound.on = false;
+    await settle();
+    assert.equal(levels.length, 0);
+  });
 });
 
 group('what is remembered', () => {

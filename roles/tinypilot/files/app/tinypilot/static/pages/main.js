@@ -44,11 +44,20 @@ const controls = new Controls({
 new PictureMenu({ connection, view, device: document.querySelector('.bar-name').textContent });
 runWithThePage(controls);
 
-// There is no such button where the device has no sound. What makes it is loaded when it is wanted first.
+// There is no such button where the device has no sound. What makes it is loaded when it is wanted first, and again if
+// it could not be.
 const soundButton = byId('sound');
-async function beginSound() {
-  const { Sound } = await load(new URL('../video/sound.js', import.meta.url));
-  new Sound({ connection, button: soundButton, slider: byId('sound-volume') }).on = true;
+let soundBegins = null;
+function beginSound() {
+  soundBegins ??= load(new URL('../video/sound.js', import.meta.url)).then(
+    ({ Sound }) => {
+      const parts = { button: soundButton, slider: byId('sound-volume'), meter: byId('sound-level') };
+      new Sound({ connection, ...parts }).on = true;
+    },
+    () => {
+      soundBegins = null;
+    },
+  );
 }
+soundButton?.addEventListener('click', beginSound);
 if (soundButton && recall('sound', (value) => value?.on === true)) beginSound();
-else soundButton?.addEventListener('click', beginSound, { once: true });
