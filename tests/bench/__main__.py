@@ -25,6 +25,7 @@ from . import (
     rate,
     recovery,
     side_by_side,
+    sound,
     transports,
 )
 
@@ -38,6 +39,7 @@ PARTS = {
     "recovery": recovery.measure,
     "mode-changes": mode_changes.measure,
     "load": load.measure,
+    "sound": sound.measure,
 }
 
 

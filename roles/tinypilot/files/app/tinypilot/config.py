@@ -55,9 +55,9 @@ class Config:
     packets, to `atx_socket` who presses the buttons of `atx`, which is None where none are connected; to `hook_socket`
     listens who runs commands of the operator's, and `power_hooks` are their names, each with the seconds that it may
     take; `services` are the units that a person may restart, `log_units` further ones that the log for people has;
-    `janus_ice_servers` are the kinds that Janus was given, as it names them; `has_sound` tells whether it sends sound to
-    who asks for it; a session ends so many minutes after its last use, and after its beginning; the controls may be taken
-    from whoever has not used them for so many seconds."""
+    `janus_ice_servers` are the kinds that Janus was given, as it names them; `has_sound` tells whether it sends sound
+    to who asks for it; a session ends so many minutes after its last use, and after its beginning; the controls may
+    be taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")

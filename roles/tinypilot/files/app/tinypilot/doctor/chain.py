@@ -268,8 +268,8 @@ def check_sound(device: str, error: int) -> None:
     if error not in (0, errno.EBUSY):
         raise BrokenLink(
             f"There is no sound: {device} can't be opened ({os.strerror(error)})",
-            "`cat /proc/asound/pcm` lists the devices that are there, and `dmesg | tail` tells what became of this one. "
-            "Plug it in again; of a bridge check the I2S wires.",
+            "`cat /proc/asound/pcm` lists the devices that are there, and `dmesg | tail` tells what became of this "
+            "one. Plug it in again; of a bridge check the I2S wires.",
         )
 
 

@@ -47,17 +47,18 @@ runWithThePage(controls);
 // There is no such button where the device has no sound. What makes it is loaded when it is wanted first, and again if
 // it could not be.
 const soundButton = byId('sound');
-let soundBegins = null;
-function beginSound() {
-  soundBegins ??= load(new URL('../video/sound.js', import.meta.url)).then(
-    ({ Sound }) => {
-      const parts = { button: soundButton, slider: byId('sound-volume'), meter: byId('sound-level') };
-      new Sound({ connection, ...parts }).on = true;
-    },
-    () => {
-      soundBegins = null;
-    },
-  );
+let soundBegins = false;
+async function beginSound() {
+  if (soundBegins) return;
+  soundBegins = true;
+  try {
+    const { Sound } = await load(new URL('../video/sound.js', import.meta.url));
+    const parts = { button: soundButton, slider: byId('sound-volume'), meter: byId('sound-level') };
+    new Sound({ connection, ...parts }).on = true;
+  } catch (error) {
+    soundBegins = false;
+    throw error;
+  }
 }
 soundButton?.addEventListener('click', beginSound);
 if (soundButton && recall('sound', (value) => value?.on === true)) beginSound();
