@@ -95,7 +95,13 @@ void sound_line_take(struct sound_line *line, const int16_t *frames, size_t coun
     }
     if (line->oldest < line->written - (int64_t)SOUND_RING_FRAMES)
         line->oldest = line->written - (int64_t)SOUND_RING_FRAMES;
+    line->heard_ns = end_ns;
     note_time(line, count, end_ns);
+}
+
+static bool is_late(const struct sound_line *line, int64_t now) {
+    int64_t patience_ns = now - line->heard_ns < SOUND_GONE_NS ? SOUND_PATIENCE_NS : 0;
+    return now >= line->next_ns + SOUND_PACKET_NS + patience_ns;
 }
 
 /* Where in the input something was captured then. */
@@ -142,9 +148,8 @@ bool sound_line_next(struct sound_line *line, int64_t now,
     double place = continues ? line->place : begin;
     double step = (end - place) / SOUND_PACKET_FRAMES;
     double reach = (double)resampler_reach(step);
-    bool late = now >= line->next_ns + SOUND_PACKET_NS + SOUND_PATIENCE_NS;
     bool timed = line->anchor_ns != 0;
-    if (!late && (!timed || end + reach > (double)line->written))
+    if (!is_late(line, now) && (!timed || end + reach > (double)line->written))
         return false;
 
     size_t from = 0, to = 0;

@@ -24,6 +24,9 @@
  * card's period, takes. */
 #define SOUND_PATIENCE_NS 60000000
 
+/* But not when nothing at all has come for so long: there is no card then, or it stands still. */
+#define SOUND_GONE_NS (2 * SOUND_PATIENCE_NS)
+
 /* A third of a second at 192 kHz. */
 #define SOUND_RING_FRAMES (1u << 16)
 
@@ -34,6 +37,7 @@ struct sound_line {
     /* When frame `anchor` was captured, and how long one takes: smoothed, see note_time(). */
     int64_t anchor;
     double anchor_ns, frame_ns;
+    int64_t heard_ns;  /* until when something came last */
     double settled_ns; /* for how long that has been learned */
     /* A longer look back, for when the rate changes. */
     int64_t past;
