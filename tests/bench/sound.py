@@ -4,18 +4,23 @@ beginning of each second on, and the picture says when it was captured."""
 
 from __future__ import annotations
 
+import time
+
 from playwright.sync_api import Browser
 
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen, new_screen
 
 from .figures import median, milliseconds, percentile, table
+from .load import cpu_seconds, viewers
 
 RUNS = 3
 RUN_SECONDS = 20
 # The browser's buffer begins long, and finds out what it needs.
-SETTLE_SECONDS = 15
+SETTLE_SECONDS = 40
 PERCENTS = (50, 95)
+LISTENERS = (1, 8, 16)
+LISTENERS_SECONDS = 20
 
 # For so many seconds: when each second's first sample was played, and what the browser's buffer did meanwhile. Blocks
 # of samples come at an even pace; their times are those of the ones that were handed over with the least delay.
@@ -70,6 +75,27 @@ def listen(screen: RemoteScreen) -> tuple[list[float], list[float], float]:
     return sounds, [frame.at - frame.stamp for frame in frames], heard["buffered"]
 
 
+def share_of_janus(device: Device, count: int, *words: str) -> float:
+    """Of a core, in percent."""
+    with viewers(device, count, "light_viewers", "janus/ws", *words):
+        before, began = cpu_seconds(device)["janus"], time.monotonic()
+        time.sleep(LISTENERS_SECONDS)
+        used, seconds = cpu_seconds(device)["janus"] - before, time.monotonic() - began
+    return 100 * used / seconds
+
+
+def cost(device: Device) -> str:
+    rows = [
+        [
+            count,
+            f"{share_of_janus(device, count):.1f} %",
+            f"{share_of_janus(device, count, 'sound'):.1f} %",
+        ]
+        for count in LISTENERS
+    ]
+    return table(["viewers", "Janus, without sound", "with sound for each"], rows)
+
+
 def measure(browser: Browser, device: Device) -> str:
     sounds, pictures, apart, buffered = [], [], [], []
     for _ in range(RUNS):
@@ -96,4 +122,6 @@ def measure(browser: Browser, device: Device) -> str:
         f"{RUNS} runs of {RUN_SECONDS} s in Chromium, which kept the sound in its buffer for "
         f"{milliseconds(median(buffered))} ms. What a loudspeaker adds is not in it.\n\n"
         + table(["", *(f"p{percent} ms" for percent in PERCENTS)], rows)
+        + f"\n\nShare of one core over {LISTENERS_SECONDS} s; the viewers decode nothing.\n\n"
+        + cost(device)
     )

@@ -23,7 +23,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
-from tests.support.viewers import Viewer, read_code, run
+from tests.support.viewers import Listener, Viewer, read_code, run
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 from .test_view_tools import RECORDED_FRAMES, button, downloading, frames_in, open_menu
@@ -163,17 +163,11 @@ def test_a_recording_has_what_is_heard(live: RemoteScreen):
 
 
 @dataclass
-class Listener(Viewer):
-    """A viewer that hears: samples of the left channel and codes of pictures, with their capture times."""
+class Ear(Listener):
+    """Keeps samples of the left channel and codes of pictures, with their capture times."""
 
     sounds: list[tuple[int, array]] = field(default_factory=list)
     codes: list[tuple[int, int]] = field(default_factory=list)
-
-    async def send(self, message, handle=True):
-        body = message.get("body", {})
-        if body.get("request") == "watch":
-            message = {**message, "body": {**body, "params": {"audio": True}}}
-        return await super().send(message, handle)
 
     def __post_init__(self) -> None:
         self.origins: dict[str, int] = {}
@@ -197,8 +191,8 @@ class Listener(Viewer):
                 self.codes.append((frame.pts, code[1]))
 
 
-async def listen(device: Device, packets: int) -> Listener:
-    async with Listener(device.socket_url, device.cookie()) as listener:
+async def listen(device: Device, packets: int) -> Ear:
+    async with Ear(device.socket_url, device.cookie()) as listener:
         await listener.watch()
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(listener.sounds) < packets or not listener.codes:
@@ -224,7 +218,7 @@ def waves(hz: float, length: int) -> tuple[list[float], list[float]]:
     return [math.cos(angle) for angle in angles], [math.sin(angle) for angle in angles]
 
 
-def marks(listener: Listener, uptime: float) -> list[float]:
+def marks(listener: Ear, uptime: float) -> list[float]:
     """When the tone became an octave higher, as the sound's timestamps tell."""
     window, step = 480, 48  # 10 ms, 1 ms
     found = []
