@@ -13,7 +13,7 @@ globalThis.MediaStream = class {
 };
 const page = new EventTarget();
 globalThis.addEventListener = page.addEventListener.bind(page);
-const { Sound } = await import(new URL('sound.js', BASE));
+const { levelOf, Sound } = await import(new URL('sound.js', BASE));
 
 const TRACK = { kind: 'audio' };
 
@@ -162,6 +162,18 @@ group('the level', () => {
     assert.equal(levels.at(-1).isOver, false);
     assert.ok(levels.slice(0, -1).every(({ isOver }) => isOver));
   });
+
+  for (const [what, sample, level] of [
+    ['silence', 0, 0],
+    ['what nobody hears', 0.0005, 0],
+    ['30 dB below the loudest', 10 ** -1.5, 0.5],
+    ['the loudest', 1, 1],
+  ]) {
+    test(`is in decibels: ${what}`, () => {
+      const samples = Float32Array.from({ length: 100 }, (_, i) => (i % 2 ? sample : -sample));
+      assert.ok(Math.abs(levelOf(samples) - level) < 1e-6);
+    });
+  }
 
   test('is not measured where nothing may play', async () => {
     const { sound, connection, audio, levels } = make();

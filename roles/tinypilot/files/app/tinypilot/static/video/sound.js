@@ -15,7 +15,13 @@ const isVolume = (value) => Number.isFinite(value) && value >= 0 && value <= 1;
 const recallSound = () =>
   recall(REMEMBERED, (value) => typeof value?.on === 'boolean' && isVolume(value.volume)) ?? { on: false, volume: 1 };
 
-// How loud what comes is, whatever the volume.
+// From 0 to 1, for samples from -1 to 1.
+export function levelOf(samples) {
+  const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+  return Math.max(0, 1 - (10 * Math.log10(power)) / SOFTEST_DB);
+}
+
+// Of what comes, whatever the volume.
 class Level {
   #context = new AudioContext({ latencyHint: 'playback' });
   #analyser = new AnalyserNode(this.#context);
@@ -27,8 +33,7 @@ class Level {
 
   get value() {
     this.#analyser.getFloatTimeDomainData(this.#samples);
-    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0) / this.#samples.length;
-    return Math.max(0, 1 - (10 * Math.log10(power)) / SOFTEST_DB);
+    return levelOf(this.#samples);
   }
 
   end() {
