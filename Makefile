@@ -113,6 +113,9 @@ run-page-tests:
 
 run-c-tests: | $(BUILD)
 	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check BUILD=$(CURDIR)/$(BUILD)/janus_plugin
+	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_sound BUILD=$(CURDIR)/$(BUILD)/simulated_sound
+	@$(MAKE) --silent -C roles/ustreamer/files/janus_plugin check-sound BUILD=$(CURDIR)/$(BUILD)/janus_plugin \
+	    SIMULATED_SOUND=$(CURDIR)/$(BUILD)/simulated_sound/simulated_sound.so
 	@$(MAKE) --silent -C roles/emulated_hardware/files/v4l2_emulator check BUILD=$(CURDIR)/$(BUILD)/v4l2_emulator
 	@$(MAKE) --silent -C roles/emulated_hardware/files/simulated_computer check BUILD=$(CURDIR)/$(BUILD)/simulated_computer
 

@@ -26,6 +26,7 @@ from . import (
     rate,
     recovery,
     side_by_side,
+    sound,
     transports,
 )
 
@@ -40,6 +41,7 @@ PARTS = {
     "recovery": recovery.measure,
     "mode-changes": mode_changes.measure,
     "load": load.measure,
+    "sound": sound.measure,
 }
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Viewers that receive and put frames together, but decode none: many fit on one machine.
 
-    python -m tests.bench.light_viewers URL COUNT
+    python -m tests.bench.light_viewers URL COUNT [sound]
 
 Reads the cookie of a session, writes a line when all watch, reads until its input ends, then writes
 the frames per second of each viewer as a JSON list.
@@ -19,9 +19,16 @@ from contextlib import AsyncExitStack
 from aiortc import rtcrtpreceiver
 from aiortc.codecs.base import Decoder
 
-from tests.support.viewers import Viewer
+from tests.support.viewers import Listener, Viewer
 
 SETTLE_SECONDS = 2
+
+
+class Deaf(Decoder):
+    """Takes sound and makes nothing of it."""
+
+    def decode(self, encoded_frame):
+        return []
 
 
 class Counter(Decoder):
@@ -40,6 +47,8 @@ def count_instead_of_decoding() -> list[Counter]:
     counters: list[Counter] = []
 
     def make(codec):
+        if codec.mimeType.startswith("audio/"):
+            return Deaf()
         counters.append(Counter())
         return counters[-1]
 
@@ -47,11 +56,12 @@ def count_instead_of_decoding() -> list[Counter]:
     return counters
 
 
-async def main(url: str, cookie: str, count: int) -> None:
+async def main(url: str, cookie: str, count: int, *words: str) -> None:
+    kind = Listener if "sound" in words else Viewer
     counters = count_instead_of_decoding()
     async with AsyncExitStack() as stack:
         for _ in range(count):
-            viewer = await stack.enter_async_context(Viewer(url, cookie))
+            viewer = await stack.enter_async_context(kind(url, cookie))
             await viewer.watch()
         # What each is shown first comes in a burst.
         while len(counters) < count or not all(counter.frames for counter in counters):
@@ -66,4 +76,4 @@ async def main(url: str, cookie: str, count: int) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    asyncio.run(main(sys.argv[1], sys.stdin.readline().strip(), int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], sys.stdin.readline().strip(), int(sys.argv[2]), *sys.argv[3:]))

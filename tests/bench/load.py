@@ -46,7 +46,7 @@ def cpu_seconds(device: Device) -> dict[str, float]:
 
 @contextlib.contextmanager
 def viewers(
-    device: Device, count: int, module: str = "light_viewers", path: str = "janus/ws"
+    device: Device, count: int, module: str = "light_viewers", path: str = "janus/ws", *words: str
 ) -> Iterator[list[float]]:
     """`count` viewers watch meanwhile; afterwards the list has the frames per second of each."""
     rates: list[float] = []
@@ -58,6 +58,7 @@ def viewers(
                 f"tests.bench.{module}",
                 f"wss://{device.address}/{path}",
                 str(part),
+                *words,
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

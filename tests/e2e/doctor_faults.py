@@ -487,6 +487,13 @@ FAULTS = [
         True,
     ),
     Fault(
+        "the sound card is unplugged",
+        shell("echo gone > /run/v4l2-emulator/sound", "rm /run/v4l2-emulator/sound"),
+        "sound",
+        "simulated can't be opened (No such device)",
+        True,
+    ),
+    Fault(
         "another program has the media ports",
         running(_LISTEN, "udp", "20000", "20063"),
         "media",

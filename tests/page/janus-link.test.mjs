@@ -52,6 +52,19 @@ async function linked(t, facts) {
   return { ...made, session };
 }
 
+test('sound is asked for in the connection that there is, and in each that follows', async (t) => {
+  const { link, heard, session } = await linked(t);
+  link.wantsSound = true;
+  assert.equal(session.wantsSound, true);
+  link.addEventListener('sound', ({ detail }) => heard.push(detail.track));
+  session.emit('sound', { track: 'the track' });
+  assert.equal(heard.at(-1), 'the track');
+  session.emit('refused', { reason: 'gone' });
+  await clock.pass(5000);
+  assert.ok(FakeSession.made.length > 1);
+  assert.equal(FakeSession.made.at(-1).wantsSound, true);
+});
+
 // Frames that come or not, as long as a test says, looked at as often as the page does.
 async function heal(link, ms, facts) {
   for (let passed = 0; passed < ms; passed += 200) {

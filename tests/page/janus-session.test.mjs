@@ -93,6 +93,7 @@ function attachedSession() {
     'problem',
     'answered',
     'clock',
+    'sound',
     'hungup',
     'lost',
     'refused',
@@ -181,7 +182,6 @@ group("uStreamer's own plugin", () => {
   test('makes an offer without a picture behind it: it is answered, and is neither a picture nor a problem', () => {
     const { session, said, janus, handle, onmessage, onremotetrack } = attachedSession();
     onmessage(STARTED, OFFER);
-    onremotetrack({ kind: 'audio' }, 'a', true);
     mock.timers.tick(60000);
     assert.deepEqual(said, [['answered', {}]]);
 
@@ -230,6 +230,76 @@ test("this project's plugin tells its clock, asked one question at a time", () =
     assert.deepEqual(clock, { rtpTimestamp: 4294967295, hz: 90000 });
   }
   assert.equal(said.length, 2);
+});
+
+group('sound', () => {
+  const WITH_SOUND = { type: 'offer', sdp: 'v=0\r\nm=video 9\r\nm=audio 9\r\n' };
+
+  test('is asked for, answered and told of', () => {
+    const { session, said, handle, onmessage, onremotetrack } = attachedSession();
+    onmessage(STARTED, OFFER);
+    session.wantsSound = true;
+    assert.deepEqual(handle.sent.at(-1).message, { request: 'watch', params: { audio: true } });
+    onmessage(STARTED, WITH_SOUND);
+    assert.deepEqual(
+      handle.answered[1].tracks.map(({ type }) => type),
+      ['video', 'audio'],
+    );
+    said.shift();
+    const track = { kind: 'audio' };
+    onremotetrack(track, 'a', true);
+    onremotetrack(track, 'a', true);
+    assert.deepEqual(said, [
+      ['answered', {}],
+      ['sound', { track }],
+    ]);
+    // It goes and comes with what is asked for.
+    onremotetrack(track, 'a', false);
+    onremotetrack(track, 'a', true);
+    assert.deepEqual(said.at(-1), ['sound', { track }]);
+    assert.equal(said.length, 3);
+    // Browsers tell late, or not at all, that it went.
+    session.wantsSound = false;
+    session.wantsSound = true;
+    onremotetrack(track, 'a', true);
+    assert.equal(said.length, 4);
+  });
+
+  test('that the plugin has none of is no problem', () => {
+    const { session, said, handle, onmessage } = attachedSession();
+    onmessage(STARTED, OFFER);
+    session.wantsSound = true;
+    onmessage(STARTED, OFFER);
+    assert.equal(handle.answered[1].tracks.length, 1);
+    assert.deepEqual(said, [
+      ['answered', {}],
+      ['answered', {}],
+    ]);
+  });
+
+  test('that is wanted while an offer is underway is asked for when that is answered', () => {
+    const { session, handle, onmessage } = attachedSession();
+    session.wantsSound = true;
+    session.wantsSound = false;
+    session.wantsSound = true;
+    assert.deepEqual(handle.requests, ['watch']);
+    onmessage(STARTED, OFFER);
+    assert.deepEqual(handle.requests, ['watch', 'start', 'watch']);
+    assert.deepEqual(handle.sent.at(-1).message.params, { audio: true });
+    onmessage(STARTED, WITH_SOUND);
+    assert.deepEqual(handle.requests, ['watch', 'start', 'watch', 'start']);
+  });
+
+  test('comes in stereo', () => {
+    const { handle, onmessage } = attachedSession();
+    onmessage(STARTED, WITH_SOUND);
+    const answer = {
+      sdp: 'm=video\r\na=fmtp:96 x=1\r\nm=audio\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10\r\n',
+    };
+    handle.answered[0].customizeSdp(answer);
+    assert.match(answer.sdp, /^a=fmtp:111 stereo=1;minptime=10\r$/m);
+    assert.match(answer.sdp, /^a=fmtp:96 x=1\r$/m);
+  });
 });
 
 test('a track is told again after Janus hung up', () => {

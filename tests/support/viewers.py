@@ -23,6 +23,7 @@ from .waiting import PATIENCE_SECONDS, NeverHappened
 
 __all__ = [
     "ChainError",
+    "Listener",
     "Viewer",
     "crc16",
     "look",
@@ -32,6 +33,16 @@ __all__ = [
     "watch",
     "with_one_fmtp_each",
 ]
+
+
+class Listener(Viewer):
+    """A viewer that asks for sound, too."""
+
+    async def send(self, message, handle=True):
+        body = message.get("body", {})
+        if body.get("request") == "watch":
+            message = {**message, "body": {**body, "params": {"audio": True}}}
+        return await super().send(message, handle)
 
 
 def run(coroutine: Coroutine) -> Any:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the doctor makes of what it was told: which link is the cause, and what it says of it."""
 
+import errno
 import json
 import os
 import shutil
@@ -46,6 +47,7 @@ FACTS = {
         "capture_kind": "tc358743",
         "encoder_device": "/dev/video11",
         "plugin": "/opt/ustreamer/plugins/libjanus_ustreamer.so",
+        "sound_device": "hw:CARD=tc358743",
         "programs": ["/opt/ustreamer/bin/ustreamer"],
         "boot_config": {"file": "/boot/firmware/config.txt", "overlay": "tc358743"},
     },
@@ -129,6 +131,8 @@ def well():
         "sink": "/dev/shm/kvm::h264",
         "frames": Frames(True, 3, False),
         "janus": "an offer",
+        "sound": {"open": False},
+        "sound error": 0,
         "janus configuration": [],
         "media ports": {20000: [PIDS["janus.service"]]},
         "udp": True,
@@ -523,6 +527,16 @@ FAULTS = {
         "network",
         ["eth0 is down"],
     ),
+    "no sound card": (
+        {"sound_error": errno.ENODEV},
+        "sound",
+        ["hw:CARD=tc358743 can't be opened (No such device)", "/proc/asound/pcm"],
+    ),
+    "a sound card that somebody else has": (
+        {"sound_error": errno.EBUSY},
+        "sound",
+        ["another program has hw:CARD=tc358743 open", "fuser"],
+    ),
     "low voltage": ({"power": Power(40, 0x50001)}, "power", ["too little voltage"]),
     "heat": ({"power": Power(86, 0xE0008)}, "power", ["86 °C"]),
     "heat of another machine": ({"power": Power(90, None)}, "power", ["90 °C"]),
@@ -564,6 +578,18 @@ def test_two_faults_that_have_nothing_to_do_with_each_other_are_both_named():
     findings = examine(**both_looks(janus=Unit(active="failed")), hid="disconnected", relay=502)
     assert list(causes(findings)) == ["janus", "computer"]
     assert consequences(findings) == {"relay"}
+
+
+def test_a_sound_card_that_is_heard_is_taken_and_there():
+    said = {each.link: each for each in examine(sound_error=errno.EBUSY, sound={"open": True})}
+    assert said["sound"].state == report.GOOD
+    assert "somebody listens" in said["sound"].what
+
+
+def test_a_device_without_sound_lacks_nothing():
+    facts = {**FACTS, "ustreamer": {**FACTS["ustreamer"], "sound_device": ""}}
+    said = {each.link: each for each in links.examine(Evidence(facts, well()))}
+    assert (said["sound"].state, said["sound"].what) == (report.GOOD, "none is set up")
 
 
 def test_a_service_that_its_socket_starts_is_not_blamed_for_waiting():

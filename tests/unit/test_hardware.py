@@ -15,7 +15,11 @@ ROLES = ROOT / "roles"
 # A character device is all that can be asked of a path.
 THERE, ABSENT = "/dev/null", "/dev/no-such-device"
 LONG_AGO = 1_000_000_000
-BRIDGE, GADGET = "dtoverlay=tc358743", "dtoverlay=dwc2,dr_mode=peripheral"
+BRIDGE, SOUND, GADGET = (
+    "dtoverlay=tc358743",
+    "dtoverlay=tc358743-audio",
+    "dtoverlay=dwc2,dr_mode=peripheral",
+)
 
 
 @pytest.fixture
@@ -31,8 +35,9 @@ def look(tmp_path):
         jpeg_encoder=ABSENT,
         config=ABSENT,
         speed=ABSENT,
+        sound="",
     ):
-        words = [kind, capture, name, encoder, jpeg_encoder, config, speed, tmp_path]
+        words = [kind, capture, name, encoder, jpeg_encoder, config, speed, sound, tmp_path]
         program = ROLES / "ustreamer/files/hardware.sh"
         said = subprocess.check_output(["sh", program, *words], text=True).split()
         said.remove(f"cores-{len(os.sched_getaffinity(0))}")
@@ -132,13 +137,44 @@ def test_a_raspberry_pi_5_is_told_by_its_name(look, tmp_path):
         assert look("usb") == words
 
 
+def add_sound(root, number, name, device):
+    card = root / f"proc/asound/card{number}"
+    (card / f"pcm{device}").mkdir(parents=True)
+    (card.parent / name).symlink_to(card.name)
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("", []),
+        ("hw:CARD=tc358743", ["sound"]),
+        ("hw:CARD=tc358743,DEV=0", ["sound"]),
+        ("plughw:tc358743,0", ["sound"]),
+        ("hw:1", ["sound"]),
+        ("hw:1,1", []),
+        ("hw:0", []),  # a card that only plays
+        ("hw:CARD=vc4hdmi0", []),
+        ("hw:CARD=MS2109", []),
+        ("dongle", ["sound"]),
+        ("dong", []),
+    ],
+)
+def test_a_sound_device_is_found_as_alsa_names_it(look, tmp_path, device, words):
+    add_sound(tmp_path, 0, "vc4hdmi0", "0p")
+    add_sound(tmp_path, 1, "tc358743", "0c")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/asound.conf").write_text("pcm.dongle { type hw card 2 }\n")
+    assert look("usb", sound=device) == words
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", ["boot-config"]),
         (f"[all]\n{BRIDGE}\n", ["boot-config", "overlay"]),
         (f"{BRIDGE},i2c_pins_28_29=1\n", ["boot-config", "overlay"]),
-        (f"#{BRIDGE}\n{BRIDGE}-audio\n", ["boot-config"]),
+        (f"#{BRIDGE}\n{BRIDGE}-audio\n", ["boot-config", "sound-overlay"]),
+        (f"{BRIDGE}\n#{BRIDGE}-audio\n", ["boot-config", "overlay"]),
     ],
 )
 def test_the_bridges_overlay_is_found(look, tmp_path, text, words):
@@ -163,11 +199,11 @@ dtoverlay=dwc2,dr_mode=host
 [all]
 """
 CONFIGS = {
-    "of_the_system": (OF_THE_SYSTEM, f"{OF_THE_SYSTEM}{GADGET}\n{BRIDGE}\n"),
-    "without_sections": ("dtparam=audio=on\n", f"dtparam=audio=on\n{BRIDGE}\n{GADGET}\n"),
+    "of_the_system": (OF_THE_SYSTEM, f"{OF_THE_SYSTEM}{GADGET}\n{SOUND}\n{BRIDGE}\n"),
+    "without_sections": ("dtparam=audio=on\n", f"dtparam=audio=on\n{BRIDGE}\n{SOUND}\n{GADGET}\n"),
     "of_the_owner": (
         f"[pi4]\ndtoverlay=dwc2\n[all]\n{BRIDGE},cam0\n",
-        f"[pi4]\ndtoverlay=dwc2\n[all]\n{BRIDGE},cam0\n",
+        f"[pi4]\ndtoverlay=dwc2\n[all]\n{SOUND}\n{BRIDGE},cam0\n",
     ),
 }
 
@@ -187,7 +223,12 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
         (tmp_path / "files" / Path(program).name).symlink_to(ROLES / program)
     steps = [
         *tasks("ustreamer", "preflight.yml", "preflight | Look at the hardware"),
-        *tasks("ustreamer", "configure.yml", "configure | Load the bridge's driver at boot"),
+        *tasks(
+            "ustreamer",
+            "configure.yml",
+            "configure | Load the bridge's driver at boot",
+            "configure | Load the driver of the bridge's sound at boot",
+        ),
         *tasks("usb_gadget", "preflight.yml", "preflight | Gather the facts of the USB controller"),
         *tasks(
             "usb_gadget",
@@ -195,7 +236,7 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
             "configure | Have the firmware make the USB port a device's",
         ),
     ]
-    assert len(steps) == 4
+    assert len(steps) == 5
     variables = [
         *(str(ROLES / role / "defaults/main.yml") for role in roles),
         str(ROLES / "ustreamer/vars/main/main.yml"),
@@ -208,6 +249,7 @@ def test_each_overlay_is_asked_for_once_and_for_this_board(tmp_path):
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
     config = {
         "ustreamer_boot_config_file": "{{ config }}",
+        "ustreamer_audio_device": "hw:CARD=tc358743",
         "usb_gadget_boot_config_file": "{{ config }}",
     }
     done = subprocess.run(

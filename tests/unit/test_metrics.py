@@ -40,6 +40,7 @@ STATISTICS = {
     "frames_sent": 190,
     "frames_held_back": 4,
     "latency": LATENCY,
+    "sound": {"listeners": 1, "open": True, "opened": 2, "packets": 500, "silent": 20},
 }
 SOURCE = {"online": True, "captured_fps": 30, "resolution": {"width": 1280, "height": 720}}
 SEEN_BY_SUPERVISOR = {
@@ -477,6 +478,10 @@ def test_figures_are_those_that_were_seen():
     assert value_of(facts, "kvm_frames_dropped_total", transport="webrtc", reason="no_key") == 4
     assert value_of(facts, "kvm_frames_dropped_total", transport="webcodecs", reason="late") == 2
     assert value_of(facts, "kvm_viewers", transport="webrtc") == 2
+    assert value_of(facts, "kvm_sound_listeners") == 1
+    assert value_of(facts, "kvm_sound_device_open") == 1
+    assert value_of(facts, "kvm_sound_packets_total", kind="captured") == 480
+    assert value_of(facts, "kvm_sound_packets_total", kind="silent") == 20
     assert value_of(facts, "kvm_service_restarts_total", unit="janus.service") == 3
     assert value_of(facts, "kvm_service_active", unit="nginx.service") == 0
     healed = {"unit": "janus.service", "reason": "no_sign_of_life"}
@@ -541,6 +546,14 @@ def test_without_a_signal_there_is_no_picture_and_both_are_told_apart(
     facts = full_facts(supervisor=seen, video=verdict)
     assert value_of(facts, "kvm_signal") == has_signal
     assert value_of(facts, "kvm_video_ok") == ok
+
+
+def test_a_device_without_sound_tells_nothing_of_it():
+    silent = {name: each for name, each in STATISTICS.items() if name != "sound"}
+    facts = full_facts(supervisor={**SEEN_BY_SUPERVISOR, "statistics": silent})
+    assert "kvm_sound_listeners" not in {name for name, _ in samples_of(facts)}
+    assert value_of(facts, "kvm_sound_device_open") is None
+    assert value_of(facts, "kvm_sound_packets_total", kind="captured") is None
 
 
 def test_nobody_looks_nothing_is_claimed():

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import json
 import socket
@@ -263,6 +264,42 @@ def test_a_ustreamer_without_h264_is_wrong_unless_another_program_encodes(softwa
     else:
         with pytest.raises(chain.BrokenLink, match="uStreamer encodes no"):
             asyncio.run(go())
+
+
+# --- Sound ---
+
+
+@pytest.fixture
+def asound(tmp_path, monkeypatch):
+    """ALSA's configuration: a device that is there (ALSA's own, which is silent), and one whose card is not."""
+    config = tmp_path / "asound.conf"
+    config.write_text("pcm.there { type null }\npcm.gone { type hw card 31 }\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+
+
+@pytest.mark.usefixtures("asound")
+def test_a_sound_device_is_opened_to_see_whether_it_is_there():
+    assert chain.no_sound("there") is None
+    assert chain.no_sound("") is None
+    said = chain.no_sound("gone")
+    assert said.startswith("There is no sound: gone can't be opened (No such ")
+    assert "/proc/asound/pcm" in said
+
+
+def test_who_listens_has_the_sound_device_to_himself(monkeypatch):
+    monkeypatch.setattr(chain, "sound_error", lambda _: errno.EBUSY)
+    assert chain.no_sound("hw:0") is None
+
+
+def test_a_sound_device_that_hangs_or_a_missing_library_end_nothing(monkeypatch):
+    def hang(*_, timeout, **__):
+        raise chain.subprocess.TimeoutExpired("python3", timeout)
+
+    monkeypatch.setattr(chain.subprocess, "run", hang)
+    assert "timed out" in chain.no_sound("hw:0")
+    monkeypatch.undo()
+    monkeypatch.setattr(chain, "_OPEN_SOUND", 'import ctypes; ctypes.CDLL("libnone.so.2")')
+    assert "shared library" in chain.no_sound("hw:0")
 
 
 # --- Why there is no picture ---

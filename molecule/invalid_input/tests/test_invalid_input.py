@@ -66,6 +66,7 @@ def assert_refused(device, variables, *sentences):
                 "ustreamer_upstream_repository": "pikvm/ustreamer",
                 "ustreamer_capture_kind": "hdmi",
                 "ustreamer_h264_bitrate": 5000,
+                "ustreamer_audio_device": 'hw:CARD="; x',
                 "ustreamer_sink_name": "video",
                 "ustreamer_settings_fixed": ["ustreamer_edid", "ustreamer_bitrate"],
             },
@@ -79,6 +80,8 @@ def assert_refused(device, variables, *sentences):
                 "ustreamer_upstream_repository is 'pikvm/ustreamer': it must be the address of a git repository, "
                 "or a folder on the device.",
                 "ustreamer_capture_kind is 'hdmi': it must be one of tc358743, usb",
+                "ustreamer_audio_device is 'hw:CARD=\"; x': it must be a device of ALSA's such as hw:CARD=tc358743, "
+                "or empty.",
                 "ustreamer_h264_bitrate: there is no such variable. Did you mean ustreamer_h264_bitrate_kbps?",
                 "ustreamer_settings_fixed is ['ustreamer_edid', 'ustreamer_bitrate']: it must be a list of settings of "
                 "this role: ustreamer_h264_bitrate_kbps,",
@@ -207,6 +210,16 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 "upstream.",
             ),
             (
+                {
+                    "ustreamer_source": "upstream",
+                    "ustreamer_plugin": "upstream",
+                    "ustreamer_upstream_version": "v6.36",
+                    "ustreamer_audio_device": "hw:1",
+                },
+                "ustreamer_audio_device is hw:1, and ustreamer_plugin is upstream: this role gives sound to its own "
+                'plugin alone. Set ustreamer_plugin to bundled, or ustreamer_audio_device to "".',
+            ),
+            (
                 {"janus_rtp_port_first": 20063},
                 "janus_rtp_port_first is 20063 and janus_rtp_port_last is 20063: the last must be above the first.",
             ),
@@ -291,6 +304,19 @@ def test_no_capture_device(variables):
         BARE,
         H264_ENCODER_ALONE | variables,
         "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
+    )
+
+
+def test_no_sound_device():
+    assert_refused(
+        BARE,
+        H264_ENCODER_ALONE
+        | {
+            "ustreamer_jpeg_encoder": "cpu",
+            "ustreamer_capture_device": "/dev/null",
+            "ustreamer_audio_device": "hw:CARD=MS2109",
+        },
+        "kvm-bare has no sound device hw:CARD=MS2109 that captures (ustreamer_audio_device): plug it in, name another",
     )
 
 

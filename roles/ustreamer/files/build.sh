@@ -5,6 +5,7 @@
 #   PLUGIN_SOURCE  folder with this project's plugin; empty: the plugin that comes with uStreamer
 #   ENCODER_SOURCE folder with the software encoder; empty: none is wanted
 #   ENCODER_SHARED folder with this project's plugin, of which the encoder has a part
+#   SOUND          1: this project's plugin is built with sound
 #   JANUS_HEADERS  folder with Janus' headers
 #   CFLAGS, LDFLAGS
 set -eu
@@ -30,7 +31,7 @@ fi
 
 echo "2 of $steps: compiling the plugin"
 if [ -n "$PLUGIN_SOURCE" ]; then
-    make -C "$PLUGIN_SOURCE" -j "$jobs" BUILD="$PWD/tree/plugin" WERROR= JANUS_CFLAGS="-I$JANUS_HEADERS"
+    make -C "$PLUGIN_SOURCE" -j "$jobs" BUILD="$PWD/tree/plugin" WERROR= SOUND="$SOUND" JANUS_CFLAGS="-I$JANUS_HEADERS"
     install -m 0644 tree/plugin/libjanus_ustreamer.so stage/plugins/
 else
     install -m 0644 tree/janus/libjanus_ustreamer.so stage/plugins/

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Prints one word for each thing that is so: capture, encoder, jpeg-encoder (there), pi5, boot-config (there), overlay
-# (in it), reboot-due (it changed since the boot), unnamed (the capture device, because the udev rule that is to be has
-# not met it yet), modules-gone (those of the kernel that runs, because it was upgraded), encoder-measured (the software
-# encoder of the build), cores-N.
+# (in it), sound (the device for it is there), sound-overlay (in the boot configuration), reboot-due (it changed since
+# the boot), unnamed (the capture device, because the udev rule that is to be has not met it yet), modules-gone (those of
+# the kernel that runs, because it was upgraded), encoder-measured (the software encoder of the build), cores-N.
 #   hardware.sh CAPTURE_KIND CAPTURE_DEVICE CAPTURE_NAME ENCODER_DEVICE JPEG_ENCODER_DEVICE BOOT_CONFIG \
-#       SPEED_FILE [ROOT]
-# ROOT: the folder that sys, proc and lib are in, for tests.
-kind=$1 capture=$2 name=$3 encoder=$4 jpeg_encoder=$5 config=$6 speed=$7 root=${8-}
+#       SPEED_FILE SOUND_DEVICE [ROOT]
+# SOUND_DEVICE: as ALSA names it; may be empty. ROOT: the folder that etc, sys, proc and lib are in, for tests.
+kind=$1 capture=$2 name=$3 encoder=$4 jpeg_encoder=$5 config=$6 speed=$7 sound=$8 root=${9-}
 
 # What the udev rule will give its name to (templates/kvm-video.rules.j2), for before it is in place.
 is_capture() {
@@ -24,6 +24,21 @@ is_there() {
     [ "${capture##*/}" != kvm-video ] || [ ! -e "$node" ] || is_capture "$node"
 }
 
+# hw:CARD=NAME,DEV=NUMBER and its short forms; any other name is one of ALSA's configuration.
+is_sound_there() {
+    case $sound in
+    hw:* | plughw:*)
+        card=${sound#*:} number=0
+        case $card in *,*) number=${card##*,} ;; esac
+        card=${card%%,*} card=${card#CARD=}
+        case $card in *[!0-9]*) ;; *) card=card$card ;; esac
+        [ -e "$root/proc/asound/$card/pcm${number#DEV=}c" ]
+        ;;
+    ?*) grep -qsF "pcm.$sound " "$root/etc/asound.conf" "$root"/etc/alsa/conf.d/*.conf ;;
+    *) false ;;
+    esac
+}
+
 if is_there; then
     echo capture
 elif [ "${capture##*/}" = kvm-video ]; then
@@ -34,6 +49,7 @@ elif [ "${capture##*/}" = kvm-video ]; then
 fi
 [ ! -c "$encoder" ] || echo encoder
 [ ! -c "$jpeg_encoder" ] || echo jpeg-encoder
+! is_sound_there || echo sound
 grep -qs 'Raspberry Pi 5' "$root/proc/device-tree/model" && echo pi5
 # A container has none at all.
 if [ ! -e "$root/lib/modules/$(uname -r)/modules.dep" ] && [ -n "$(ls -A "$root/lib/modules" 2>/dev/null)" ]; then
@@ -44,5 +60,6 @@ echo "cores-$(nproc)"
 if [ -f "$config" ]; then
     echo boot-config
     ! grep -q '^dtoverlay=tc358743\(,\|$\)' "$config" || echo overlay
+    ! grep -q '^dtoverlay=tc358743-audio\(,\|$\)' "$config" || echo sound-overlay
     [ -z "$(find "$config" -newermt "$(uptime -s)")" ] || echo reboot-due
 fi

@@ -32,6 +32,7 @@
 #include "memsink.h"
 #include "poll_clock.h"
 #include "rtp.h"
+#include "sound.h"
 #include "viewer.h"
 
 #define PACKAGE        "janus.plugin.ustreamer"
@@ -40,6 +41,9 @@
 #define LOG_PREFIX     "[ustreamer] "
 
 #define PAYLOAD_TYPE 96
+
+#define SOUND_PAYLOAD_TYPE 111
+#define SOUND_CLOCK_HZ     48000
 
 #define MS_NS 1000000
 #define S_NS  1000000000
@@ -78,6 +82,10 @@ struct session {
     struct session *next;
     struct viewer viewer;
     uint64_t sdp_session, sdp_version;
+    bool wants_sound;   /* as its last watch said */
+    bool offered_sound; /* in this connection: a medium can't be taken out of one again */
+    uint16_t sound_sequence;
+    uint64_t sound_packets;
 };
 
 /* Only the reader's thread touches this. */
@@ -93,6 +101,8 @@ struct reader {
 
 static janus_callbacks *gateway;
 static char *sink_name;
+static char *sound_device; /* NULL: none */
+static bool has_sound;
 static int64_t linger_ns;
 static int64_t rtp_ahead_ns; /* so that a test need not wait until the timestamps wrap */
 static pthread_t reader_thread;
@@ -132,9 +142,13 @@ static int64_t now_ns(void) {
 }
 
 /* A moment of CLOCK_MONOTONIC as packets carry it. */
-static uint32_t rtp_time(int64_t moment_ns) {
+static uint32_t rtp_time_at(int64_t moment_ns, int hz) {
     moment_ns += rtp_ahead_ns;
-    return (uint32_t)(moment_ns / 1000 * (RTP_CLOCK_HZ / 1000) / 1000);
+    return (uint32_t)(moment_ns / 1000 * (hz / 1000) / 1000);
+}
+
+static uint32_t rtp_time(int64_t moment_ns) {
+    return rtp_time_at(moment_ns, RTP_CLOCK_HZ);
 }
 
 /* ---- Under the lock ---- */
@@ -169,8 +183,23 @@ static bool anybody_watches(void) {
     return false;
 }
 
+static bool listens(const struct session *session) {
+    return session->wants_sound && viewer_active(&session->viewer);
+}
+
+/* To be called when that may have changed for one. */
+static void count_listeners(void) {
+    bool any = false;
+    for (const struct session *session = sessions; session; session = session->next)
+        any |= listens(session);
+    if (has_sound)
+        sound_want(any);
+}
+
 static void stop_watching(struct session *session) {
     session->viewer.watching = false;
+    session->wants_sound = false;
+    count_listeners();
     viewer_restart(&session->viewer);
     poke_reader();
 }
@@ -185,6 +214,16 @@ static void relay(void *handle, uint8_t *packet, uint16_t length) {
     /* Show it at once: without this on each frame browsers hold frames back to play smoothly. */
     rtp.extensions.min_delay = 0;
     rtp.extensions.max_delay = 0;
+    gateway->relay_rtp(handle, &rtp);
+}
+
+static void relay_sound(void *handle, uint8_t *packet, uint16_t length) {
+    janus_plugin_rtp rtp;
+    janus_plugin_rtp_reset(&rtp);
+    rtp.mindex = 1;
+    rtp.video = FALSE;
+    rtp.buffer = (char *)packet;
+    rtp.length = length;
     gateway->relay_rtp(handle, &rtp);
 }
 
@@ -266,6 +305,33 @@ static void note_gap(const struct memsink *sink, int64_t now) {
               LOG_PREFIX "%s: frames were missed (%" PRIu64 " times so far; is the machine too "
                          "busy?): the picture stands until the next key frame\n",
               sink->path, sink_status.gaps);
+}
+
+/* ---- Sound, called by its thread ---- */
+
+/* The same packet for all who listen, but for its number. The first that one gets is marked: what
+ * was before it is no loss (RFC 3551, 4.1). */
+static void deliver_sound(uint8_t *packet, uint16_t length, int64_t captured_ns) {
+    uint32_t timestamp = rtp_time_at(captured_ns, SOUND_CLOCK_HZ);
+    pthread_mutex_lock(&lock);
+    for (struct session *session = sessions; session; session = session->next) {
+        if (!listens(session))
+            continue;
+        memset(packet, 0, RTP_HEADER_LENGTH);
+        packet[0] = 2 << 6; /* the version of RTP */
+        packet[1] = (uint8_t)(SOUND_PAYLOAD_TYPE | (session->sound_packets ? 0 : 0x80));
+        rtp_stamp(packet, session->sound_sequence++, timestamp);
+        relay_sound(session->viewer.handle, packet, length);
+        session->sound_packets++;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void say_of_sound(bool good, const char *sentence) {
+    if (good)
+        JANUS_LOG(LOG_INFO, LOG_PREFIX "%s\n", sentence);
+    else
+        JANUS_LOG(LOG_WARN, LOG_PREFIX "%s\n", sentence);
 }
 
 /* ---- The reader ---- */
@@ -452,27 +518,47 @@ static void push_error(janus_plugin_session *handle, const char *transaction, en
          NULL);
 }
 
+/* The second medium, for who asked for it; with no sound in it for who did before and does no
+ * longer. */
+static char *make_sound_offer(struct session *session) {
+    session->offered_sound |= session->wants_sound;
+    if (!session->offered_sound)
+        return g_strdup("");
+    return g_strdup_printf("m=audio 9 UDP/TLS/RTP/SAVPF %d\r\n"
+                           "c=IN IP4 0.0.0.0\r\n"
+                           "a=rtpmap:%d opus/%d/2\r\n"
+                           "a=fmtp:%d minptime=20;stereo=1;sprop-stereo=1\r\n"
+                           "a=%s\r\n",
+                           SOUND_PAYLOAD_TYPE, SOUND_PAYLOAD_TYPE, SOUND_CLOCK_HZ,
+                           SOUND_PAYLOAD_TYPE, session->wants_sound ? "sendonly" : "inactive");
+}
+
 /* Janus adds what belongs to the transport. All parameters of the format stand in one line, since
  * some receivers keep the last one only. 42E01F is level 3.1, which every browser offers and none
  * insists on; the stream's own SPS tells the true level. */
 static char *make_offer(struct session *session) {
-    return g_strdup_printf("v=0\r\n"
-                           "o=- %" PRIu64 " %" PRIu64 " IN IP4 127.0.0.1\r\n"
-                           "s=uStreamer\r\n"
-                           "t=0 0\r\n"
-                           "m=video 9 UDP/TLS/RTP/SAVPF %d\r\n"
-                           "c=IN IP4 0.0.0.0\r\n"
-                           "a=rtpmap:%d H264/90000\r\n"
-                           "a=fmtp:%d profile-level-id=42E01F;packetization-mode=1;"
-                           "level-asymmetry-allowed=1\r\n"
-                           "a=rtcp-fb:%d nack\r\n"
-                           "a=rtcp-fb:%d nack pli\r\n"
-                           "a=rtcp-fb:%d ccm fir\r\n"
-                           "a=extmap:1 http://www.webrtc.org/experiments/rtp-hdrext/"
-                           "playout-delay\r\n"
-                           "a=sendonly\r\n",
-                           session->sdp_session, ++session->sdp_version, PAYLOAD_TYPE, PAYLOAD_TYPE,
-                           PAYLOAD_TYPE, PAYLOAD_TYPE, PAYLOAD_TYPE, PAYLOAD_TYPE);
+    char *sound = make_sound_offer(session);
+    char *offer =
+        g_strdup_printf("v=0\r\n"
+                        "o=- %" PRIu64 " %" PRIu64 " IN IP4 127.0.0.1\r\n"
+                        "s=uStreamer\r\n"
+                        "t=0 0\r\n"
+                        "m=video 9 UDP/TLS/RTP/SAVPF %d\r\n"
+                        "c=IN IP4 0.0.0.0\r\n"
+                        "a=rtpmap:%d H264/90000\r\n"
+                        "a=fmtp:%d profile-level-id=42E01F;packetization-mode=1;"
+                        "level-asymmetry-allowed=1\r\n"
+                        "a=rtcp-fb:%d nack\r\n"
+                        "a=rtcp-fb:%d nack pli\r\n"
+                        "a=rtcp-fb:%d ccm fir\r\n"
+                        "a=extmap:1 http://www.webrtc.org/experiments/rtp-hdrext/"
+                        "playout-delay\r\n"
+                        "a=sendonly\r\n"
+                        "%s",
+                        session->sdp_session, ++session->sdp_version, PAYLOAD_TYPE, PAYLOAD_TYPE,
+                        PAYLOAD_TYPE, PAYLOAD_TYPE, PAYLOAD_TYPE, PAYLOAD_TYPE, sound);
+    g_free(sound);
+    return offer;
 }
 
 /* An offer goes out as soon as the sink holds H.264, without waiting for SPS, PPS and a key frame:
@@ -509,7 +595,10 @@ static void want_sink_for_retry(void) {
     pthread_mutex_unlock(&lock);
 }
 
-static void handle_watch(janus_plugin_session *handle, const char *transaction) {
+/* As upstream's plugin takes it: {"request": "watch", "params": {"audio": true}}. */
+static void handle_watch(janus_plugin_session *handle, const char *transaction,
+                         const json_t *params) {
+    bool wants_sound = has_sound && json_is_true(json_object_get(params, "audio"));
     enum error_code code;
     char text[160], *sdp = NULL;
     if (!is_watchable(text, sizeof text, &code)) {
@@ -522,6 +611,8 @@ static void handle_watch(janus_plugin_session *handle, const char *transaction) 
     struct session *session = find_session(handle);
     if (session) {
         session->viewer.watching = true;
+        session->wants_sound = wants_sound;
+        count_listeners();
         viewer_join(&session->viewer, &gop, now_ns());
         if (session->viewer.progress == VIEWER_WAITING)
             want_key = true;
@@ -569,19 +660,22 @@ static void handle_features(janus_plugin_session *handle, const char *transactio
                               RTP_CLOCK_HZ);
     push(handle, transaction,
          json_pack("{s:s, s:{s:s, s:{s:b, s:b, s:o, s:o, s:I}}}", "ustreamer", "event", "result",
-                   "status", "features", "features", "audio", 0, "mic", 0, "ice", ice, "clock",
-                   clock, "reader_late_ms", (json_int_t)(late_ns > 0 ? late_ns / MS_NS : 0)),
+                   "status", "features", "features", "audio", has_sound, "mic", 0, "ice", ice,
+                   "clock", clock, "reader_late_ms",
+                   (json_int_t)(late_ns > 0 ? late_ns / MS_NS : 0)),
          NULL);
 }
 
 /* For who watches over this program: nothing that a page asks for. Totals since its start. */
 static void handle_statistics(janus_plugin_session *handle, const char *transaction) {
     json_t *bounds = json_array(), *frames = json_array();
-    json_int_t viewers = 0;
+    json_int_t viewers = 0, listeners = 0;
+    struct sound_statistics heard = sound_statistics();
     pthread_mutex_lock(&lock);
     uint64_t sent = totals.frames, held_back = totals.held_back;
     for (const struct session *session = sessions; session; session = session->next) {
         viewers += viewer_active(&session->viewer);
+        listeners += listens(session);
         sent += session->viewer.frames;
         held_back += session->viewer.held_back;
     }
@@ -596,6 +690,12 @@ static void handle_statistics(janus_plugin_session *handle, const char *transact
                                    "frames_read", (json_int_t)sink_status.frames, "gaps",
                                    (json_int_t)sink_status.gaps, "frames_sent", (json_int_t)sent,
                                    "frames_held_back", (json_int_t)held_back, "latency", latency);
+    if (has_sound)
+        json_object_set_new(statistics, "sound",
+                            json_pack("{s:I, s:b, s:I, s:I, s:I}", "listeners", listeners, "open",
+                                      heard.open, "opened", (json_int_t)heard.opened, "packets",
+                                      (json_int_t)heard.packets, "silent",
+                                      (json_int_t)heard.silent));
     pthread_mutex_unlock(&lock);
     push(handle, transaction,
          json_pack("{s:s, s:{s:s, s:o}}", "ustreamer", "event", "result", "status", "statistics",
@@ -618,7 +718,7 @@ static struct janus_plugin_result *handle_message(janus_plugin_session *handle, 
     else if (!name)
         push_error(handle, transaction, ERROR_BAD_REQUEST, "Request not a string");
     else if (!strcmp(name, "watch"))
-        handle_watch(handle, transaction);
+        handle_watch(handle, transaction, json_object_get(message, "params"));
     else if (!strcmp(name, "start"))
         handle_start(handle, transaction);
     else if (!strcmp(name, "stop"))
@@ -650,6 +750,7 @@ static void create_session(janus_plugin_session *handle, int *error) {
     struct session *session = g_new0(struct session, 1);
     session->viewer.handle = handle;
     session->viewer.sequence = (uint16_t)g_random_int();
+    session->sound_sequence = (uint16_t)g_random_int();
     session->sdp_session = (uint64_t)g_get_real_time();
     handle->plugin_handle = session;
     pthread_mutex_lock(&lock);
@@ -669,6 +770,7 @@ static void destroy_session(janus_plugin_session *handle, int *error) {
         totals.frames += session->viewer.frames;
         totals.held_back += session->viewer.held_back;
         handle->plugin_handle = NULL;
+        count_listeners();
         poke_reader();
     } else {
         *error = -2;
@@ -685,6 +787,7 @@ static void setup_media(janus_plugin_session *handle) {
     struct session *session = find_session(handle);
     if (session) {
         session->viewer.connected = true;
+        count_listeners();
         viewer_join(&session->viewer, &gop, now_ns());
         poke_reader();
     }
@@ -697,6 +800,8 @@ static void hangup_media(janus_plugin_session *handle) {
     struct session *session = find_session(handle);
     if (session) {
         session->viewer.connected = false;
+        session->offered_sound = false;
+        session->sound_packets = 0;
         stop_watching(session);
     }
     pthread_mutex_unlock(&lock);
@@ -783,6 +888,7 @@ static bool apply_config(janus_config *config, const char *path) {
         return false;
     }
     sink_name = g_strdup(name);
+    sound_device = g_strdup(config_value(config, "audio", "device"));
     rtp_ahead_ns = (int64_t)ahead_s * S_NS;
     linger_ns = (int64_t)linger_s * S_NS;
     return true;
@@ -818,6 +924,20 @@ static bool start_reader(void) {
     return false;
 }
 
+/* Without it there is still the picture. */
+static void start_sound(void) {
+    if (!sound_device)
+        return;
+    if (!sound_is_built_in)
+        JANUS_LOG(LOG_ERR,
+                  LOG_PREFIX "audio.device is %s, but this plugin was built without sound\n",
+                  sound_device);
+    else if (!sound_start(sound_device, RTP_HEADER_LENGTH, deliver_sound, say_of_sound))
+        JANUS_LOG(LOG_ERR, LOG_PREFIX "can't start the thread for sound\n");
+    else
+        has_sound = true;
+}
+
 static int init(janus_callbacks *callbacks, const char *config_path) {
     if (!read_config(config_path))
         return -1;
@@ -826,6 +946,7 @@ static int init(janus_callbacks *callbacks, const char *config_path) {
         JANUS_LOG(LOG_ERR, LOG_PREFIX "can't start the reader's thread\n");
         return -1;
     }
+    start_sound();
     JANUS_LOG(LOG_INFO, LOG_PREFIX "will show memsink %s\n", sink_name);
     return 0;
 }
@@ -836,6 +957,9 @@ static void destroy(void) {
     poke_reader();
     pthread_mutex_unlock(&lock);
     pthread_join(reader_thread, NULL);
+    if (has_sound)
+        sound_stop();
+    has_sound = false;
     pthread_mutex_lock(&lock);
     gop_clear(&gop);
     while (sessions) {
@@ -845,6 +969,8 @@ static void destroy(void) {
     }
     pthread_mutex_unlock(&lock);
     g_free(sink_name);
+    g_free(sound_device);
+    sound_device = NULL;
 }
 
 static int get_api_compatibility(void) {

@@ -55,8 +55,9 @@ class Config:
     packets, to `atx_socket` who presses the buttons of `atx`, which is None where none are connected; to `hook_socket`
     listens who runs commands of the operator's, and `power_hooks` are their names, each with the seconds that it may
     take; `services` are the units that a person may restart, `log_units` further ones that the log for people has;
-    `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many minutes after its
-    last use, and after its beginning; the controls may be taken from whoever has not used them for so many seconds."""
+    `janus_ice_servers` are the kinds that Janus was given, as it names them; `has_sound` tells whether it sends sound
+    to who asks for it; a session ends so many minutes after its last use, and after its beginning; the controls may
+    be taken from whoever has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -79,6 +80,7 @@ class Config:
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()
+    has_sound: bool = False
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
@@ -111,6 +113,7 @@ class Config:
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
             janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
+            has_sound=bool(values.get("has_sound", False)),
             power_hooks=tuple(
                 (str(name), int(seconds)) for name, seconds in values.get("power_hooks", {}).items()
             ),

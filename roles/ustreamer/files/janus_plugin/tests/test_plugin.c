@@ -13,6 +13,7 @@
 #include <refcount.h>
 #include <rtcp.h>
 
+#include "sound_stand_in.h"
 #include "testing.h"
 #include "writer.h"
 
@@ -42,6 +43,7 @@ void janus_vprintf(const char *format, ...) {
 /* By how much timestamps are ahead of the uptime. */
 #define AHEAD "20000"
 static const char *config_sink, *config_object, *config_linger = "1", *config_ahead = AHEAD;
+static const char *config_sound;
 
 janus_config *janus_config_parse(const char *path) {
     return g_str_has_suffix(path, "/janus.plugin.ustreamer.jcfg") ? g_malloc0(1) : NULL;
@@ -53,11 +55,16 @@ void janus_config_destroy(janus_config *config) {
 
 janus_config_container *janus_config_get(janus_config *config, janus_config_container *parent,
                                          janus_config_type type, const char *name) {
-    static janus_config_container video, memsink, item;
+    static janus_config_container video, memsink, audio, item;
     (void)config;
     if (type == janus_config_type_category)
-        return !strcmp(name, "video") ? &video : !strcmp(name, "memsink") ? &memsink : NULL;
+        return !strcmp(name, "video")     ? &video
+               : !strcmp(name, "memsink") ? &memsink
+               : !strcmp(name, "audio")   ? &audio
+                                          : NULL;
     const char *value = NULL;
+    if (parent == &audio && !strcmp(name, "device"))
+        value = config_sound;
     if (parent == &video && !strcmp(name, "sink"))
         value = config_sink;
     if (parent == &video && !strcmp(name, "linger_seconds"))
@@ -110,6 +117,12 @@ static struct seen {
     json_t *event, *jsep;
     struct seen_frame *frames;
     size_t count, packets;
+    struct {
+        size_t packets;
+        uint16_t sequence;
+        uint32_t timestamp;
+        bool marked; /* the last */
+    } sound;
     uint16_t sequence;
     uint32_t open_timestamp;
     uint32_t number;
@@ -164,6 +177,20 @@ static void read_number(struct seen *s, const uint8_t *payload, size_t length) {
         s->number = s->number << 4 | (slice[i] & 0xf);
 }
 
+static void take_sound(struct seen *s, const janus_plugin_rtp *packet, uint16_t sequence,
+                       uint32_t timestamp) {
+    const uint8_t *p = (const uint8_t *)packet->buffer;
+    if (packet->video || p[0] != 0x80 || (p[1] & 0x7f) != 111 || packet->length != 15 ||
+        memcmp(p + 12, "\1\2\3", 3) != 0)
+        fail(s, "odd packet of sound");
+    if (s->sound.packets && sequence != (uint16_t)(s->sound.sequence + 1))
+        fail(s, "sequence number of sound left out");
+    s->sound.sequence = sequence;
+    s->sound.timestamp = timestamp;
+    s->sound.marked = p[1] & 0x80;
+    s->sound.packets++;
+}
+
 static void relay_rtp(janus_plugin_session *handle, janus_plugin_rtp *packet) {
     struct seen *s = seen_by(handle);
     const uint8_t *p = (const uint8_t *)packet->buffer;
@@ -172,6 +199,11 @@ static void relay_rtp(janus_plugin_session *handle, janus_plugin_rtp *packet) {
     pthread_mutex_lock(&seen_lock);
     if (s->gone)
         fail(s, "packet after destroy_session");
+    if (packet->mindex == 1) {
+        take_sound(s, packet, sequence, timestamp);
+        pthread_mutex_unlock(&seen_lock);
+        return;
+    }
     if (packet->mindex != 0 || !packet->video || packet->extensions.min_delay != 0 ||
         packet->extensions.max_delay != 0 || packet->length < 14 || packet->length > 1180)
         fail(s, "odd packet");
@@ -389,7 +421,7 @@ static void check_features(const char *ice_url) {
     CHECK_EQUAL(ask(0, "features"), 0);
     CHECK(!strcmp(status(0), "features"));
     const json_t *features = json_object_get(json_object_get(seen[0].event, "result"), "features");
-    CHECK(json_is_false(json_object_get(features, "audio")));
+    CHECK(json_is_true(json_object_get(features, "audio")));
     const json_t *url = json_object_get(json_object_get(features, "ice"), "url");
     CHECK(json_is_string(url) && !strcmp(json_string_value(url), ice_url));
     const json_t *clock = json_object_get(features, "clock");
@@ -898,6 +930,121 @@ static void *storm_of_viewers(void *argument) {
     return NULL;
 }
 
+/* ---- Sound ---- */
+
+static int watch_with_sound(int number, bool sound) {
+    return ask_json(number,
+                    json_pack("{s:s, s:{s:b}}", "request", "watch", "params", "audio", sound));
+}
+
+static void deliver_sound(int64_t captured_ns) {
+    uint8_t packet[64] = {[12] = 1, 2, 3};
+    sound_stand_in.deliver(packet, 15, captured_ns);
+}
+
+static size_t media_in_offer(int number) {
+    size_t n = 0;
+    for (const char *at = offer(number); (at = strstr(at, "m=")); at += 2)
+        n++;
+    return n;
+}
+
+static void test_sound_is_for_who_asks(void) {
+    use_writer(1);
+    CHECK(!strcmp(sound_stand_in.device, "hw:CARD=test"));
+    CHECK_EQUAL(sound_stand_in.header_length, 12);
+    view(0);
+    CHECK_EQUAL(ask(0, "watch"), 0);
+    CHECK_EQUAL(media_in_offer(0), 1);
+    CHECK(!sound_stand_in.wanted);
+    attach(1);
+    CHECK_EQUAL(watch_with_sound(1, true), 0);
+    CHECK_EQUAL(media_in_offer(1), 2);
+    CHECK(strstr(offer(1), "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n"));
+    CHECK(strstr(offer(1), "a=rtpmap:111 opus/48000/2\r\n"));
+    CHECK(g_str_has_suffix(offer(1), "a=sendonly\r\n"));
+    /* Nobody can hear anything yet. */
+    CHECK(!sound_stand_in.wanted);
+    plugin->setup_media(&seen[1].handle);
+    CHECK(sound_stand_in.wanted);
+    int64_t captured = INT64_C(100) * 1000000000;
+    deliver_sound(captured);
+    CHECK_EQUAL(seen[0].sound.packets, 0);
+    CHECK_EQUAL(seen[1].sound.packets, 1);
+    CHECK(seen[1].sound.marked);
+    CHECK_EQUAL(seen[1].sound.timestamp, (uint32_t)((100 + atoll(AHEAD)) * 48000));
+    deliver_sound(captured + 20000000);
+    CHECK_EQUAL(seen[1].sound.timestamp, (uint32_t)((100 + atoll(AHEAD)) * 48000 + 960));
+    CHECK(!seen[1].sound.marked);
+    CHECK_EQUAL(ask(0, "statistics"), 0);
+    const json_t *said = json_object_get(json_object_get(seen[0].event, "result"), "statistics");
+    const json_t *sound = json_object_get(said, "sound");
+    CHECK_EQUAL(json_integer_value(json_object_get(sound, "listeners")), 1);
+    CHECK_EQUAL(json_integer_value(json_object_get(sound, "packets")), 3);
+    detach(1);
+    CHECK(!sound_stand_in.wanted);
+    detach(0);
+    end_writer();
+}
+
+/* A medium that was offered once stays in the offers of this connection. */
+static void test_sound_comes_and_goes_in_a_connection(void) {
+    use_writer(1);
+    view(0);
+    CHECK_EQUAL(watch_with_sound(0, true), 0);
+    CHECK_EQUAL(media_in_offer(0), 2);
+    CHECK(sound_stand_in.wanted);
+    deliver_sound(1);
+    CHECK_EQUAL(seen[0].sound.packets, 1);
+    CHECK_EQUAL(watch_with_sound(0, false), 0);
+    CHECK_EQUAL(media_in_offer(0), 2);
+    CHECK(g_str_has_suffix(offer(0), "a=inactive\r\n"));
+    CHECK(!sound_stand_in.wanted);
+    deliver_sound(2);
+    CHECK_EQUAL(seen[0].sound.packets, 1);
+    CHECK_EQUAL(watch_with_sound(0, true), 0);
+    CHECK(sound_stand_in.wanted);
+    CHECK_EQUAL(ask(0, "stop"), 0);
+    CHECK(!sound_stand_in.wanted);
+    CHECK_EQUAL(watch_with_sound(0, true), 0);
+    plugin->hangup_media(&seen[0].handle);
+    CHECK(!sound_stand_in.wanted);
+    CHECK_EQUAL(ask(0, "watch"), 0);
+    CHECK_EQUAL(media_in_offer(0), 1);
+    detach(0);
+    end_writer();
+}
+
+static void test_wrong_params_of_watch(void) {
+    use_writer(1);
+    attach(0);
+    CHECK_EQUAL(ask_json(0, json_pack("{s:s, s:s}", "request", "watch", "params", "audio")), 0);
+    CHECK_EQUAL(media_in_offer(0), 1);
+    CHECK_EQUAL(
+        ask_json(0, json_pack("{s:s, s:{s:s}}", "request", "watch", "params", "audio", "yes")), 0);
+    CHECK_EQUAL(media_in_offer(0), 1);
+    detach(0);
+    end_writer();
+}
+
+/* A device that is set up without: nothing of it is offered, counted or begun. */
+static void test_no_sound(void) {
+    use_writer(1);
+    view(0);
+    CHECK(!sound_stand_in.device);
+    CHECK_EQUAL(watch_with_sound(0, true), 0);
+    CHECK_EQUAL(media_in_offer(0), 1);
+    CHECK(!sound_stand_in.wanted);
+    CHECK_EQUAL(ask(0, "features"), 0);
+    const json_t *result = json_object_get(seen[0].event, "result");
+    CHECK(json_is_false(json_object_get(json_object_get(result, "features"), "audio")));
+    CHECK_EQUAL(ask(0, "statistics"), 0);
+    result = json_object_get(seen[0].event, "result");
+    CHECK(!json_object_get(json_object_get(result, "statistics"), "sound"));
+    detach(0);
+    end_writer();
+}
+
 static void test_handles_come_and_go_while_frames_flow(void) {
     pthread_t frames, viewers[4];
     use_writer(0);
@@ -928,8 +1075,11 @@ static void test_config(void) {
     config_ahead = AHEAD;
 }
 
-int main(void) {
+/* With an argument: without sound. */
+int main(int count, char **arguments) {
+    (void)arguments;
     char name[64];
+    config_sound = count > 1 ? NULL : "hw:CARD=test";
     plugin = create();
     snprintf(name, sizeof name, "/test-plugin-%d.h264", (int)getpid());
     CHECK_EQUAL(plugin->get_api_compatibility(), JANUS_PLUGIN_API_VERSION);
@@ -939,6 +1089,11 @@ int main(void) {
     config_object = name;
     if (plugin->init(&callbacks, "/etc") < 0)
         return EXIT_FAILURE;
+    if (!config_sound) {
+        RUN(test_no_sound);
+        plugin->destroy();
+        return summary();
+    }
     RUN(test_wrong_requests);
     RUN(test_small_requests);
     RUN(test_watch_without_sink);
@@ -959,6 +1114,9 @@ int main(void) {
     RUN(test_missed_frame_where_a_key_can_be_asked_for);
     RUN(test_refused_data);
     RUN(test_writer_stopped_with_the_lock);
+    RUN(test_sound_is_for_who_asks);
+    RUN(test_sound_comes_and_goes_in_a_connection);
+    RUN(test_wrong_params_of_watch);
     RUN(test_handles_come_and_go_while_frames_flow);
     plugin->destroy();
     return summary();

@@ -11,11 +11,13 @@ uStreamer, the sink and Janus by the same functions, and says the same sentences
 WIRING is a JSON object: units (list), capture_device (null: not looked at), ustreamer_socket, sink_name, sink_group,
 janus_socket, janus_token_file, https_port, patience_seconds (how long the chain may take to become whole),
 signal_expected (whether a switched-off computer would be news), hdmi_socket (tells what comes over the video cable),
-encoder_unit (who writes the sink), or facts_file, in which the role that made that unit says so.
+encoder_unit (who writes the sink), or facts_file, in which the role that made that unit says so; sound_device (of
+ALSA's; may be empty).
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture that is
 captured), why_not (if not: what comes over the cable, and what to do), width, height, held_fps (what the software
-encoder was measured to hold at this size, or null), certificate (SHA-256 of what nginx shows). Needs root, for the
-sockets, and aiohttp, which the product has installed for its relay.
+encoder was measured to hold at this size, or null), no_sound (why there is none though there is to be, or null),
+certificate (SHA-256 of what nginx shows). Needs root, for the sockets, and aiohttp, which the product has installed
+for its relay.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import grp
 import hashlib
 import hmac
@@ -56,6 +59,16 @@ TELL_SIGNAL = ["/usr/local/sbin/tinypilot", "signal"]
 NO_SIGNAL = "The attached computer is off or asleep, or its video cable is not connected."
 # The frame's id stands at the same place in every layout of the sink.
 SINK_ID_OFFSET = 16
+# A process of its own opens it: ALSA's library writes to the standard error, and a driver may not come back.
+_OPEN_SOUND = """
+import ctypes, sys
+alsa = ctypes.CDLL("libasound.so.2")
+pcm, CAPTURE, NONBLOCK = ctypes.c_void_p(), 1, 1
+error = alsa.snd_pcm_open(ctypes.byref(pcm), sys.argv[1].encode(), CAPTURE, NONBLOCK)
+if error == 0:
+    alsa.snd_pcm_close(pcm)
+print(-error)
+"""
 
 
 # Asks the plugin, and returns what Janus says.
@@ -234,6 +247,32 @@ def check_sink(wiring: dict) -> str:
     return path
 
 
+def sound_error(device: str) -> int:
+    """Of errno, why nobody can capture from it; 0: one can."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", _OPEN_SOUND, device],
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return errno.ETIMEDOUT
+    # Without ALSA's library it says nothing.
+    return int(done.stdout) if done.returncode == 0 else errno.ELIBACC
+
+
+def check_sound(device: str, error: int) -> None:
+    """A card that is open is nobody else's meanwhile: it is there."""
+    if error not in (0, errno.EBUSY):
+        raise BrokenLink(
+            f"There is no sound: {device} can't be opened ({os.strerror(error)})",
+            "`cat /proc/asound/pcm` lists the devices that are there, and `dmesg | tail` tells what became of this "
+            "one. Plug it in again; of a bridge check the I2S wires.",
+        )
+
+
 def sink_id(path: str) -> bytes:
     with open(path, "rb") as sink:
         sink.seek(SINK_ID_OFFSET)
@@ -390,11 +429,21 @@ def ask_nginx(wiring: dict) -> str:
     return hashlib.sha256(certificate).hexdigest()
 
 
+def no_sound(device: str | None) -> str | None:
+    """No broken link: the picture is what the device is for."""
+    try:
+        if device:
+            check_sound(device, sound_error(device))
+    except BrokenLink as broken:
+        return str(broken)
+    return None
+
+
 async def follow(wiring: dict) -> dict:
     """What `main` prints."""
     result: dict[str, Any] = {
         **{"error": None, "signal": False, "why_not": None},
-        **{"width": 0, "height": 0, "held_fps": None, "certificate": None},
+        **{"width": 0, "height": 0, "held_fps": None, "no_sound": None, "certificate": None},
     }
     try:
         check_units(wiring)
@@ -409,6 +458,7 @@ async def follow(wiring: dict) -> dict:
             await check_encoder(wiring, PATIENCE_SECONDS)
             if result["signal"]:
                 await check_sink_advances(wiring, path)
+        result["no_sound"] = no_sound(wiring.get("sound_device"))
         result["certificate"] = ask_nginx(wiring)
     except BrokenLink as broken:
         result["error"] = str(broken)

@@ -475,6 +475,13 @@ async def ask_janus(wiring: dict) -> str:
         return "an offer" if await chain.watch(ask) else "no picture yet"
 
 
+async def ask_sound(wiring: dict) -> dict:
+    """What the plugin counts of it."""
+    async with asyncio.timeout(2 * ANSWER_SECONDS), chain.attached(wiring) as ask:
+        answer = await ask({"request": "statistics"})
+        return answer["plugindata"]["data"]["result"]["statistics"]["sound"]
+
+
 # --- Sockets ---
 
 
@@ -784,6 +791,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "encoder_unit": ustreamer.get("encoder_unit", chain.USTREAMER),
     }
     sockets = own.get("sockets", {})
+    device = ustreamer.get("sound_device")
     https_port = gateway.get("https_port", 443)
     first, last = janus.get("rtp_ports", (0, -1))
     media = range(first, last + 1)
@@ -834,6 +842,8 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "sink": lambda: chain.check_sink(wiring),
         "frames": lambda: frames(config.h264_sink, units({"ustreamer.service": ()})),
         "janus": lambda: asyncio.run(ask_janus(wiring)),
+        "sound": lambda: asyncio.run(ask_sound(wiring)) if device else {},
+        "sound error": lambda: chain.sound_error(device) if device else 0,
         "janus configuration": lambda: unreadable_configurations(janus["configuration"]),
         "media ports": lambda: port_owners("udp", media),
         "udp": lambda: udp_arrives(network().addresses[0], media),

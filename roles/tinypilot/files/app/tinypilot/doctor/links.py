@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tinypilot.doctor import firewall, report
+from tinypilot.doctor import chain, firewall, report
 from tinypilot.doctor.chain import USTREAMER, BrokenLink
 from tinypilot.doctor.evidence import (
     Certificate,
@@ -556,6 +556,21 @@ def check_plugin(evidence: Evidence) -> str:
     return "loaded" if offer != "an offer" else "makes an offer"
 
 
+def check_sound(evidence: Evidence) -> str:
+    device = evidence.of("ustreamer").get("sound_device")
+    if not device:
+        return "none is set up"
+    error: int = evidence.tell("sound error")
+    chain.check_sound(device, error)
+    is_captured = evidence.get("sound", {}).get("open")
+    if error and not is_captured:
+        raise BrokenLink(
+            f"There is no sound: another program has {device} open",
+            "`fuser -v /dev/snd/*` names it; end it.",
+        )
+    return f"{device}, and somebody listens" if is_captured else str(device)
+
+
 def check_media(evidence: Evidence) -> str:
     first, last = evidence.of("janus").get("rtp_ports", (0, 0))
     units: dict[str, Unit] = evidence.tell("units")
@@ -876,6 +891,7 @@ LINKS = (
     Link("encoder", "H.264 frames", check_encoder, ("ustreamer", "sink")),
     Link("janus", "Janus (WebRTC)", check_janus, ("system", "disk")),
     Link("plugin", "uStreamer's plugin for Janus", check_plugin, ("janus", "encoder", "signal")),
+    Link("sound", "Sound", check_sound),
     Link("media", "Media ports", check_media, ("network",)),
     Link("ice", "STUN and TURN", check_ice, ("network",)),
     Link("relay", "Relay", check_relay, ("janus", "accounts", "configuration")),

@@ -35,6 +35,7 @@ class _Collector:
         for family in (
             *_build(self._facts),
             *_frames(self._facts),
+            *_sound(self._facts),
             *_services(self._facts),
             *_picture(self._facts),
             *_machine(self._facts),
@@ -149,6 +150,31 @@ def _frames(facts: Facts) -> list[Metric]:
             ],
         ),
         latency,
+    ]
+
+
+def _sound(facts: Facts) -> list[Metric]:
+    """Where it is set up: the plugin says nothing of it elsewhere."""
+    told = (facts.supervisor.get("statistics") or {}).get("sound") or {}
+    return [
+        _gauge("kvm_sound_listeners", "Who is being sent the sound now.", told.get("listeners")),
+        _gauge(
+            "kvm_sound_device_open",
+            "Whether the sound device is captured from. While nobody listens it is not.",
+            None if "open" not in told else float(told["open"]),
+        ),
+        _labelled(
+            CounterMetricFamily,
+            "kvm_sound_packets",
+            "Packets of 20 ms, whoever listens. silent: those for which nothing came from the device.",
+            ["kind"],
+            [
+                ("captured", told["packets"] - told["silent"]),
+                ("silent", told["silent"]),
+            ]
+            if told
+            else (),
+        ),
     ]
 
 

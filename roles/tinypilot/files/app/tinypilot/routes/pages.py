@@ -76,6 +76,7 @@ def remote_screen():
         modules=modules,
         version=page_version(),
         ice_servers=_servers_without_secrets(),
+        has_sound=config.has_sound,
         notices=_notices(),
     )
 

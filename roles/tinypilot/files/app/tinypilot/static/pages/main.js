@@ -2,6 +2,7 @@
 // Wires the page together, but for the picture itself (screen.js).
 
 import { load } from '../common/load.js';
+import { recall } from '../common/preferences.js';
 import { Controls } from '../hid/controls.js';
 import { PictureMenu } from '../video/picture-menu.js';
 import { dismissMenus } from './menus.js';
@@ -42,3 +43,22 @@ const controls = new Controls({
 });
 new PictureMenu({ connection, view, device: document.querySelector('.bar-name').textContent });
 runWithThePage(controls);
+
+// There is no such button where the device has no sound. What makes it is loaded when it is wanted first, and again if
+// it could not be.
+const soundButton = byId('sound');
+let soundBegins = false;
+async function beginSound() {
+  if (soundBegins) return;
+  soundBegins = true;
+  try {
+    const { Sound } = await load(new URL('../video/sound.js', import.meta.url));
+    const parts = { button: soundButton, slider: byId('sound-volume'), meter: byId('sound-level') };
+    new Sound({ connection, ...parts }).on = true;
+  } catch (error) {
+    soundBegins = false;
+    throw error;
+  }
+}
+soundButton?.addEventListener('click', beginSound);
+if (soundButton && recall('sound', (value) => value?.on === true)) beginSound();

@@ -3,6 +3,7 @@
 // janus.js and its adapter are classic scripts: they come as globals.
 
 import { language, t } from '../common/i18n.js';
+import { recall } from '../common/preferences.js';
 import { Connection } from '../video/connection.js';
 import { prepareJanus } from '../video/janus-session.js';
 import { TransportMenu } from '../video/transport-menu.js';
@@ -49,6 +50,8 @@ connection.addEventListener('change', ({ detail }) => {
 connection.addEventListener('lockedout', () => location.replace('/login'));
 // Not pointerdown: browsers don't count that of a finger as a click.
 addEventListener('pointerup', () => screen.isBlocked && screen.play());
+// Asked for with the picture: what plays it (main.js) comes later.
+connection.wantsSound = Boolean(byId('sound')) && recall('sound', (value) => value?.on === true) !== null;
 runWithThePage(connection);
 
 // From now until the page is left, and again when it comes back. part: has start(), stop(), retryNow()

@@ -43,6 +43,8 @@ export class Connection extends EventTarget {
   #wasFresh = false;
   #ticker = null;
   #due = { source: 0, frames: 0 };
+  #wantsSound = false;
+  #soundTrack = null;
 
   // options: sessionOptions (of JanusSession; null: this browser has no WebRTC), gatewayUrl, sourceUrl, signalUrl,
   // iceServersUrl, h264Url, h264Canvas, mjpegUrl, mjpegCanvas, newSession (of a test)
@@ -59,6 +61,10 @@ export class Connection extends EventTarget {
     });
     this.#link.addEventListener('lost', () => this.#report());
     this.#link.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
+    this.#link.addEventListener('sound', ({ detail }) => {
+      this.#soundTrack = detail.track;
+      this.dispatchEvent(new CustomEvent('sound', { detail }));
+    });
     screen.addEventListener('picture', () => {
       this.#pictureSince = performance.now();
       this.#notePicture();
@@ -81,6 +87,24 @@ export class Connection extends EventTarget {
   // The answer is an event `clock`, as JanusSession has it.
   askClock() {
     this.#link.askClock();
+  }
+
+  // Over WebRTC alone. What comes is told by an event `sound` with its track.
+  set wantsSound(wants) {
+    this.#wantsSound = wants;
+    this.#link.wantsSound = wants;
+  }
+
+  // null: none is wanted, or none has come yet.
+  get soundTrack() {
+    return this.#wantsSound && this.#soundTrack?.readyState === 'live' ? this.#soundTrack : null;
+  }
+
+  // What is shown and heard, for a recording.
+  get stream() {
+    const { stream } = this.shown;
+    const { soundTrack } = this;
+    return soundTrack && this.shown === this.#screen ? new MediaStream([...stream.getTracks(), soundTrack]) : stream;
   }
 
   get pin() {

@@ -8,7 +8,7 @@
 // Before a WebSocket is opened the gateway is asked by HTTP whether it is there: browsers slow
 // down pages whose WebSockets fail again and again, and a rebooting device makes them fail for long.
 //
-// Events: linked, lost, clock (of JanusSession).
+// Events: linked, lost, clock and sound (of JanusSession).
 
 import { Backoff } from '../common/backoff.js';
 import { IceServers } from './ice-servers.js';
@@ -33,6 +33,7 @@ export class JanusLink extends EventTarget {
   #backoff = new Backoff();
   #recovery = new Recovery();
   #problem = null;
+  #wantsSound = false;
 
   // screen: shows the session's track; gatewayAnswers: asks by HTTP; iceServers: for the first session, which is not to
   // wait for an answer then; newSession: of a test
@@ -74,6 +75,11 @@ export class JanusLink extends EventTarget {
 
   askClock() {
     this.#session?.askClock();
+  }
+
+  set wantsSound(wants) {
+    this.#wantsSound = wants;
+    if (this.#session) this.#session.wantsSound = wants;
   }
 
   start() {
@@ -166,8 +172,11 @@ export class JanusLink extends EventTarget {
 
   #makeSession() {
     const session = this.#newSession({ ...this.#sessionOptions, iceServers: this.#iceServers.known });
+    session.wantsSound = this.#wantsSound;
     session.addEventListener('track', (event) => this.#screen.show(event.detail.track));
-    session.addEventListener('clock', ({ detail }) => this.dispatchEvent(new CustomEvent('clock', { detail })));
+    for (const type of ['clock', 'sound']) {
+      session.addEventListener(type, ({ detail }) => this.dispatchEvent(new CustomEvent(type, { detail })));
+    }
     session.addEventListener('problem', (event) => {
       this.#problem = event.detail;
     });

@@ -4,7 +4,8 @@
 // what to do after a loss is janus-link.js' business.
 //
 // Events: ready (attached), track {track}, problem {code, text} (the plugin has no picture yet),
-// answered (the answer is on its way), clock {askedAt, heardAt, rtpTimestamp, hz}, hungup, lost (the WebSocket), refused (Janus said no),
+// sound {track} (while wantsSound), answered (the answer is on its way), clock {askedAt, heardAt, rtpTimestamp, hz},
+// hungup, lost (the WebSocket), refused (Janus said no),
 // ended (by this page).
 
 import { WatchedSocket } from './watched-socket.js';
@@ -22,6 +23,12 @@ let socketOwner = null;
 // before it is: the browser repeats its first packet 50 ms later.
 function waitForHandshake(answer) {
   answer.sdp = answer.sdp.replace(/^a=setup:active\b/gm, 'a=setup:passive');
+}
+
+// Browsers decode Opus to one channel, unless they say that they want two.
+function wantStereo(answer) {
+  const [, payloadType] = answer.sdp.match(/^a=rtpmap:(\d+) opus/im) ?? [];
+  answer.sdp = answer.sdp.replace(`a=fmtp:${payloadType} `, `a=fmtp:${payloadType} stereo=1;`);
 }
 
 export function prepareJanus({ Janus, adapter }) {
@@ -49,6 +56,10 @@ export class JanusSession extends EventTarget {
   #watchTimer = null;
   #over = false;
   #track = null;
+  #isNegotiating = false; // from `watch` to the answer
+  #isStale = false; // what `watch` asked for is not what is wanted now
+  #wantsSound = false;
+  #soundTrack = null;
   #clockAskedAt = null;
 
   constructor({ Janus, url, iceServers }) {
@@ -60,6 +71,16 @@ export class JanusSession extends EventTarget {
 
   get peerConnection() {
     return this.#handle?.webrtcStuff.pc ?? null;
+  }
+
+  // The connection that there is changes, and the picture goes on. An offer that is underway is answered first: Janus
+  // and browsers take one at a time. The track that comes may be the one that there was.
+  set wantsSound(wants) {
+    if (wants === this.#wantsSound) return;
+    this.#wantsSound = wants;
+    if (!wants) this.#soundTrack = null;
+    if (this.#isNegotiating) this.#isStale = true;
+    else this.watch();
   }
 
   get isAttached() {
@@ -93,8 +114,10 @@ export class JanusSession extends EventTarget {
   watch() {
     clearTimeout(this.#watchTimer);
     if (this.#over || !this.#handle) return;
+    this.#isNegotiating = true;
+    this.#isStale = false;
     this.#handle.send({
-      message: { request: 'watch' },
+      message: { request: 'watch', ...(this.#wantsSound && { params: { audio: true } }) },
       error: (reason) => this.#refuse(reason),
     });
   }
@@ -173,12 +196,14 @@ export class JanusSession extends EventTarget {
       onmessage: (message, jsep) => this.#onMessage(message, jsep),
       // Called twice for one track (created, unmuted): a second srcObject would abort play().
       onremotetrack: (track, _mid, added) => {
+        if (track.kind === 'audio') this.#noteSound(track, added);
         if (!added || track.kind !== 'video' || track === this.#track) return;
         this.#track = track;
         this.#emit('track', { track });
       },
       oncleanup: () => {
         this.#track = null;
+        this.#soundTrack = null;
         this.#emit('hungup');
       },
     });
@@ -201,16 +226,30 @@ export class JanusSession extends EventTarget {
     }
   }
 
+  // The same track comes and goes with what was asked for.
+  #noteSound(track, added) {
+    const isNew = added && track !== this.#soundTrack;
+    this.#soundTrack = added ? track : null;
+    if (isNew) this.#emit('sound', { track });
+  }
+
   #answer(offer) {
+    const tracks = [{ type: 'video', capture: false, recv: true }];
+    if (this.#wantsSound && /^m=audio/m.test(offer.sdp)) tracks.push({ type: 'audio', capture: false, recv: true });
     this.#handle.createAnswer({
       jsep: offer,
-      tracks: [{ type: 'video', capture: false, recv: true }],
-      customizeSdp: waitForHandshake,
+      tracks,
+      customizeSdp: (answer) => {
+        waitForHandshake(answer);
+        wantStereo(answer);
+      },
       success: (answer) => {
         if (this.#over) return;
         this.#showFramesAtOnce();
         this.#handle.send({ message: { request: 'start' }, jsep: answer });
         this.#emit('answered');
+        this.#isNegotiating = false;
+        if (this.#isStale) this.watch();
       },
       error: (reason) => this.#emit('refused', { reason: String(reason?.message ?? reason) }),
     });

@@ -69,7 +69,7 @@ export class PictureMenu {
     const { fileName, Recording, save } = await load(new URL('./recording.js', import.meta.url));
     if (this.#recording) return; // by an impatient second click
     const began = new Date();
-    const recording = new Recording(this.#connection.shown.stream);
+    const recording = new Recording(this.#connection.stream);
     this.#recording = recording;
     this.#press('record', true);
     this.#say(t('Recording. It stops when you click again, or when the video has to reconnect.'));

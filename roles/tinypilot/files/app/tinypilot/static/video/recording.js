@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Screenshots and recordings: files that this browser makes of what it shows.
 
-const TYPES = ['video/mp4;codecs=avc1.42E01F', 'video/mp4', 'video/webm;codecs=h264', 'video/webm'];
+const TYPES = {
+  silent: ['video/mp4;codecs=avc1.42E01F', 'video/mp4', 'video/webm;codecs=h264', 'video/webm'],
+  sounding: ['video/mp4;codecs=avc1.42E01F,opus', 'video/mp4', 'video/webm;codecs=h264,opus', 'video/webm'],
+};
 const PIECE_MS = 1000;
 const KEEP_URL_MS = 60000;
 
@@ -46,7 +49,8 @@ export class Recording extends EventTarget {
 
   constructor(stream) {
     super();
-    const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
+    const types = stream.getAudioTracks().length > 0 ? TYPES.sounding : TYPES.silent;
+    const mimeType = types.find((type) => MediaRecorder.isTypeSupported(type));
     this.#recorder = new MediaRecorder(stream, { mimeType });
     this.#recorder.addEventListener('dataavailable', ({ data }) => data.size > 0 && this.#pieces.push(data));
     this.#recorder.addEventListener('stop', () => this.dispatchEvent(new Event('end')));
