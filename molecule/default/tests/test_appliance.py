@@ -279,7 +279,7 @@ def test_the_certificate_is_looked_after(host):
         ("/run/janus/ws.sock", "janus", "kvm-signalling", 0o660),
         ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
-        ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/hid.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),

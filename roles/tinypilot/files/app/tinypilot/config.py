@@ -18,6 +18,7 @@ PATHS = (
     "device_test_socket",
     "h264_sink",
     "hdmi_socket",
+    "hid_socket",
     "hook_socket",
     "janus_socket",
     "janus_token_file",
@@ -52,11 +53,12 @@ class Config:
     `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself, at
     `device_test_socket` what it holds when it is measured; in `settings_declarations` is what may be set in the page,
     in `settings_dir` what is set, and to `settings_socket` listens who applies it, to `wake_socket` who sends magic
-    packets, to `atx_socket` who presses the buttons of `atx`, which is None where none are connected; to `hook_socket`
-    listens who runs commands of the operator's, and `power_hooks` are their names, each with the seconds that it may
-    take; `services` are the units that a person may restart, `log_units` further ones that the log for people has;
-    `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many minutes after its
-    last use, and after its beginning; the controls may be taken from whoever has not used them for so many seconds."""
+    packets, to `hid_socket` who has keyboard and mouse, to `atx_socket` who presses the buttons of `atx`, which is None
+    where none are connected; to `hook_socket` listens who runs commands of the operator's, and `power_hooks` are their
+    names, each with the seconds that it may take; `services` are the units that a person may restart, `log_units`
+    further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them;
+    a session ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
+    has not used them for so many seconds."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -65,6 +67,7 @@ class Config:
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
     h264_sink: Path = Path("/dev/shm/kvm::h264")
     hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
+    hid_socket: Path = Path("/run/tinypilot/hid.sock")
     nginx_socket: Path = Path("/run/tinypilot/nginx.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
     device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
