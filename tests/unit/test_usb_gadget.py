@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The USB gadget: what is written into configfs, and what the descriptors tell the attached computer."""
 
+import errno
+import grp
 import importlib.util
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -318,6 +321,47 @@ def test_the_gadget_is_made_and_bound_last(gadgets, controllers):
         assert (linked / "report_length").read_text() == str(function.report_bytes)
 
 
+DRIVES = {**NAMES, "USB_DRIVES": "cdrom disk", "USB_DRIVES_GROUP": grp.getgrgid(os.getgid()).gr_name}
+
+
+def test_the_drives_are_empty_of_their_kind_and_open_to_their_group_alone(gadgets, controllers):
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    gadget = gadgets / "kvm"
+    linked = gadget / "configs/c.1/mass_storage.media"
+    assert linked.resolve() == (gadget / "functions/mass_storage.media").resolve()
+    luns = sorted(linked.iterdir())
+    assert [lun.name for lun in luns] == ["lun.0", "lun.1"]
+    for lun, cdrom in zip(luns, "10", strict=True):
+        assert (lun / "cdrom").read_text() == cdrom
+        assert (lun / "removable").read_text() == "1"
+        assert (lun / "ro").read_text() == "1"
+        assert not (lun / "file").exists()  # nothing was put in
+        assert (lun / "ro").stat().st_mode & 0o777 == 0o660
+        assert (lun / "cdrom").stat().st_mode & 0o022 == 0  # nobody else turns a disk into a CD-ROM
+
+
+def test_a_kernel_without_mass_storage_has_a_keyboard_and_mice(
+    gadgets, controllers, monkeypatch, capsys
+):
+    real = Path.mkdir
+
+    def mkdir(folder, *arguments, **options):
+        if folder.name == usb_gadget.DRIVES:
+            raise OSError(errno.ENOENT, "No such file or directory")
+        real(folder, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    gadget = gadgets / "kvm"
+    assert (gadget / "UDC").read_text() == "fe980000.usb"
+    assert sorted(path.name for path in (gadget / "configs/c.1").iterdir() if path.is_symlink()) == [
+        "hid.keyboard",
+        "hid.mouse",
+        "hid.pointer",
+    ]
+    assert "usb_f_mass_storage" in capsys.readouterr().err
+
+
 def test_without_a_controller_it_says_so(gadgets, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(SystemExit, match="no USB device controller"):
@@ -330,6 +374,8 @@ def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, m
         for file in folder.iterdir():
             if file.is_file() and not file.is_symlink():
                 file.unlink()
+        if folder.name == usb_gadget.DRIVES:
+            rmdir(folder / "lun.0")
         for left in ("strings", "functions", "configs"):
             if (folder / left).is_dir() and not any((folder / left).iterdir()):
                 real(folder / left)
@@ -337,8 +383,8 @@ def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, m
 
     real = Path.rmdir
     monkeypatch.setattr(Path, "rmdir", rmdir)
-    usb_gadget.start(NAMES, gadgets, controllers)
-    usb_gadget.start(NAMES, gadgets, controllers)  # as after an end without stop
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    usb_gadget.start(DRIVES, gadgets, controllers)  # as after an end without stop
     usb_gadget.stop(gadgets)
     assert list(gadgets.iterdir()) == []
     usb_gadget.stop(gadgets)
