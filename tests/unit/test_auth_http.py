@@ -2,6 +2,7 @@
 """Authentication over HTTP: nothing without login, no change from a foreign page, cookies, wrong input."""
 
 import contextlib
+import re
 
 import pytest
 from tinypilot.auth import passwords
@@ -27,6 +28,15 @@ NEEDED_ROLES = {
     ("GET", "/api/log"): "admin",
     ("POST", "/api/power"): "admin",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
+    ("GET", "/media/words"): "operator",
+    ("GET", "/api/media"): "operator",
+    ("POST", "/api/media/uploads"): "admin",
+    ("PUT", "/api/media/uploads/<name>/<int(max=999999999999999999):offset>"): "admin",
+    ("DELETE", "/api/media/uploads/<name>"): "admin",
+    ("POST", "/api/media/disks"): "admin",
+    ("DELETE", "/api/media/images/<name>"): "admin",
+    ("PUT", "/api/media/drives/<int(max=7):number>"): "operator",
+    ("POST", "/api/media/drives/<int(max=7):number>/eject"): "operator",
 }
 
 
@@ -36,7 +46,7 @@ def routes(app):
         (
             method,
             rule.rule,
-            rule.rule.replace("<name>", "bob").replace("<int(max=2147483647):number>", "7"),
+            re.sub(r"<int[^>]*>", "7", rule.rule.replace("<name>", "bob")),
         )
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"OPTIONS", "HEAD"}

@@ -14,7 +14,7 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
-from tinypilot.routes import account, health, pages, settings
+from tinypilot.routes import account, health, media, pages, settings
 from tinypilot.version import page_version
 
 
@@ -29,6 +29,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(settings.blueprint)
+    app.register_blueprint(media.blueprint)
     app.register_blueprint(openapi.blueprint)
     app.context_processor(i18n.for_templates)
     app.register_error_handler(HTTPException, _describe_error)
