@@ -58,8 +58,34 @@ def test_names_of_files_are_taken(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *("", ".", "..", ".hidden", "/etc/passwd", "a/b", "../a", "a\\b", "a\0", "a\n", "a\x7f", "-a", " a"),
-        *("a.", "a ", "a" * 101, "日" * 90, "a\u202egpj.iso", "u\u0308.iso", "a\u200b", "%2e%2e", 7, None, ["a"]),
+        *(
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "/etc/passwd",
+            "a/b",
+            "../a",
+            "a\\b",
+            "a\0",
+            "a\n",
+            "a\x7f",
+            "-a",
+            " a",
+        ),
+        *(
+            "a.",
+            "a ",
+            "a" * 101,
+            "日" * 90,
+            "a\u202egpj.iso",
+            "u\u0308.iso",
+            "a\u200b",
+            "%2e%2e",
+            7,
+            None,
+            ["a"],
+        ),
     ],
 )
 def test_no_path_nothing_hidden_and_nothing_unseen_is_a_name(images, name):
@@ -102,7 +128,7 @@ def test_an_upload_goes_on_after_a_restart_and_is_whole(images, start_again):
 def test_another_file_of_the_same_name_is_not_mixed_in(images):
     images.begin("a.iso", len(WHOLE), tag="1").append(WHOLE[:1000])
     for size, tag in ((len(WHOLE), "2"), (len(WHOLE) + 1, "1")):
-        refusal = refused(lambda: images.begin("a.iso", size, tag=tag))
+        refusal = refused(images.begin, "a.iso", size, "", tag)
         assert refusal.status == 409 and "Another file called a.iso" in str(refusal)
     images.cancel("a.iso")
     assert arrive(images, tag="2") == SHA256
@@ -116,14 +142,18 @@ def test_what_did_not_arrive_as_it_was_sent_is_deleted(images):
     assert arrive(images, sha256=SHA256) == SHA256
 
 
-@pytest.mark.parametrize("size", [0, -1, 2**63, 2**63 - 1, 2**64, 64 * MIB + 1, True, 1.5, "7", None])
+@pytest.mark.parametrize(
+    "size", [0, -1, 2**63, 2**63 - 1, 2**64, 64 * MIB + 1, True, 1.5, "7", None]
+)
 def test_sizes_without_reason_are_refused(images, size):
     refusal = refused(images.begin, "a.iso", size)
     assert refusal.status == 400 and str(64 * MIB) in str(refusal)
     assert images.uploads() == []
 
 
-@pytest.mark.parametrize("options", [{"sha256": "A" * 64}, {"sha256": 7}, {"tag": "a" * 101}, {"tag": "\n"}])
+@pytest.mark.parametrize(
+    "options", [{"sha256": "A" * 64}, {"sha256": 7}, {"tag": "a" * 101}, {"tag": "\n"}]
+)
 def test_wrong_facts_of_an_upload_are_refused(images, options):
     assert refused(lambda: images.begin("a.iso", 512, **options)).status == 400
 
@@ -219,7 +249,9 @@ def test_an_empty_disk_is_formatted_and_has_all_its_blocks(images, mkfs):
     images.make_disk("files.img", 4 * MIB)
     path = images.path_of("files.img")
     assert path.stat().st_size == 4 * MIB <= path.stat().st_blocks * 512
-    assert mkfs == [["/usr/sbin/mkfs.vfat", "-n", "KVM", "--", str(path.parents[1] / "incoming/files.img")]]
+    assert mkfs == [
+        ["/usr/sbin/mkfs.vfat", "-n", "KVM", "--", str(path.parents[1] / "incoming/files.img")]
+    ]
     assert images.images() == [{"name": "files.img", "size": 4 * MIB, "sha256": ""}]
     assert refused(images.make_disk, "files.img", 4 * MIB).status == 409
 
@@ -366,7 +398,9 @@ def test_an_admin_uploads_an_image_and_an_operator_puts_it_in(
         answer = admin.ask(method, f"/api/media/{path}", wanted)
         assert answer.status_code == 409
         assert answer.get_json()["error"] == "a b.iso is in use: eject it from drive 0 first."
-    assert operator.ask("POST", "/api/media/drives/0/eject", {"is_forced": False}).status_code == 200
+    assert (
+        operator.ask("POST", "/api/media/drives/0/eject", {"is_forced": False}).status_code == 200
+    )
     assert admin.ask("DELETE", "/api/media/images/a%20b.iso").status_code == 200
     assert admin.ask("GET", "/api/media").get_json()["images"] == []
 
@@ -410,7 +444,9 @@ def test_more_than_was_announced_is_left_out(config, media_service, logged_in):
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(config.media_socket))
-        connection.sendall(b"PUT /api/media/uploads/a.iso/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(
+            b"PUT /api/media/uploads/a.iso/0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         connection.sendall(b"7d0\r\n" + bytes(2000) + b"\r\n0\r\n\r\n")
         assert b" 413 " in connection.recv(4096)
     assert media_service._images.uploads() == [{"name": "a.iso", "size": 1500, "offset": 1500}]
@@ -425,7 +461,8 @@ def test_a_piece_that_takes_too_long_ends_and_what_came_is_kept(
         connection.settimeout(20)
         connection.connect(str(config.media_socket))
         connection.sendall(
-            b"PUT /api/media/uploads/a.iso/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1500\r\n\r\n" + bytes(700)
+            b"PUT /api/media/uploads/a.iso/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1500\r\n\r\n"
+            + bytes(700)
         )
         assert b'"offset": 700' in connection.recv(4096)
 
@@ -448,7 +485,12 @@ def test_two_senders_of_one_name_do_not_mix(config, media_service, logged_in):
 def test_what_the_computer_ejects_is_noticed(config, media_service, logged_in, luns, audited):
     (config.media_dir / "images/a.iso").write_bytes(WHOLE)
     operator = logged_in("operator")
-    assert operator.ask("PUT", "/api/media/drives/0", {"image": "a.iso", "is_writable": False}).status_code == 200
+    assert (
+        operator.ask(
+            "PUT", "/api/media/drives/0", {"image": "a.iso", "is_writable": False}
+        ).status_code
+        == 200
+    )
     (luns / "lun.0/file").write_text("")  # as the kernel does
     media_service.note_ejects()
     assert audited[-1][1]["sentence"] == "the computer ejected a.iso from drive 0"
@@ -498,9 +540,7 @@ def test_a_service_that_is_gone_is_said(logged_in):
     assert (answer.status_code, "tinypilot-media" in answer.get_json()["error"]) == (503, True)
 
 
-def test_why_there_are_no_drives_is_said_in_the_readers_language(
-    media_service, logged_in, luns
-):
+def test_why_there_are_no_drives_is_said_in_the_readers_language(media_service, logged_in, luns):
     luns.rename(luns.with_name("gone"))
     answer = logged_in("operator").ask("GET", "/api/media", headers={"Accept-Language": "de"})
     assert "USB-Controller" in answer.get_json()["problem"]

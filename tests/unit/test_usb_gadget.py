@@ -321,7 +321,11 @@ def test_the_gadget_is_made_and_bound_last(gadgets, controllers):
         assert (linked / "report_length").read_text() == str(function.report_bytes)
 
 
-DRIVES = {**NAMES, "USB_DRIVES": "cdrom disk", "USB_DRIVES_GROUP": grp.getgrgid(os.getgid()).gr_name}
+DRIVES = {
+    **NAMES,
+    "USB_DRIVES": "cdrom disk",
+    "USB_DRIVES_GROUP": grp.getgrgid(os.getgid()).gr_name,
+}
 
 
 def test_the_drives_are_empty_of_their_kind_and_open_to_their_group_alone(gadgets, controllers):
@@ -354,7 +358,9 @@ def test_a_kernel_without_mass_storage_has_a_keyboard_and_mice(
     usb_gadget.start(DRIVES, gadgets, controllers)
     gadget = gadgets / "kvm"
     assert (gadget / "UDC").read_text() == "fe980000.usb"
-    assert sorted(path.name for path in (gadget / "configs/c.1").iterdir() if path.is_symlink()) == [
+    assert sorted(
+        path.name for path in (gadget / "configs/c.1").iterdir() if path.is_symlink()
+    ) == [
         "hid.keyboard",
         "hid.mouse",
         "hid.pointer",

@@ -26,7 +26,9 @@ def catalogue(language: str) -> dict[str, str]:
 @functools.cache
 def words_of_scripts(language: str) -> dict[str, str]:
     """Of the catalogue, what a script may ask for. Half of it is said by the web app alone; each page carries this."""
-    return _words_of(language, *(file for file in SCRIPTS.glob("*/*.js") if file.parent.name != "media"))
+    return _words_of(
+        language, *(file for file in SCRIPTS.glob("*/*.js") if file.parent.name != "media")
+    )
 
 
 @functools.cache

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The USB drives of the attached computer: what is in them, which configfs knows and nobody else.
 
-usb-gadget.service makes them and lets this program's group write three files of each (role usb_gadget). An image is put
-in by its path: the kernel opens it with the rights of this program, so nothing else can be put in. What is read there
-may be the path of an earlier start of this program, in a sandbox that is gone; its last part is the image's name all the
-same.
+usb-gadget.service makes them and lets this program's group write three files of each (role usb_gadget). An image is
+put in by its path: the kernel opens it with the rights of this program, so nothing else can be put in. What is read
+there may be the path of an earlier start of this program, in a sandbox that is gone; its last part is the image's name
+all the same.
 """
 
 import errno
@@ -48,7 +48,8 @@ class Drives:
             has_controller = False
         if not has_controller:
             raise ApiError(
-                503, "This device has no USB controller that could be a drive: is dtoverlay=dwc2 in config.txt?"
+                503,
+                "This device has no USB controller that could be a drive: is dtoverlay=dwc2 in config.txt?",
             )
         raise ApiError(
             503,

@@ -50,8 +50,8 @@ _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c
 
 @dataclass(frozen=True)
 class Facts:
-    """sha256: of a whole image, unless a computer may have written to it since; of an upload, what it must be, or empty.
-    tag: what the sender tells this file from others of its name and size by."""
+    """sha256: of a whole image, unless a computer may have written to it since; of an upload, what it must be, or
+    empty. tag: what the sender tells this file from others of its name and size by."""
 
     size: int
     sha256: str = ""
@@ -149,7 +149,11 @@ class Images:
     def room(self) -> dict:
         """What may still be added, of both bounds the nearer, and what is there."""
         used = self._used()
-        return {"used": used, "most": self._most, "left": max(0, min(self._left(used), self._on_disk()))}
+        return {
+            "used": used,
+            "most": self._most,
+            "left": max(0, min(self._left(used), self._on_disk())),
+        }
 
     def path_of(self, name: object) -> Path:
         path = self._images / check_name(name)
@@ -238,7 +242,11 @@ class Images:
     def make_disk(self, name: object, size: object) -> None:
         """An empty one, with a FAT file system on all of it, as on most USB sticks."""
         name = check_name(name)
-        if type(size) is not int or size % SECTOR_BYTES or not SMALLEST_DISK_BYTES <= size <= self._most:
+        if (
+            type(size) is not int
+            or size % SECTOR_BYTES
+            or not SMALLEST_DISK_BYTES <= size <= self._most
+        ):
             raise ApiError(
                 400,
                 "A disk's size must be a multiple of {sector} bytes, from {least} to {most}.",
@@ -336,9 +344,7 @@ class Images:
         """Takes blocks for all of the file, whose size stays. Raises ApiError, and leaves nothing of a new one."""
         if is_new:
             if len(self._files(self._images)) + len(self.uploads()) >= IMAGES_MAX:
-                raise ApiError(
-                    507, "There are {most} images: delete one first.", most=IMAGES_MAX
-                )
+                raise ApiError(507, "There are {most} images: delete one first.", most=IMAGES_MAX)
             used = self._used()
             if size > self._left(used):
                 raise ApiError(

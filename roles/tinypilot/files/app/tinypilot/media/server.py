@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Keeps the images and puts them into the drives: what the web app asks for, and the pieces of uploads from nginx.
 
-A process of its own, as a user who may open the images, and of the gadget the drives' files alone. It knows no sessions:
-only the web app and nginx may open its socket. The web app has checked who asks for what, for each piece as well
-(routes/media.py).
+A process of its own, as a user who may open the images, and of the gadget the drives' files alone. It knows no
+sessions: only the web app and nginx may open its socket. The web app has checked who asks for what, for each piece as
+well (routes/media.py).
 """
 
 import asyncio
@@ -46,7 +46,9 @@ class Media:
         self._inserted: dict[int, str] = {}
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[_describe_refusal], client_max_size=REQUEST_BYTES)
+        application = web.Application(
+            middlewares=[_describe_refusal], client_max_size=REQUEST_BYTES
+        )
         application.router.add_get("/api/media", self.tell)
         application.router.add_post("/api/media/uploads", self.begin)
         application.router.add_put(r"/api/media/uploads/{name}/{offset:\d{1,18}}", self.take_piece)
@@ -61,7 +63,7 @@ class Media:
     # --- What there is ---
 
     async def tell(self, _: web.Request) -> web.Response:
-        problem = ""
+        problem = None
         try:
             self._drives.check_there_are_any()
         except ApiError as refusal:
@@ -173,7 +175,10 @@ class Media:
     def _check_not_inserted(self, name: str) -> None:
         if drive := self._drives.of(name):
             raise ApiError(
-                409, "{name} is in use: eject it from drive {number} first.", name=name, number=drive.number
+                409,
+                "{name} is in use: eject it from drive {number} first.",
+                name=name,
+                number=drive.number,
             )
 
     # --- Drives ---
@@ -230,14 +235,18 @@ class Media:
             if there.get(number) != image:
                 del self._inserted[number]
                 audit.note(
-                    "media_ejected", f"the computer ejected {image} from drive {number}", drive=number
+                    "media_ejected",
+                    f"the computer ejected {image} from drive {number}",
+                    drive=number,
                 )
 
 
 def _told(upload: Upload, sha256: str = "") -> web.Response:
     """sha256: of the whole image, when all has arrived."""
     name, size = upload.path.name, upload.facts.size
-    return web.json_response({"name": name, "size": size, "offset": upload.offset, "sha256": sha256})
+    return web.json_response(
+        {"name": name, "size": size, "offset": upload.offset, "sha256": sha256}
+    )
 
 
 async def _object(request: web.Request) -> dict:

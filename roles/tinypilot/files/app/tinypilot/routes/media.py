@@ -9,11 +9,11 @@ import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Set
 from pathlib import Path
 from urllib.parse import quote
 
-from flask import Blueprint, current_app, request
-from flask.typing import ResponseReturnValue
+from flask import Blueprint, current_app
 
 from tinypilot import audit
 from tinypilot.auth.http import auth, read_object, require_role, sentence_of, session
@@ -29,7 +29,7 @@ ANSWER_BYTES = 1024 * 1024
 IMAGE_NAME = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 SIZE = {"type": "integer", "minimum": 1, "description": "In bytes."}
 SHA256 = {"type": "string", "pattern": "^([0-9a-f]{64})?$"}
-UPLOAD = {"name": TEXT, "size": NUMBER, "offset": NUMBER}
+UPLOAD: dict[str, dict] = {"name": TEXT, "size": NUMBER, "offset": NUMBER}
 ARRIVED = {
     "type": "object",
     "properties": {
@@ -48,7 +48,10 @@ MEDIA = object_of(
     drives=list_of(
         number=NUMBER,
         kind={"type": "string", "enum": ["cdrom", "disk"]},
-        image={**TEXT, "description": "What is in it, or empty. The computer may eject it as well."},
+        image={
+            **TEXT,
+            "description": "What is in it, or empty. The computer may eject it as well.",
+        },
         is_writable=BOOL,
     ),
     problem={**TEXT, "description": "Why there are no drives, or empty."},
@@ -72,12 +75,13 @@ def words() -> dict:
 
 @blueprint.get("/api/media")
 @require_role("operator")
-@operation("Images, uploads that are not complete, and the drives of the attached computer", answers=MEDIA)
+@operation(
+    "Images, uploads that are not complete, and the drives of the attached computer", answers=MEDIA
+)
 def media() -> dict:
     told = _ask("GET", "/api/media")
-    if told["problem"]:
-        told["problem"] = sentence_of(_refusal_in(503, told["problem"]))
-    return told
+    problem = told["problem"]
+    return {**told, "problem": sentence_of(_refusal_in(503, problem)) if problem else ""}
 
 
 # --- Images ---
@@ -102,7 +106,7 @@ def _new_upload() -> dict:
 @operation("Begin an upload, or go on with it where it was", takes=_new_upload, answers=ARRIVED)
 def begin_upload() -> dict:
     asked = _read({"name", "size"}, {"sha256", "tag"})
-    told = _ask("POST", "/api/media/uploads", asked)
+    told = _change("admin", "POST", "/api/media/uploads", asked)
     if told["offset"] == 0:
         _note("media_upload", f"uploads {told['name']}, {told['size']} bytes")
     return told
@@ -124,7 +128,7 @@ def send_piece(name: str, offset: int) -> dict:
 @require_role("admin")
 @operation("Give up an upload", answers=NOTHING)
 def cancel_upload(name: str) -> dict:
-    _ask("DELETE", f"/api/media/uploads/{quote(check_name(name))}")
+    _change("admin", "DELETE", f"/api/media/uploads/{quote(check_name(name))}")
     _note("media_deleted", f"gave up the upload of {name}")
     return {}
 
@@ -141,7 +145,7 @@ def cancel_upload(name: str) -> dict:
 )
 def make_disk() -> dict:
     asked = _read({"name", "size"})
-    _ask("POST", "/api/media/disks", asked)
+    _change("admin", "POST", "/api/media/disks", asked)
     _note("media_disk", f"made the disk {asked['name']}, {asked['size']} bytes")
     return {}
 
@@ -150,7 +154,7 @@ def make_disk() -> dict:
 @require_role("admin")
 @operation("Delete an image that is in no drive", answers=NOTHING)
 def delete_image(name: str) -> dict:
-    _ask("DELETE", f"/api/media/images/{quote(check_name(name))}")
+    _change("admin", "DELETE", f"/api/media/images/{quote(check_name(name))}")
     _note("media_deleted", f"deleted {name}")
     return {}
 
@@ -169,7 +173,7 @@ def insert(number: int) -> dict:
     asked = _read({"image", "is_writable"})
     if not isinstance(asked["is_writable"], bool):
         raise ApiError(400, "{name} must be of the type {type}.", name="is_writable", type="bool")
-    _ask("PUT", f"/api/media/drives/{number}", asked)
+    _change("operator", "PUT", f"/api/media/drives/{number}", asked)
     way = "to be written to" if asked["is_writable"] else "to be read"
     _note("media_inserted", f"put {asked['image']} into drive {number}, {way}")
     return {}
@@ -180,7 +184,10 @@ def insert(number: int) -> dict:
 @operation(
     "Eject what is in a drive",
     takes=lambda: object_of(
-        is_forced={**BOOL, "description": "Also if the computer has locked it, which may cost it data."}
+        is_forced={
+            **BOOL,
+            "description": "Also if the computer has locked it, which may cost it data.",
+        }
     ),
     answers=NOTHING,
 )
@@ -188,7 +195,7 @@ def eject(number: int) -> dict:
     asked = _read({"is_forced"})
     if not isinstance(asked["is_forced"], bool):
         raise ApiError(400, "{name} must be of the type {type}.", name="is_forced", type="bool")
-    _ask("POST", f"/api/media/drives/{number}/eject", asked)
+    _change("operator", "POST", f"/api/media/drives/{number}/eject", asked)
     _note("media_ejected", f"emptied drive {number}{' by force' if asked['is_forced'] else ''}")
     return {}
 
@@ -196,7 +203,7 @@ def eject(number: int) -> dict:
 # --- The media service ---
 
 
-def _read(needed: set[str], optional: set[str] = frozenset()) -> dict:  # type: ignore[assignment]
+def _read(needed: set[str], optional: Set[str] = frozenset()) -> dict:
     asked = read_object()
     if not needed <= asked.keys() <= needed | optional:
         raise ApiError(
@@ -218,13 +225,17 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+def _change(role: str, method: str, path: str, asked: dict | None = None) -> dict:
+    # What was checked before took its time.
+    check_still_may(role, session(), auth().store.database)
+    return _ask(method, path, asked)
+
+
 def _ask(method: str, path: str, asked: dict | None = None) -> dict:
-    if method != "GET":
-        # What was checked before took its time.
-        needed = current_app.view_functions[request.endpoint or ""].needed_role  # type: ignore[attr-defined]
-        check_still_may(needed, session(), auth().store.database)
     try:
-        with contextlib.closing(_Connection(current_app.config["TINYPILOT"].media_socket)) as service:
+        with contextlib.closing(
+            _Connection(current_app.config["TINYPILOT"].media_socket)
+        ) as service:
             body = None if asked is None else json.dumps(asked)
             service.request(method, path, body, {"Content-Type": "application/json"})
             answer = service.getresponse()

@@ -18,51 +18,65 @@ const LONGEST_PAUSE_MS = 8000;
 export function imageName(fileName) {
   const harmless = fileName.normalize('NFC').replace(/[^\p{L}\p{N}_ .,+()@~=-]/gu, '_');
   const begun = harmless.replace(/^[^\p{L}\p{N}]+/u, '');
-  return [...begun].slice(0, 60).join('').replace(/[ .]+$/, '');
+  return [...begun]
+    .slice(0, 60)
+    .join('')
+    .replace(/[ .]+$/, '');
 }
 
-// Of a device that does not answer, or not now. What it refuses stays refused.
-const mayBeTriedAgain = ({ status }) => status === undefined || status === 409 || (status >= 500 && status !== 507);
+// A device that does not answer, or not now. What it refuses stays refused.
+const isPassing = (error) =>
+  error instanceof ApiError && (error.status === undefined || (error.status >= 500 && error.status !== 507));
+// Somebody else has sent a piece, or the one before arrived after all.
+const isElsewhere = (error) => error instanceof ApiError && error.status === 409;
 
 // begin(): asks the device, which answers {offset}. send(offset, piece): answers {offset, sha256}.
 export async function upload(file, { begin, send, noteProgress, pause, now = () => performance.now() }) {
   let pieceBytes = FIRST_PIECE_BYTES;
   let waitMs = FIRST_PAUSE_MS;
-  for (;;) {
-    try {
-      let { offset } = await retried(begin, (error) => mayBeTriedAgain(error) && error.status !== 409);
-      for (;;) {
-        noteProgress(offset);
-        const began = now();
-        const told = await send(offset, file.slice(offset, offset + pieceBytes));
-        if (told.sha256) return told.sha256;
-        // Of the web app, which was asked whether it may be sent, instead of the device's answer.
-        if (!Number.isInteger(told.offset)) throw new ApiError('');
-        if (told.offset > offset) waitMs = FIRST_PAUSE_MS;
-        ({ offset } = told);
-        const tookMs = now() - began;
-        if (tookMs < SHORT_MS) pieceBytes = Math.min(2 * pieceBytes, MOST_PIECE_BYTES);
-        if (tookMs > LONG_MS) pieceBytes = Math.max(pieceBytes / 2, LEAST_PIECE_BYTES);
-      }
-    } catch (error) {
-      if (!(error instanceof ApiError) || !mayBeTriedAgain(error)) throw error;
-    }
-    await checkReadable(file);
+
+  async function wait() {
     await pause(waitMs);
     waitMs = Math.min(2 * waitMs, LONGEST_PAUSE_MS);
-    pieceBytes = Math.max(pieceBytes / 2, LEAST_PIECE_BYTES);
   }
 
-  async function retried(ask, mayRetry) {
+  async function findOffset() {
     for (;;) {
       try {
-        return await ask();
+        return (await begin()).offset;
       } catch (error) {
-        if (!(error instanceof ApiError) || !mayRetry(error)) throw error;
-        await pause(waitMs);
-        waitMs = Math.min(2 * waitMs, LONGEST_PAUSE_MS);
+        if (!isPassing(error)) throw error;
+        await wait();
       }
     }
+  }
+
+  async function sendFrom(offset) {
+    for (let from = offset; ; ) {
+      noteProgress(from);
+      const began = now();
+      const told = await send(from, file.slice(from, from + pieceBytes));
+      if (told.sha256) return told.sha256;
+      // Of the web app, which was asked whether it may be sent, instead of the device's answer.
+      if (!Number.isInteger(told.offset)) throw new ApiError('');
+      if (told.offset > from) waitMs = FIRST_PAUSE_MS;
+      from = told.offset;
+      const tookMs = now() - began;
+      if (tookMs < SHORT_MS) pieceBytes = Math.min(2 * pieceBytes, MOST_PIECE_BYTES);
+      if (tookMs > LONG_MS) pieceBytes = Math.max(pieceBytes / 2, LEAST_PIECE_BYTES);
+    }
+  }
+
+  for (;;) {
+    const offset = await findOffset();
+    try {
+      return await sendFrom(offset);
+    } catch (error) {
+      if (!isPassing(error) && !isElsewhere(error)) throw error;
+    }
+    await checkReadable(file);
+    await wait();
+    pieceBytes = Math.max(pieceBytes / 2, LEAST_PIECE_BYTES);
   }
 }
 
