@@ -24,6 +24,7 @@ SERVICES = {
     "tinypilot-hid.service": "tinypilot",
     "tinypilot-supervisor.service": "tinypilot",
     "tinypilot-metrics.service": "kvm-metrics",
+    "tinypilot-media.service": "kvm-media",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -50,6 +51,7 @@ SOCKETS = [
     "tinypilot-relay.socket",
     "tinypilot-hid.socket",
     "tinypilot-metrics.socket",
+    "tinypilot-media.socket",
     "tinypilot-apply.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
@@ -270,6 +272,8 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
+        ("/run/tinypilot/media.sock", "www-data", "tinypilot", 0o660),
+        ("/var/lib/kvm-media", "kvm-media", "kvm-media", 0o700),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/kvm-observations", "tinypilot", "tinypilot", 0o755),
         ("/run/kvm-observations/supervisor", "tinypilot", "tinypilot", 0o644),
@@ -309,7 +313,7 @@ def test_shared_memory_holds_the_sink_and_nothing_else(host):
     assert found == [f"{SINK} ustreamer kvm-sink"]
 
 
-@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer", "kvm-metrics"])
+@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer", "kvm-metrics", "kvm-media"])
 def test_the_tls_key_is_for_nginx_alone(host, user):
     assert host.run("runuser -u %s -- cat /etc/kvm-gateway/tls/server.pem", user).rc != 0
 
