@@ -87,6 +87,7 @@ group('an upload', () => {
     assert.equal(await upload(file, options), 'whole');
     assert.equal(did.begun, 11);
     assert.equal(did.pieces[1][0], 1000);
+    assert.ok(Math.max(...did.pauses) <= 1000, 'what goes on waits no longer each time');
     await assertWhole(file, content);
   });
 

@@ -34,6 +34,7 @@ const isElsewhere = (error) => error instanceof ApiError && error.status === 409
 export async function upload(file, { begin, send, noteProgress, pause, now = () => performance.now() }) {
   let pieceBytes = FIRST_PIECE_BYTES;
   let waitMs = FIRST_PAUSE_MS;
+  let furthest = 0;
 
   async function wait() {
     await pause(waitMs);
@@ -54,12 +55,14 @@ export async function upload(file, { begin, send, noteProgress, pause, now = () 
   async function sendFrom(offset) {
     for (let from = offset; ; ) {
       noteProgress(from);
+      // It goes on, if only by what a line brings until it breaks.
+      if (from > furthest) waitMs = FIRST_PAUSE_MS;
+      furthest = Math.max(furthest, from);
       const began = now();
       const told = await send(from, file.slice(from, from + pieceBytes));
       if (told.sha256) return told.sha256;
       // Of the web app, which was asked whether it may be sent, instead of the device's answer.
       if (!Number.isInteger(told.offset)) throw new ApiError('');
-      if (told.offset > from) waitMs = FIRST_PAUSE_MS;
       from = told.offset;
       const tookMs = now() - began;
       if (tookMs < SHORT_MS) pieceBytes = Math.min(2 * pieceBytes, MOST_PIECE_BYTES);
