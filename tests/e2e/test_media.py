@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.accessibility import assert_accessible
 from tests.support.clients import Client
 from tests.support.device import Device
 
@@ -102,6 +103,7 @@ def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
     )
     assert device.sh(f"sha256sum '{FOLDER}/images/{name}'").split()[0] == sha256
 
+    assert_accessible(screen, "USB drives")
     page.locator("#insert-0").click()
     screen.wait_for("#eject-0")
     path = device.sh(f"cat {LUN}/file")

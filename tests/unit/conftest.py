@@ -23,6 +23,7 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
+from tinypilot.media import images as media_images
 from tinypilot.media.drives import Drives
 from tinypilot.media.images import MIB, Images
 from tinypilot.media.server import Media
@@ -389,8 +390,9 @@ def luns(config):
 
 
 @pytest.fixture
-def media_service(config, luns, tmp_path):
-    """The service, on its socket, in a thread of its own."""
+def media_service(config, luns, tmp_path, monkeypatch):
+    """The service, on its socket, in a thread of its own. Debian's dosfstools need not be on the workstation."""
+    monkeypatch.setattr(media_images, "_format", lambda _: None)
     config.media_dir.mkdir()
     images = Images(config.media_dir, config.media_max_mib * MIB, config.media_free_mib * MIB)
     media = Media(images, Drives(luns, tmp_path / "controllers"))

@@ -261,12 +261,7 @@ class Images:
         self._take_room(path, size)
         try:
             os.truncate(path, size)
-            subprocess.run(
-                ["/usr/sbin/mkfs.vfat", "-n", "KVM", "--", str(path)],
-                check=True,
-                capture_output=True,
-                timeout=FORMAT_SECONDS,
-            )
+            _format(path)
         except (OSError, subprocess.SubprocessError) as error:
             path.unlink()
             raise ApiError(
@@ -367,6 +362,11 @@ class Images:
                 path.unlink()
             raise _no_room(missing)
         _sync_folder(path.parent)
+
+
+def _format(path: Path) -> None:
+    command = ["/usr/sbin/mkfs.vfat", "-n", "KVM", "--", str(path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=FORMAT_SECONDS)
 
 
 @contextlib.contextmanager

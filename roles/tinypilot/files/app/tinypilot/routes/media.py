@@ -117,6 +117,7 @@ def begin_upload() -> dict:
 @operation(
     "Send a piece, of 16 MiB at most, as the body; one without content completes what has arrived",
     answers=ARRIVED,
+    content="application/octet-stream",
 )
 def send_piece(name: str, offset: int) -> dict:
     """nginx asks here whether it may be sent: the media service answers."""
