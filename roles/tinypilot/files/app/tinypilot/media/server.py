@@ -210,7 +210,7 @@ class Media:
         return web.json_response({})
 
     async def _eject(self, number: int, is_forced: bool) -> None:
-        # The kernel writes first what it has not written yet.
+        # The kernel ends first what the computer is just doing.
         await _in_thread(partial(self._drives.eject, number, is_forced))
         self._inserted.pop(number, None)
 

@@ -171,7 +171,7 @@ class MediaDialog {
       ),
     );
     row.append(select);
-    if (kind === 'disk') row.append(make('label', {}, writable, ` ${t('The computer may write to it')}`));
+    if (kind === 'disk') row.append(make('label', {}, writable, t('The computer may write to it')));
     row.append(button);
     return row;
   }
