@@ -547,3 +547,16 @@ def test_refusals_of_the_service_have_sentences():
     told = server._refusal(refusal)
     again = ApiError.of_another_program(409, told["sentence"], told["values"])
     assert str(again) == str(refusal) == told["error"]
+
+
+@pytest.mark.parametrize(("role", "may"), [("viewer", False), ("operator", True), ("admin", True)])
+def test_who_may_only_watch_is_not_shown_the_drives(logged_in, role, may):
+    page = logged_in(role).ask("GET", "/").get_data(as_text=True)
+    assert ('id="open-media"' in page) is may
+
+
+def test_the_dialog_fetches_its_words_in_the_language_of_the_page(logged_in):
+    german = {"Accept-Language": "de"}
+    words = logged_in("operator").ask("GET", "/media/words", headers=german).get_json()
+    assert words["Eject"] == "Auswerfen"
+    assert logged_in("operator").ask("GET", "/media/words").get_json() == {}
