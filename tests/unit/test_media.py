@@ -222,6 +222,45 @@ def test_a_power_cut_while_an_upload_begins_leaves_no_half(images, tmp_path, sta
     assert list((tmp_path / "media/incoming").iterdir()) == []
 
 
+def test_a_power_cut_at_the_end_of_an_upload_leaves_it_or_the_image(
+    images, start_again, monkeypatch
+):
+    """In any moment: with the checksum that was asked for, which it had, or none."""
+    for number, sha256 in enumerate(("", SHA256)):
+        name = f"{number}.iso"
+        images.begin(name, len(WHOLE), sha256, "tag").append(WHOLE)
+        for broken in ("os.replace", "tinypilot.media.images.Images._write_facts"):
+            with monkeypatch.context() as patch:
+                patch.setattr(broken, power_cut)
+                with pytest.raises(PowerCutError):
+                    images.finish(name)
+            images = start_again()
+            if broken == "os.replace":
+                assert images.begin(name, len(WHOLE), sha256, "tag").offset == len(WHOLE)
+        assert {"name": name, "size": len(WHOLE), "sha256": sha256} in images.images()
+        assert images.path_of(name).read_bytes() == WHOLE
+
+
+class PowerCutError(Exception):
+    pass
+
+
+def power_cut(*_, **__):
+    raise PowerCutError
+
+
+def test_what_is_known_of_an_image_that_was_deleted_by_hand_is_not_told_of_another(
+    images, mkfs, start_again
+):
+    arrive(images, "a.img")
+    images.path_of("a.img").unlink()
+    images.make_disk("a.img", MIB)
+    assert images.images() == [{"name": "a.img", "size": MIB, "sha256": ""}]
+    arrive(images, "b.img")
+    images.path_of("b.img").write_bytes(WHOLE[:-1])
+    assert images.images()[1]["sha256"] == ""
+
+
 def test_links_that_somebody_put_there_are_no_images(images, tmp_path):
     for folder in ("images", "incoming"):
         (tmp_path / "media" / folder / "passwd").symlink_to("/etc/passwd")

@@ -134,7 +134,9 @@ class Images:
             {
                 "name": name,
                 "size": size,
-                "sha256": facts.sha256 if (facts := self._facts_of(name)) else "",
+                "sha256": facts.sha256
+                if (facts := self._facts_of(name)) and facts.size == size
+                else "",
             }
             for name, size in self._files(self._images)
         ]
@@ -224,11 +226,13 @@ class Images:
                 name=name,
                 sha256=sha256,
             )
-        self._write_facts(name, Facts(upload.facts.size, sha256))
         os.replace(upload.path, self._images / name)
         _sync_folder(self._images)
         _sync_folder(self._incoming)
         self._uploads.pop(name, None)
+        # If that fails, or the power, the image is there all the same; nobody knows its checksum then.
+        with contextlib.suppress(OSError):
+            self._write_facts(name, Facts(upload.facts.size, sha256))
         return sha256
 
     def cancel(self, name: object) -> None:
@@ -338,6 +342,8 @@ class Images:
     def _take_room(self, path: Path, size: int, is_new: bool = True) -> None:
         """Takes blocks for all of the file, whose size stays. Raises ApiError, and leaves nothing of a new one."""
         if is_new:
+            # Of an image that somebody has deleted by hand.
+            self._forget(path.name)
             if len(self._files(self._images)) + len(self.uploads()) >= IMAGES_MAX:
                 raise ApiError(507, "There are {most} images: delete one first.", most=IMAGES_MAX)
             used = self._used()
