@@ -12,7 +12,14 @@ from tests.support.waiting import wait_until
 # Each that runs all the time, with less memory than it needs to start, in MiB.
 UNITS = {
     **dict.fromkeys(("tinypilot", "tinypilot-relay", "tinypilot-hid", "tinypilot-supervisor"), 6),
-    **{"tinypilot-metrics": 6, "tinypilot-media": 6, "nginx": 6, "ustreamer": 6, "janus": 3, "kvm-hdmi": 1},
+    **{
+        "tinypilot-metrics": 6,
+        "tinypilot-media": 6,
+        "nginx": 6,
+        "ustreamer": 6,
+        "janus": 3,
+        "kvm-hdmi": 1,
+    },
 }
 UNITS_IN_SHORT = ("tinypilot-relay",)
 MOST_MIB = 512
