@@ -258,8 +258,8 @@ def test_what_is_known_of_an_image_that_was_deleted_by_hand_is_not_told_of_anoth
 ):
     arrive(images, "a.img")
     images.path_of("a.img").unlink()
-    images.make_disk("a.img", MIB)
-    assert images.images() == [{"name": "a.img", "size": MIB, "sha256": ""}]
+    images.make_disk("a.img", len(WHOLE))
+    assert images.images() == [{"name": "a.img", "size": len(WHOLE), "sha256": ""}]
     arrive(images, "b.img")
     images.path_of("b.img").write_bytes(WHOLE[:-1])
     assert images.images()[1]["sha256"] == ""
