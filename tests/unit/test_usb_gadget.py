@@ -344,38 +344,10 @@ def test_the_drives_are_empty_of_their_kind_and_open_to_their_group_alone(gadget
         assert (lun / "cdrom").stat().st_mode & 0o022 == 0  # nobody else turns a disk into a CD-ROM
 
 
-def test_a_kernel_without_mass_storage_has_a_keyboard_and_mice(
-    gadgets, controllers, monkeypatch, capsys
-):
-    real = Path.mkdir
+@pytest.fixture
+def rmdir(monkeypatch):
+    """In configfs a folder's own files go with it, unlike here."""
 
-    def mkdir(folder, *arguments, **options):
-        if folder.name == usb_gadget.DRIVES:
-            raise OSError(errno.ENOENT, "No such file or directory")
-        real(folder, *arguments, **options)
-
-    monkeypatch.setattr(Path, "mkdir", mkdir)
-    usb_gadget.start(DRIVES, gadgets, controllers)
-    gadget = gadgets / "kvm"
-    assert (gadget / "UDC").read_text() == "fe980000.usb"
-    assert sorted(
-        path.name for path in (gadget / "configs/c.1").iterdir() if path.is_symlink()
-    ) == [
-        "hid.keyboard",
-        "hid.mouse",
-        "hid.pointer",
-    ]
-    assert "usb_f_mass_storage" in capsys.readouterr().err
-
-
-def test_without_a_controller_it_says_so(gadgets, tmp_path):
-    (tmp_path / "none").mkdir()
-    with pytest.raises(SystemExit, match="no USB device controller"):
-        usb_gadget.start(NAMES, gadgets, tmp_path / "none")
-
-
-def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, monkeypatch):
-    # In configfs a folder's own files go with it, unlike here.
     def rmdir(folder):
         for file in folder.iterdir():
             if file.is_file() and not file.is_symlink():
@@ -389,6 +361,61 @@ def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, m
 
     real = Path.rmdir
     monkeypatch.setattr(Path, "rmdir", rmdir)
+
+
+def without_mass_storage(monkeypatch):
+    real = Path.mkdir
+
+    def mkdir(folder, *arguments, **options):
+        if folder.name == usb_gadget.DRIVES:
+            raise OSError(errno.ENOENT, "No such file or directory")
+        real(folder, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+
+
+def without_the_right_to_the_group(monkeypatch):
+    def chown(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(usb_gadget.shutil, "chown", chown)
+
+
+def without_endpoints_for_it(monkeypatch):
+    real = usb_gadget.write
+
+    def write(file, value):
+        if file.name == "UDC" and (file.parent / "configs/c.1" / usb_gadget.DRIVES).exists():
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(file, value)
+
+    monkeypatch.setattr(usb_gadget, "write", write)
+
+
+@pytest.mark.parametrize(
+    "trouble", [without_mass_storage, without_the_right_to_the_group, without_endpoints_for_it]
+)
+def test_whatever_becomes_of_the_drives_there_are_keyboard_and_mice(
+    gadgets, controllers, rmdir, monkeypatch, capsys, trouble
+):
+    trouble(monkeypatch)
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    gadget = gadgets / "kvm"
+    assert (gadget / "UDC").read_text() == "fe980000.usb"
+    names = sorted(function.name for function in usb_gadget.FUNCTIONS)
+    for folder in ("configs/c.1", "functions"):
+        found = [path.name for path in (gadget / folder).iterdir() if path.is_dir()]
+        assert sorted(found) == names
+    assert capsys.readouterr().err.startswith("There are no USB drives: ")
+
+
+def test_without_a_controller_it_says_so(gadgets, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SystemExit, match="no USB device controller"):
+        usb_gadget.start(NAMES, gadgets, tmp_path / "none")
+
+
+def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, rmdir):
     usb_gadget.start(DRIVES, gadgets, controllers)
     usb_gadget.start(DRIVES, gadgets, controllers)  # as after an end without stop
     usb_gadget.stop(gadgets)

@@ -182,25 +182,30 @@ def start(
         if (folder / "no_out_endpoint").exists():
             write(folder / "no_out_endpoint", "1")
         (configuration / function.name).symlink_to(folder)
-    if kinds := names.get("USB_DRIVES", "").split():
-        _make_drives(gadget, configuration, kinds, names.get("USB_DRIVES_GROUP"))
+    kinds, group = names.get("USB_DRIVES", "").split(), names.get("USB_DRIVES_GROUP")
+    try:
+        _make_drives(gadget, kinds, group)
+    except (OSError, LookupError) as error:
+        kinds = []
+        _give_up_drives(gadget, f"{error}. Does the kernel have usb_f_mass_storage?")
     controller = next(iter(sorted(os.listdir(controllers))), None)
     if controller is None:
         raise SystemExit("There is no USB device controller: is dtoverlay=dwc2 in config.txt?")
-    write(gadget / "UDC", controller)
-
-
-def _make_drives(gadget: Path, configuration: Path, kinds: list[str], group: str | None) -> None:
-    """Empty ones. Without them there are keyboard and mice all the same."""
-    function = gadget / "functions" / DRIVES
     try:
-        function.mkdir(parents=True)
+        write(gadget / "UDC", controller)
     except OSError as error:
-        print(
-            f"There are no USB drives: the kernel makes none ({error.strerror}). Does it have usb_f_mass_storage?",
-            file=sys.stderr,
-        )
+        if not kinds:
+            raise
+        _give_up_drives(gadget, f"the controller does not take them ({error.strerror}).")
+        write(gadget / "UDC", controller)
+
+
+def _make_drives(gadget: Path, kinds: list[str], group: str | None) -> None:
+    """Empty ones."""
+    if not kinds:
         return
+    function = gadget / "functions" / DRIVES
+    function.mkdir(parents=True)
     for number, kind in enumerate(kinds):
         lun = function / f"lun.{number}"
         lun.mkdir(exist_ok=True)  # the kernel makes the first
@@ -211,7 +216,23 @@ def _make_drives(gadget: Path, configuration: Path, kinds: list[str], group: str
             if group and (lun / name).exists():
                 shutil.chown(lun / name, group=group)
                 (lun / name).chmod(0o660)
-    (configuration / DRIVES).symlink_to(function)
+    (gadget / "configs" / "c.1" / DRIVES).symlink_to(function)
+
+
+def _give_up_drives(gadget: Path, reason: str) -> None:
+    """There are keyboard and mice all the same."""
+    print(f"There are no USB drives: {reason}", file=sys.stderr)
+    with contextlib.suppress(FileNotFoundError):
+        (gadget / "configs" / "c.1" / DRIVES).unlink()
+    for folder in _folders_of_drives(gadget):
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()
+
+
+def _folders_of_drives(gadget: Path) -> list[Path]:
+    """In the order in which they go. The first LUN goes with the function."""
+    function = gadget / "functions" / DRIVES
+    return [*sorted(function.glob("lun.[1-9]*")), function]
 
 
 def stop(gadgets: Path = GADGETS) -> None:
@@ -222,14 +243,13 @@ def stop(gadgets: Path = GADGETS) -> None:
     with contextlib.suppress(OSError):  # not bound
         write(gadget / "UDC", "\n")
     configuration = gadget / "configs" / "c.1"
-    functions = [*(function.name for function in FUNCTIONS), DRIVES]
-    for name in functions:
+    functions = [function.name for function in FUNCTIONS]
+    for name in (*functions, DRIVES):
         with contextlib.suppress(FileNotFoundError):
             (configuration / name).unlink()
     folders = [
         configuration,
-        # The first goes with the function.
-        *sorted((gadget / "functions" / DRIVES).glob("lun.[1-9]*")),
+        *_folders_of_drives(gadget),
         *(gadget / "functions" / name for name in functions),
         gadget / "strings" / ENGLISH,
         gadget,
