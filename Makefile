@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom soak
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom prebuilt soak
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -10,6 +10,11 @@ endif
 
 # Ansible passes over an ansible.cfg that anybody may write to, unless it is named.
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+# Ansible refuses to run in a locale without UTF-8, or that this machine lacks, as ssh hands on from others.
+ifneq ($(shell locale charmap 2>&1),UTF-8)
+export LC_ALL := C.UTF-8
+endif
 
 PYTHON ?= python3
 VENV   := .venv
@@ -22,6 +27,12 @@ CACHE   = PYTHONPYCACHEPREFIX=$(CURDIR)/$(BUILD)/pycache PYTHONDONTWRITEBYTECODE
 PLAY    = $(SUDO) env $(CACHE) KVM_RUN_FILE=$(BUILD)/run.json $(BIN)/ansible-playbook
 # A real device instead of the virtual Pi: make appliance HOST=pi@192.0.2.10. By the environment: no shell reads it.
 HOST   ?=
+# Some shells and compilers set one, too (tcsh, conda's).
+ifeq ($(origin HOST),environment)
+ifneq ($(value HOST),)
+HOST_IS_MEANT = $(error HOST is "$(value HOST)" in the environment. Say whether that is your device (`make $@ HOST=$(value HOST)`), or the virtual Pi is meant (`make $@ HOST=`))
+endif
+endif
 export HOST
 FUZZ_SECONDS ?= 60
 # What encodes H.264, instead of what the device has: make appliance ENCODER=software
@@ -34,6 +45,7 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-19s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
+	$(HOST_IS_MEANT)
 	@$(SUDO) rm -f $(BUILD)/run.json $(BUILD)/picture.json $(BUILD)/setup-code
 ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/appliance.yml -e verify_file=$(CURDIR)/$(BUILD)/picture.json -e setup_code_file=$(CURDIR)/$(BUILD)/setup-code -e '{"verify_stop": "make stop"}' $(WITH_ENCODER) $(ARGS)
@@ -54,6 +66,7 @@ verify: $(VENV)/lock | $(BUILD) ## prove that video flows on the virtual Pi
 	@$(PLAY) -i inventory/virtual.yml playbooks/verify.yml
 
 doctor: $(VENV)/lock | $(BUILD) ## name the broken link of the virtual Pi (or, with HOST=user@address, of a real device)
+	$(HOST_IS_MEANT)
 	@$(SUDO) rm -rf $(BUILD)/doctor && mkdir $(BUILD)/doctor
 ifeq ($(HOST),)
 	@$(PLAY) -i inventory/virtual.yml playbooks/doctor.yml -e doctor_dir=$(CURDIR)/$(BUILD)/doctor $(ARGS)
@@ -66,6 +79,15 @@ endif
 
 sbom: $(VENV)/lock | $(BUILD) ## list what is on the virtual Pi (CycloneDX), into build/sbom-kvm-virtual-pi.json
 	@$(PLAY) -i inventory/virtual.yml playbooks/sbom.yml -e sbom_dir=$(CURDIR)/$(BUILD)
+
+prebuilt: $(VENV)/lock | $(BUILD) ## pack the builds of the virtual Pi (or, with HOST=user@address, of a real device) into build/prebuilt, for devices that are not to compile
+ifeq ($(HOST),)
+	@$(PLAY) -i inventory/virtual.yml playbooks/prebuilt.yml -e prebuilt_dir=$(CURDIR)/$(BUILD)/prebuilt $(ARGS)
+else
+	@$(PYTHON) tools/device_inventory.py > $(BUILD)/device.yml
+	@$(CACHE) $(BIN)/ansible-playbook -i inventory/hosts.yml -i $(BUILD)/device.yml --limit device playbooks/prebuilt.yml \
+	    -e prebuilt_dir=$(CURDIR)/$(BUILD)/prebuilt $(ARGS)
+endif
 
 check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
 	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests

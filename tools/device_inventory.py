@@ -23,6 +23,10 @@ USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@\\-]*\$?")
 # As ssh takes it: hosts of ~/.ssh/config may have an underscore, too.
 LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 NAME = re.compile(f"(?=.{{1,254}}$){LABEL}([.]{LABEL})*[.]?")
+# No browser opens an address with a zone. As inventory/group_vars/kvm.yml has it for one that is given.
+OF_DEVICE = (
+    "{{ ansible_facts['default_ipv4']['address'] | default(ansible_facts['hostname'] ~ '.local') }}"
+)
 BRACKETS = re.compile(r"\[([^\[\]]+)\](?::(.*))?")
 
 
@@ -103,7 +107,8 @@ def inventory(host):
     device = {key: value for key, value in device.items() if value}
     meant = name if ":" in name else meant_by_ssh(name)
     if meant.lower() != name.lower():
-        device["kvm_address"] = f"[{meant}]" if ":" in meant else meant.lower().rstrip(".")
+        named = f"[{meant}]" if ":" in meant else meant.lower().rstrip(".")
+        device["kvm_address"] = OF_DEVICE if "%" in meant else named
     return {"kvm": {"hosts": {"device": {**device, "ansible_become": True}}}}
 
 

@@ -16,7 +16,9 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
 fi
 echo "Making the virtual environment $venv (about 10 s)"
 "$python" -m venv "$venv"
-pip() { "$venv/bin/pip" --disable-pip-version-check "$@"; }
+# Into this environment, wherever the operator's settings have pip install.
+unset PIP_TARGET PIP_PREFIX PIP_ROOT
+pip() { PIP_USER=0 "$venv/bin/pip" --disable-pip-version-check "$@"; }
 # What is in the lock file has hashes, wherever it comes from.
 awk '/^uv==/ { found = 1 } found; found && !/\\$/ { exit }' requirements.txt > "$venv/uv.txt"
 pip install --quiet --require-hashes --requirement "$venv/uv.txt"

@@ -49,6 +49,7 @@ SECOND_HALF = [
         "healing",
         "memory",
         "metrics",
+        "power",
         "recovery",
         "settings",
         "source",

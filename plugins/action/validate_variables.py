@@ -22,24 +22,29 @@ KINDS = {
 }
 
 
+# As all programs read them: 0443 is octal to some, +443 a mistake, and digits of other scripts are none.
+WHOLE = r"-?(0|[1-9][0-9]*)"
+
+
 def is_kind(value, kind):
     """Whether `value` is of the argument_specs type `kind`, with YAML's types taken at their word.
 
-    Numbers and booleans written as text are accepted, because `-e name=value` can give nothing else.
+    Numbers and booleans written as text are accepted, because `-e name=value` can give nothing else. A text that YAML
+    has read as a number with a point is not: of 1.10 only 1.1 is left.
     """
     if kind == "int":
-        return not isinstance(value, bool) and re.fullmatch(r"[+-]?\d+", str(value)) is not None
+        return not isinstance(value, bool) and re.fullmatch(WHOLE, str(value)) is not None
     if kind == "float":
         return (
             not isinstance(value, bool)
-            and re.fullmatch(r"[+-]?\d+(\.\d+)?", str(value)) is not None
+            and re.fullmatch(rf"{WHOLE}(\.[0-9]+)?", str(value)) is not None
         )
     if kind == "bool":
         return str(value).lower() in ("true", "false", "yes", "no")
     if kind == "path":
-        return isinstance(value, str) and value.startswith("/")
+        return isinstance(value, str) and value.startswith("/") and value.isprintable()
     if kind == "str":
-        return isinstance(value, str | int | float) and not isinstance(value, bool)
+        return isinstance(value, str | int) and not isinstance(value, bool)
     return isinstance(value, {"list": list, "dict": dict}[kind])
 
 
@@ -80,6 +85,8 @@ def errors(values, options, prefix, ranges, patterns, renamed, most=None):
         good = is_kind(value, kind)
         if good and "choices" in spec:
             good = value in spec["choices"]
+        if good and spec.get("elements") == "str":
+            good = all(is_kind(each, "str") for each in value)
         if good and name in ranges:
             lowest, highest = ranges[name]
             good = lowest <= float(value) <= highest
@@ -88,11 +95,20 @@ def errors(values, options, prefix, ranges, patterns, renamed, most=None):
             good = all(re.fullmatch(patterns[name][0], str(text)) for text in texts)
             good = good and len(texts) <= most.get(name, len(texts))
         if not good:
-            shown = (
-                "(not shown)" if spec.get("no_log") else "empty" if value is None else repr(value)
-            )
-            found.append(f"{name} is {shown}: it must be {allowed(name, spec, ranges, patterns)}.")
+            shown = "(not shown)" if spec.get("no_log") else as_yaml_reads(value)
+            wanted = allowed(name, spec, ranges, patterns)
+            # What looks like a number, a date or a truth value is one to YAML.
+            is_text = kind == "str" and "choices" not in spec
+            if is_text and not isinstance(value, str | list | dict | None):
+                wanted += ", in quotes"
+            found.append(f"{name} is {shown}: it must be {wanted}.")
     return found
+
+
+def as_yaml_reads(value):
+    if value is None:
+        return "empty"
+    return repr(value) if isinstance(value, str | list | dict) else str(value)
 
 
 def bounds(settings):

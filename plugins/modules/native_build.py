@@ -11,6 +11,7 @@ import shutil
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.builds import STAMP, BuildsFolder
+from ..module_utils.prebuilt import Refused, files_checksum, library_packages, read
 
 DOCUMENTATION = r"""
 module: native_build
@@ -24,13 +25,16 @@ description:
     was removed after the build, counts as unchanged.
   - The script runs as a user that exists for this alone, without network, with the lowest priority. It finds an empty
     C($CACHE_DIRECTORY/tree) and puts what is to be kept into C($CACHE_DIRECTORY/stage).
+  - With O(prebuilt) nothing is compiled. The tarball of M(kvm.appliance.packed_build) is checked on the controller in
+    each state, and is put where a build of the same inputs would be put.
 options:
   state:
     description:
       - C(inspected) tells whether a build is needed, C(begun) starts one, C(finished) tells how far it is and keeps it
         when it is through (call it until RV(done)).
+      - C(checked) only checks O(prebuilt), on the controller, and C(brought) puts what is in it among the builds.
     type: str
-    choices: [inspected, begun, finished]
+    choices: [checked, inspected, begun, finished, brought]
     required: true
   name:
     description: Name of the program. The transient unit that builds is C(NAME-build).
@@ -79,6 +83,26 @@ options:
     description: Space, in MiB, that a build needs.
     type: int
     default: 0
+  prebuilt:
+    description: Tarball on the controller with a build that was made elsewhere. Empty means to compile.
+    type: path
+    default: ""
+  links:
+    description: Links of the build that lead out of it, by relative path. A tarball may have no other.
+    type: dict
+    default: {}
+  sources:
+    description:
+      - Where the controller finds what will be in O(trees) when a build is made, so that a tarball that was made from
+        something else is refused before anything is changed.
+      - By the folder in O(trees), a C(folder) of the controller with what to C(exclude), or a C(folder) within the
+        tarball C(prebuilt_file); where that is empty, only the device knows.
+    type: dict
+    default: {}
+  stamp:
+    description: Filled in by the action. What the tarball says that it was made from.
+    type: dict
+    default: {}
 """
 
 RETURN = r"""
@@ -102,10 +126,19 @@ progress:
   description: The last line that the build wrote.
   type: str
   returned: when state is finished
+packages:
+  description: Debian packages of the libraries that the build in O(prebuilt) is linked with.
+  type: list
+  elements: str
+  returned: when state is inspected, with O(prebuilt)
 """
 
 OPTIONS = {
-    "state": {"type": "str", "choices": ["inspected", "begun", "finished"], "required": True},
+    "state": {
+        "type": "str",
+        "choices": ["checked", "inspected", "begun", "finished", "brought"],
+        "required": True,
+    },
     "name": {"type": "str", "required": True},
     "link": {"type": "path", "required": True},
     "label": {"type": "str", "required": True},
@@ -117,21 +150,23 @@ OPTIONS = {
     "script": {"type": "str", "default": ""},
     "environment": {"type": "dict", "default": {}},
     "free_mib": {"type": "int", "default": 0},
+    "prebuilt": {"type": "path", "default": ""},
+    "links": {"type": "dict", "default": {}},
+    "sources": {"type": "dict", "default": {}},
+    "stamp": {"type": "dict", "default": {}},
 }
 UNTOUCHED = "What ran before still runs, untouched."
 
 
 def tree_checksum(folder):
     """SHA-256 over names and contents of all files below `folder`; empty when there is none."""
-    digest, found = hashlib.sha256(), False
-    for path, folders, files in os.walk(folder):
-        folders.sort()
-        for name in sorted(files):
-            found = True
-            digest.update(os.path.relpath(os.path.join(path, name), folder).encode() + b"\0")
+    digests = {}
+    for path, _, files in os.walk(folder):
+        for name in files:
             with open(os.path.join(path, name), "rb") as file:
-                digest.update(hashlib.sha256(file.read()).digest())
-    return digest.hexdigest() if found else ""
+                digest = hashlib.sha256(file.read()).digest()
+            digests[os.path.relpath(os.path.join(path, name), folder)] = digest
+    return files_checksum(digests)
 
 
 def last_line(text):
@@ -196,6 +231,10 @@ class Build:
             lost = re.findall(r"(\S+) => not found", out)
             if lost:
                 return f"{name} needs {lost[0]}, which is gone"
+            # As in a build of a device whose packages are newer.
+            old = re.findall(r"(\S+): version `(\S+)' not found", out + err)
+            if old:
+                return f"{name} needs {old[0][1]} of {old[0][0]}, which is too old for it"
             if code:
                 return f"{name} is damaged ({last_line(err or out)})"
         path = os.path.join(build, self.wish["program"])
@@ -234,10 +273,29 @@ class Build:
                 f"{parent} can't be written to, and {self.wish['link']} is to be made in it: name another path for "
                 f"{self.name}, or mount it for writing."
             )
+        if self.wish["stamp"]:
+            return self.inspect_prebuilt(inputs)
         for name in self.builds.names():
             if self.builds.stamp(name) and not self.difference(name, inputs):
                 return name, ""
         return "", self.difference(self.builds.active(), inputs)
+
+    def inspect_prebuilt(self, inputs):
+        """The same for a build that was made elsewhere: the very one, because it knows what it was compiled with."""
+        stamp, why = self.wish["stamp"], "it is not there yet"
+        for folder in self.wish["trees"]:
+            # What is not there yet, or never, can't be compared.
+            if inputs[folder] and inputs[folder] != stamp["inputs"].get(folder):
+                self.fail(
+                    f"{self.name}_prebuilt is no build of what this device has in {folder}: make it again with "
+                    "playbooks/prebuilt.yml, from a device that has the same."
+                )
+        for name in self.builds.names():
+            if self.builds.stamp(name) == stamp:
+                why = self.defect(self.builds.build(name))
+                if not why:
+                    return name, ""
+        return "", why
 
     # --- Building ---
 
@@ -352,13 +410,26 @@ class Build:
         )
 
     def keep(self):
-        """Puts the finished build beside the others, as root's, and makes it the desired one."""
+        """Keeps the finished build."""
         stage = os.path.join(self.cache, "stage")
         stamp = {
             "inputs": self.inputs(),
             "compiler": self.compiler(),
             "libraries": self.libraries(),
         }
+        self.put(stamp, lambda build: shutil.copytree(stage, build, symlinks=True), "was compiled")
+
+    def bring(self):
+        """Keeps the build that was made elsewhere."""
+        try:
+            build = read(self.wish["prebuilt"], self.name, self.wish["links"])
+        except Refused as error:
+            self.fail(f"{self.name}_prebuilt did not come as it was sent: {error}")
+        else:
+            self.put(build.stamp, build.unpack, "was brought")
+
+    def put(self, stamp, fill, how):
+        """Puts a build beside the others, as root's, and makes it the desired one. fill: makes its folder."""
         digest = hashlib.sha256(json.dumps(stamp, sort_keys=True).encode()).hexdigest()
         name = f"{self.wish['label']}-{digest[:8]}"
         build = self.builds.build(name)
@@ -366,7 +437,7 @@ class Build:
             shutil.rmtree(left, ignore_errors=True)
         try:
             os.makedirs(self.builds.path, mode=0o755, exist_ok=True)
-            shutil.copytree(stage, build + ".new", symlinks=True)
+            fill(build + ".new")
             for folder, _, files in os.walk(build + ".new"):
                 for path in (os.path.join(folder, name) for name in ["", *files]):
                     if not os.path.islink(path):
@@ -384,7 +455,7 @@ class Build:
         defect = self.defect(build + ".new")
         if defect:
             shutil.rmtree(build + ".new", ignore_errors=True)
-            self.fail(f"{self.name} {self.wish['label']} was compiled, but {defect}.")
+            self.fail(f"{self.name} {self.wish['label']} {how}, but {defect}.")
         self.hold_libraries(build + ".new")
         if os.path.exists(build):
             # It could not run any more.
@@ -404,12 +475,8 @@ class Build:
     def hold_libraries(self, build):
         """Marks the packages of the libraries as installed by hand: apt sees no program that needs them, and would
         remove them together with their headers."""
-        paths = set()
-        for name in self.wish["objects"]:
-            out = self.run_as_nobody("ldd", os.path.join(build, name))[1]
-            paths |= {os.path.realpath(path) for path in re.findall(r"=> (/\S+)", out)}
-        owners = self.run("dpkg-query", "--search", *sorted(paths))[1] if paths else ""
-        packages = sorted({line.rpartition(": ")[0] for line in owners.splitlines()})
+        objects = [os.path.join(build, name) for name in self.wish["objects"]]
+        packages = library_packages(self.run, objects)
         if packages:
             self.run("apt-mark", "manual", *packages)
 
@@ -431,6 +498,10 @@ def main():
         if not module.check_mode:
             build.begin()
         module.exit_json(changed=True, needed=True)
+    if state == "brought":
+        if not module.check_mode:
+            build.bring()
+        module.exit_json(changed=True, needed=False)
     if module.check_mode:
         module.exit_json(changed=True, needed=False, done=True, progress="")
     done, progress = build.finish()

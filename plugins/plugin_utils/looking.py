@@ -16,12 +16,14 @@ from ansible.plugins.action import ActionBase
 PLUGINS = Path(__file__).parents[1]
 # In this order each finds those that it imports.
 MODULE_UTILS = ("files", "builds")
+FURTHER_MODULE_UTILS = {"native_build": ("prebuilt",)}
 
 
 def script(module: str, arguments: dict) -> bytes:
     """For the device's Python: prints what the module answers, or ends with another exit code than 0."""
+    names = (*MODULE_UTILS, *FURTHER_MODULE_UTILS.get(module, ()))
     sources = [
-        *((f"module_utils.{name}", f"module_utils/{name}.py") for name in MODULE_UTILS),
+        *((f"module_utils.{name}", f"module_utils/{name}.py") for name in names),
         (f"modules.{module}", f"modules/{module}.py"),
     ]
     texts = [(name, (PLUGINS / path).read_text()) for name, path in sources]

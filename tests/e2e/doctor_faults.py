@@ -679,6 +679,12 @@ FAULTS = [
         "is stopped",
     ),
     Fault(
+        "nobody listens for who wants to test the device",
+        stopped("tinypilot-device-test.socket"),
+        "settings",
+        "is stopped",
+    ),
+    Fault(
         "packages are half installed",
         kept(
             "/var/lib/dpkg/status",

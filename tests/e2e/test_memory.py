@@ -15,6 +15,7 @@ UNITS = {
     **{
         "tinypilot-metrics": 6,
         "tinypilot-media": 6,
+        "tinypilot-atx": 6,
         "nginx": 6,
         "ustreamer": 6,
         "janus": 3,

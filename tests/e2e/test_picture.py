@@ -2,6 +2,7 @@
 """The picture arrives, whole and moving, in a browser and in other viewers."""
 
 import asyncio
+from itertools import pairwise
 
 import av
 
@@ -20,6 +21,8 @@ from tests.support.waiting import wait_until
 
 VIEWERS = 8
 FRAMES = 45
+LOSS_MS = 4000
+GOP_SECONDS = 1
 
 
 def assert_moving(counters: list[int]) -> None:
@@ -38,6 +41,25 @@ def test_browser_decodes_a_moving_picture(live: RemoteScreen):
     assert live.frames_decoded() - decoded >= FRAMES - 1
     assert live.state == "live"
     assert live.notice() == ""
+
+
+def test_a_loss_with_a_key_frame_in_it_damages_nothing(screen: RemoteScreen, device: Device):
+    """What comes next refers to pictures that never came: nothing is shown until a whole one is there."""
+    # The other transports would take its place meanwhile.
+    screen.page.add_init_script("localStorage.setItem('picture-transport', 'webrtc')")
+    live = screen.open()
+    live.wait_until_live()
+    number = live.newest.number
+    with device.without_udp():
+        # Nothing that could be waited for tells the page that a key frame was lost.
+        live.page.wait_for_timeout(LOSS_MS)
+    live.wait_until_live()
+    live.collect(FRAMES)
+    shown = live.frames_since(number)
+    assert all(frame.is_good for frame in shown)
+    assert_moving([frame.counter for frame in shown])
+    shown_at = [frame.at for frame in shown]
+    assert max(later - one for one, later in pairwise(shown_at)) > GOP_SECONDS
 
 
 def test_page_tells_size_and_rate_of_the_picture(live: RemoteScreen):

@@ -417,6 +417,21 @@ test('PrintScreen is pressed and let go by its release, with Alt, too, and once 
   assert.equal(typed.up('PrintScreen', 'PrintScreen'), '-PrintScreen');
 });
 
+for (const [event, code, key, flags, added] of [
+  ['up', 'PrintScreen', 'PrintScreen', ['Alt'], 'AltLeft'],
+  ['up', 'PrintScreen', 'PrintScreen', ['Control', 'Shift'], 'ShiftLeft ControlLeft'],
+  ['down', 'Backquote', 'Zenkaku', ['Alt'], 'AltLeft'],
+  ['down', 'CapsLock', 'Alphanumeric', ['Shift'], 'ShiftLeft'],
+]) {
+  test(`${key}, of which one event alone comes, has the modifiers that it says: ${flags.join('+')}`, () => {
+    const typed = keyboard();
+    const words = (sign) => added.split(' ').map((name) => sign + name);
+    const wanted = [...words('+'), `+${code}`, `-${code}`, ...words('-')].join(' ');
+    assert.equal(typed[event](code, key, ...flags), wanted);
+    assert.equal(typed.held, false);
+  });
+}
+
 test('a release of which no press came is none of another key', () => {
   for (const code of ['Enter', 'Space', 'KeyA']) assert.equal(keyboard().up(code, code), '');
 });
@@ -479,6 +494,8 @@ for (const [language, leftOf1, leftOfZ, sent1, sentZ] of [
   ['fr-FR', '@', '<', 'Backquote', 'IntlBackslash'],
   ['it', '\\', '<', 'Backquote', 'IntlBackslash'],
   ['sv-SE', '§', '<', 'Backquote', 'IntlBackslash'],
+  ['tr', '"', '<', 'Backquote', 'IntlBackslash'],
+  ['hu', '0', 'í', 'Backquote', 'IntlBackslash'],
 ]) {
   for (const codes of [
     ['Backquote', 'IntlBackslash'],

@@ -681,6 +681,15 @@ group('settings that were typed', () => {
       printf: `printf '${pairs.map((each) => `\\x${each}`).join('')}' > edid.bin`,
       cells: `| | ${columns.join(' | ')} |\n${lines((each, row) => `| ${place(row, 2)} | ${each.join(' | ')} |`)}`,
       html: `<pre>${lines((each) => each.join('&nbsp;'))}</pre>`,
+      odDecimal: lines((each, row) => `${String(16 * row).padStart(7, '0')} ${each.join(' ')}`),
+      formatHex: `          Offset Bytes\n                 ${columns.join(' ')}\n${lines((each, row) => `${place(row, 16)} ${each.join(' ')} .fafade..beef`)}`,
+      commentsBefore: lines((each, row) => `/* ${place(row, 2)} */ ${each.map((one) => `0x${one}`).join(', ')},`),
+      verilog: pairs.map((each) => `8'h${each}`).join('\n'),
+      signed: `[${bytes.map((each) => (each > 127 ? each - 256 : each)).join(', ')}]`,
+      pythonBytes: `b'${bytes.map((each) => (/[\w ]/.test(String.fromCharCode(each)) ? String.fromCharCode(each) : `\\x${each.toString(16).padStart(2, '0')}`)).join('')}'`,
+      octal: `"${bytes.map((each) => `\\${each.toString(8).padStart(3, '0')}`).join('')}"`,
+      tableOfHtml: lines((each) => `<tr>${each.map((one) => `<td>${one}</td>`).join('')}</tr>`),
+      intelHex: `${lines((each, row) => `:1000${place(row, 2)}00${each.join('').toUpperCase()}5A`)}\n:00000001FF`,
       displays: `DP-1\n${lines((each) => each.join(''))}\nHDMI-1\n${lines((each) => each.join(''))}`,
     };
     for (const [form, text] of Object.entries(forms))
@@ -713,8 +722,10 @@ group('settings that were typed', () => {
       });
     for (const isBigEndian of [false, true]) {
       const bytes = new Uint8Array(units('00 ff ff', isBigEndian));
-      assert.equal(readText(bytes), '00 ff ff');
-      assert.equal(readEdid(bytes), '00ffff');
+      for (const each of [bytes, bytes.slice(2)]) {
+        assert.equal(readText(each), '00 ff ff');
+        assert.equal(readEdid(each), '00ffff');
+      }
     }
   });
 

@@ -23,6 +23,8 @@ for (const [event, found] of [
   [{ key: 'OS' }, { code: 'MetaLeft' }],
   [{ key: 'AltGraph' }, { code: 'AltRight' }],
   [{ key: ' ' }, { code: 'Space' }],
+  [{ key: '\r' }, { code: 'Enter' }],
+  [{ key: '\b' }, { code: 'Backspace' }],
   [{ key: 'ß' }, { character: 'ß' }],
   [{ key: '\u{1f600}' }, { character: '\u{1f600}' }],
   [{ key: 'HangulMode' }, { code: 'Lang1' }],

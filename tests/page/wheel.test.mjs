@@ -40,6 +40,15 @@ for (const pixels of [66.66, 66.66667, 53, 48, 57, 80, 40.5, 133.33, 20]) {
   });
 }
 
+test('a notch is a step where a display of high resolution is not in the pixels', () => {
+  for (const pixels of [100, 120]) {
+    for (const every of [16, 500]) assert.equal(stepsOf(times(5, pixels), { every, pixelRatio: 2 }), 5);
+    assert.equal(stepsOf([pixels, 3 * pixels], { pixelRatio: 2 }), 4);
+    // Where it is in them, of two that came as one the second is lost, and no more.
+    assert.equal(stepsOf([pixels, pixels / 2, 2 * pixels], { pixelRatio: 2 }), 6);
+  }
+});
+
 for (const [lines, steps] of [
   [1, 1],
   [2, 1],

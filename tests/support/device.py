@@ -22,7 +22,7 @@ PROCESSES = (
     *(("ustreamer", "main"), ("kvm-hdmi", "main"), ("janus", "main")),
     *(("tinypilot", "main"), ("tinypilot", "worker"), ("tinypilot-relay", "main")),
     *(("tinypilot-hid", "main"), ("tinypilot-supervisor", "main"), ("tinypilot-metrics", "main")),
-    ("tinypilot-media", "main"),
+    *(("tinypilot-media", "main"), ("tinypilot-atx", "main")),
     *(("nginx", "main"), ("nginx", "worker")),
 )
 SINK = PurePosixPath("/dev/shm/kvm::h264")

@@ -60,8 +60,8 @@ def small_disk(device: Device) -> Iterator[SmallDisk]:
         as_host("sh", "-c", f"[ -e {loop} ] || mknod {loop} b {' '.join(number)}")
         as_host("mount", loop, MOUNTED)
         try:
-            # Stopped, they leave a database in one piece. Their sockets start them again at once; what is mounted counts
-            # from the next start on.
+            # Stopped, they leave a database in one piece. Their sockets start them again at once; what is mounted
+            # counts from the next start on.
             device.sh(
                 f"systemctl stop {SERVICES}; for folder in {' '.join(FOLDERS)}; do mkdir -p $folder && "
                 f"cp -a $folder {MOUNTED}/ && mount --bind {MOUNTED}/${{folder##*/}} $folder || exit; done; "

@@ -2,6 +2,7 @@
 """The programs of the tinypilot role, without nginx, with a clock that tests can set."""
 
 import asyncio
+import contextlib
 import copy
 import functools
 import json
@@ -148,6 +149,7 @@ def config(tmp_path):
         media_socket=tmp_path / "media.sock",
         media_max_mib=64,
         media_free_mib=1,
+        device_test_socket=tmp_path / "device-test.sock",
     )
 
 
@@ -407,3 +409,62 @@ def media_service(config, luns, tmp_path, monkeypatch):
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+# What is measured of a device (doctor/measure.py).
+FIGURES = {
+    "watched": False,
+    "encoder": {
+        "kind": "software",
+        "sizes": [
+            {"width": 640, "height": 480, "frames_per_second": 210.4, "frame_ms": 4.75},
+            {"width": 1920, "height": 1080, "frames_per_second": 24.9, "frame_ms": 40.16},
+        ],
+    },
+    "stream": {"is_there": True, "frames": 60, "frames_per_second": 29.9, "frame_ms": 9.1},
+    "capture": {
+        "signal": {"state": "present"},
+        "source": {
+            "online": True,
+            "captured_fps": 30,
+            "resolution": {"width": 1280, "height": 720},
+        },
+    },
+    "disk": {"free_bytes": 2**30, "mib_per_second": 14.2, "sync_ms": 6.0},
+    "ports": {
+        "tcp": {"22": "root", "443": "root"},
+        "udp": {"5353": "avahi", "20000": "janus"},
+        "https_port": 443,
+        "rtp_ports": [20000, 20003],
+        "rtp_user": "janus",
+    },
+    "usb": "connected",
+    "frame_rate_limit": 0,
+    "at": 1_800_000_000.0,
+}
+
+
+@pytest.fixture
+def measuring(config):
+    """systemd, with a program for each connection. answers: what it says; it waits for `go`."""
+    told = SimpleNamespace(answers=[json.dumps(FIGURES)] * 9, go=threading.Event(), asked=0)
+    told.go.set()
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(config.device_test_socket))
+    listening.listen()
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    told.asked += 1
+                    told.go.wait(20)
+                    connection.sendall(told.answers.pop(0).encode() + b"\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield told
+    listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listening.close()

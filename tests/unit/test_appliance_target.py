@@ -148,6 +148,31 @@ def test_ansible_has_its_settings_in_a_checkout_that_anybody_may_write_to(checko
     assert "DEFAULT_STDOUT_CALLBACK" in settings
 
 
+@pytest.mark.parametrize(
+    ("locale", "wanted"),
+    [
+        ({"LC_ALL": "C"}, "C.UTF-8"),
+        ({"LC_ALL": "xx_XX.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "C.UTF-8", "LC_TIME": "xx_XX.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "C.UTF-8"}, "unset"),
+    ],
+)
+def test_ansible_runs_in_whichever_locale_somebody_has(tmp_path, locale, wanted):
+    programs = tmp_path / "venv/bin"
+    programs.mkdir(parents=True)
+    (tmp_path / "venv/lock").touch()
+    (programs / "ansible-playbook").write_text(
+        f"#!/bin/sh\necho ${{LC_ALL-unset}} > {tmp_path}/lc_all\n"
+    )
+    (programs / "ansible-playbook").chmod(0o755)
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))
+    }
+    command = ["make", "--silent", "verify", f"VENV={tmp_path}/venv", f"BUILD={tmp_path}", "SUDO="]
+    subprocess.run(command, cwd=ROOT, env={**own, **locale}, check=True)
+    assert (tmp_path / "lc_all").read_text().strip() == wanted
+
+
 def test_a_path_with_a_space_is_refused_in_a_sentence(checkout):
     folder = checkout("my checkout")
     done = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True)
@@ -207,3 +232,20 @@ def test_host_becomes_an_inventory_and_the_only_one_to_be_changed(tmp_path, host
     assert "playbooks/site.yml" in asked
     assert "--ask-become-pass" in asked
     assert (tmp_path / "python").read_text().split() == ["tools/show_appliance.py", str(build)]
+
+
+@pytest.mark.parametrize("target", ["appliance", "doctor"])
+def test_a_host_that_another_program_has_set_is_asked_about(tmp_path, target):
+    """tcsh and conda's compilers set HOST. Nobody wants that machine to be provisioned."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv/lock").touch()
+    done = subprocess.run(
+        ["make", "--silent", target, f"VENV={tmp_path}/venv", f"BUILD={tmp_path}/build", "SUDO="],
+        cwd=ROOT,
+        env={**os.environ, "HOST": "x86_64-conda-linux-gnu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert 'HOST is "x86_64-conda-linux-gnu" in the environment.' in done.stderr
+    assert f"`make {target} HOST=`" in done.stderr

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A proxy or a tunnel between browser and device: what passes, and what is refused with the words that help."""
 
+import ipaddress
+import re
+from pathlib import Path
+
 import pytest
 
 from .conftest import HOST, PASSWORD
@@ -17,6 +21,11 @@ def test_a_tunnel_or_a_proxy_that_keeps_host_is_no_obstacle(browser, ada, host):
 @pytest.mark.parametrize("host", [HOST, "[2001:db8::7]"])
 def test_a_proxy_that_names_the_port_that_browsers_leave_out_is_no_obstacle(browser, ada, host):
     headers = {"Host": f"{host}:443", "Origin": f"https://{host}"}
+    assert browser().ask("POST", "/api/login", LOGIN, headers=headers).status_code == 200
+
+
+def test_a_proxy_that_writes_the_name_in_capital_letters_is_no_obstacle(browser, ada):
+    headers = {"Host": HOST.upper(), "Origin": f"https://{HOST}"}
     assert browser().ask("POST", "/api/login", LOGIN, headers=headers).status_code == 200
 
 
@@ -52,3 +61,37 @@ def test_a_foreign_page_is_no_proxy(browser, ada, site, origin):
 def test_a_page_without_its_style_says_where_it_must_be(browser, ada, path):
     """Its files are asked for at the root of the host name. (See test_proxies.py of the browser tests.)"""
     assert "must be at the root of a host name" in browser().ask("GET", path).get_data(as_text=True)
+
+
+TEMPLATE = Path(__file__).parents[2] / "roles/gateway/templates/nginx.conf.j2"
+
+
+def line_of(address):
+    """As nginx' map has it: whom connections and requests are counted for."""
+    table = re.search(r"map \$remote_addr \$line \{(.*?)\n    \}", TEMPLATE.read_text(), re.DOTALL)[
+        1
+    ]
+    for pattern, value in re.findall(r'^ +"~(.*?)" (.*);$', table, re.MULTILINE):
+        if found := re.search(pattern.replace("(?<", "(?P<"), address):
+            return re.sub(r"\$\{?(\w+)\}?", lambda name: found[name[1]], value.strip('"'))
+    return address
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        *("fe80::/64", "fd00::/64", "2001:db8::/64", "2001:db8:0:7::/64", "2001:db8:7::/64"),
+        *("2001:0:0:7::/64", "2001:db8:7:8::/64", "2001:0:7::/64"),
+    ],
+)
+def test_all_addresses_of_an_ipv6_line_have_one_share(network):
+    lowest = int(ipaddress.ip_network(network).network_address)
+    ends = (0, 1, 0x7 << 16, 0x7 << 32, 0x7 << 48, 0x0001_0002_0003_0004, 0x0001_0000_0000_0004)
+    lines = {line_of(str(ipaddress.IPv6Address(lowest | end))) for end in ends}
+    assert len(lines) == 1
+    neighbour = ipaddress.IPv6Address(lowest + (1 << 64) | 5)
+    assert line_of(str(neighbour)) not in lines
+
+
+def test_each_ipv4_address_has_a_share_of_its_own():
+    assert line_of("192.0.2.7") == "192.0.2.7"

@@ -123,6 +123,11 @@ def test_a_host_of_the_ssh_configuration_is_opened_where_it_leads(ssh, host_name
     assert device("attic") == {"ansible_host": "attic", "kvm_address": address}
 
 
+def test_a_host_that_leads_to_one_link_is_opened_by_the_devices_own_address(ssh):
+    ssh("Host attic\n  HostName fe80::1%%eth0\n")
+    assert "default_ipv4" in device("attic")["kvm_address"]
+
+
 def test_without_ssh_the_name_stands_for_itself(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert device("attic") == {"ansible_host": "attic"}
@@ -153,6 +158,8 @@ def wired(**variables):
     [
         ({"ansible_host": "KVM.Lan."}, "kvm.lan", ["kvm.lan", "KVM.Lan."]),
         ({"inventory_hostname": "kvm.lan"}, "kvm.lan", ["kvm.lan"]),
+        ({"inventory_hostname": "kvm.lan", "ansible_host": None}, "kvm.lan", ["kvm.lan"]),
+        ({"inventory_hostname": "kvm.lan", "ansible_host": ""}, "kvm.lan", ["kvm.lan"]),
         ({"ansible_host": "2001:db8::7"}, "[2001:db8::7]", ["[2001:db8::7]", "2001:db8::7"]),
         ({"inventory_hostname": "2001:db8::7"}, "[2001:db8::7]", ["[2001:db8::7]"]),
         ({"ansible_host": "fe80::1%eth0"}, "192.0.2.7", ["192.0.2.7", "fe80::1%eth0"]),
@@ -173,3 +180,34 @@ def wired(**variables):
 )
 def test_the_url_is_one_that_a_browser_opens(variables, address, names):
     assert wired(**variables) == [address, names]
+
+
+def is_accepted(address):
+    """By the first check of the play."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar, trust_as_template
+
+    checks = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())[0]["tasks"]
+    [condition] = [
+        task["ansible.builtin.assert"]["that"]
+        for task in checks
+        if task["name"] == "Check the address for people"
+    ]
+    templar = Templar(loader=DataLoader(), variables={"kvm_address": address})
+    return templar.evaluate_conditional(trust_as_template(condition))
+
+
+@pytest.mark.parametrize("address", ["kvm", "KVM.Lan", "kvm_attic", "192.0.2.7", "[2001:db8::7]"])
+def test_an_address_as_in_a_url_is_taken(address):
+    assert is_accepted(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "https://kvm.lan/", "kvm.lan:8443", "kvm.lan/", "pi@kvm.lan", "2001:db8::7"),
+        *("kvm lan", "kvm.lan.", "[fe80::1%eth0]", "kvm.lan\n"),
+    ],
+)
+def test_one_that_no_browser_opens_is_refused(address):
+    assert not is_accepted(address)

@@ -2,6 +2,8 @@
 """What the doctor makes of what it was told: which link is the cause, and what it says of it."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,11 +27,13 @@ from tinypilot.doctor.evidence import (
 )
 
 from tests.support import ROOT
+from tests.support.waiting import wait_until
 
 UNITS = [
     *("ustreamer.service", "janus.service", "kvm-hdmi.socket", "kvm-hdmi.service"),
     *("tinypilot.socket", "tinypilot.service", "tinypilot-relay.socket", "tinypilot-relay.service"),
     *("tinypilot-hid.socket", "tinypilot-hid.service", "tinypilot-apply.socket"),
+    "tinypilot-device-test.socket",
     *("tinypilot-supervisor.service", "nginx.socket", "nginx.service"),
     *("gateway-certificate.timer", "usb-gadget.service"),
 ]
@@ -639,6 +643,19 @@ def test_programs_that_can_not_be_run_are_found(tmp_path):
         str(foreign): "was compiled for another processor",
         str(tmp_path / "none"): "is missing",
     }
+
+
+@pytest.mark.parametrize("name", ["systemd", "systemd-executor"])
+def test_groups_are_not_asked_of_a_process_that_is_still_systemds(tmp_path, name):
+    """Of one that is tried again and again, the process often is."""
+    program = tmp_path / name
+    shutil.copy(shutil.which("sleep"), program)
+    with subprocess.Popen([program, "60"]) as early, subprocess.Popen(["sleep", "60"]) as service:
+        wait_until(lambda: os.readlink(f"/proc/{early.pid}/exe") == str(program), "it runs")
+        groups = [asking._groups(process.pid) for process in (early, service)]
+        early.kill()
+        service.kill()
+    assert groups == [set(), {os.getgid(), *os.getgroups()}]
 
 
 def test_owners_and_modes_are_compared(tmp_path):

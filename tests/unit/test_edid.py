@@ -23,6 +23,8 @@ MODES = {
     "1920x1200": (15400, 1920, 160, 1200, 35),
     "2160p30": (29700, 3840, 560, 2160, 90),
     "3840x1080p24": (10800, 3840, 160, 1080, 45),
+    # Its clock looks like the beginning of a data block.
+    "3440x1440p58": (0x78E2, 3440, 160, 1440, 41),
 }
 SRGB, NO_CHROMATICITIES = 0x04, bytes(10)
 RANGE_TOO_NARROW = bytes.fromhex("000000fd00383d1e530f000a202020202020")
@@ -104,6 +106,7 @@ REAL_LIFE = {
         for codes in ((16,), (4, 19, 31), (97, 16))
         for name, rest in [("and sound", (AUDIO, HDMI)), ("without a VCDB", (HDMI,))]
     },
+    "a timing that looks like a data block": base(extensions=1) + cta(timings=["3440x1440p58"]),
     "modes in the extension alone": base(extensions=1) + cta(video(16)),
     "a detailed timing in the extension alone": base(extensions=1) + cta(timings=["720p60"]),
     "more native modes than there are": base(timing("720p60"), extensions=1) + cta(flags=0x0F),
@@ -193,6 +196,26 @@ USELESS = {
 @pytest.mark.parametrize("content", REAL_LIFE.values(), ids=REAL_LIFE)
 def test_what_monitors_tell_is_taken(content):
     assert refusal(content) == ""
+
+
+PAIRS = GOOD.hex(" ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        GOOD.hex().upper().encode(),
+        b"\xef\xbb\xbf" + PAIRS.replace(" ", "\r\n").encode(),
+        ", ".join(f"0x{each}" for each in PAIRS.split()).encode(),
+        GOOD.hex(":").encode(),
+    ],
+    ids=["binary", "capital-letters", "byte-order-mark", "of-C", "colons"],
+)
+def test_the_play_takes_a_file_in_the_forms_that_the_page_takes(content, tmp_path):
+    (tmp_path / "edid").write_bytes(content)
+    command = [sys.executable, PROGRAM, "digits", tmp_path / "edid"]
+    assert subprocess.check_output(command, text=True) == GOOD.hex()
 
 
 @pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)

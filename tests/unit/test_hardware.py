@@ -23,10 +23,20 @@ def look(tmp_path):
     """The words of hardware.sh: look(kind, config=FILE, capture=PATH, ...)."""
     (tmp_path / "sys/class/video4linux").mkdir(parents=True)
 
-    def run(kind, capture="/dev/kvm-video", encoder=ABSENT, jpeg_encoder=ABSENT, config=ABSENT):
-        words = [kind, capture, encoder, jpeg_encoder, config, tmp_path]
+    def run(
+        kind,
+        capture="/dev/kvm-video",
+        name="unicam-image",
+        encoder=ABSENT,
+        jpeg_encoder=ABSENT,
+        config=ABSENT,
+        speed=ABSENT,
+    ):
+        words = [kind, capture, name, encoder, jpeg_encoder, config, speed, tmp_path]
         program = ROLES / "ustreamer/files/hardware.sh"
-        return subprocess.check_output(["sh", program, *words], text=True).split()
+        said = subprocess.check_output(["sh", program, *words], text=True).split()
+        said.remove(f"cores-{len(os.sched_getaffinity(0))}")
+        return said
 
     return run
 
@@ -86,6 +96,12 @@ def test_a_capture_device_is_found_before_udev_has_named_it(look, tmp_path, kind
     assert look(kind) == words
 
 
+def test_a_bridge_of_another_name_is_found_by_that(look, tmp_path):
+    add_video(tmp_path, 0, "vivid-000-vid-cap", "platform/vivid.0", 0)
+    assert look("tc358743") == []
+    assert look("tc358743", name="vivid-000-vid-cap") == ["capture", "unnamed"]
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [("tc358743", ["capture"]), ("usb", ["capture", "unnamed"])],
@@ -97,6 +113,15 @@ def test_a_name_of_another_kinds_device_does_not_count(look, tmp_path, kind, wor
     node = tmp_path / "sys/class/video4linux"
     (node / Path(THERE).name).symlink_to(node / "video3")
     assert look(kind, capture=tmp_path / "kvm-video") == words
+
+
+def test_an_encoder_that_was_measured_is_not_measured_again(look, tmp_path):
+    speed = tmp_path / "encoder-speed.UYVY.json"
+    # As a power cut leaves it.
+    speed.touch()
+    assert look("usb", speed=speed) == []
+    speed.write_text("{}")
+    assert look("usb", speed=speed) == ["encoder-measured"]
 
 
 def test_a_raspberry_pi_5_is_told_by_its_name(look, tmp_path):

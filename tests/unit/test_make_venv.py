@@ -28,6 +28,7 @@ def make(tmp_path):
         "python3": 'case "$2" in venv) mkdir -p "$3/bin" && cp pip uv "$3/bin/" ;; esac',
         "pip": 'shift\n[ "$*" != "config get global.index-url" ] || { [ "$INDEX" ] && echo "$INDEX"; exit; }\n'
         '[ "$1" != config ] || exit 1\necho "pip $*" >> asked\n'
+        'echo "$PIP_USER ${PIP_TARGET-here}" >> where\n'
         'for last; do :; done; cp "$last" installed',
         "uv": 'echo "uv $* from ${UV_DEFAULT_INDEX-}" >> asked\n'
         '[ ! -e uv-fails ] || { echo "no such index" >&2; exit 1; }',
@@ -55,6 +56,12 @@ def test_uv_itself_is_installed_by_its_hash(make, tmp_path):
     assert asked[0].startswith("pip install --quiet --require-hashes")
     assert (tmp_path / "installed").read_text() == "".join(LOCK.splitlines(True)[2:5])
     assert len(asked) == 2
+
+
+def test_pip_installs_into_the_environment_whatever_it_does_elsewhere(make, tmp_path):
+    """In one pip refuses to install for a user, as many have it in their pip.conf."""
+    make(PIP_USER="1", PIP_TARGET="/elsewhere")
+    assert (tmp_path / "where").read_text() == "0 here\n"
 
 
 @pytest.mark.parametrize(

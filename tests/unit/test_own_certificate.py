@@ -103,6 +103,9 @@ def trusted(block):
     return made
 
 
+# As a browser reads a file of bytes.
+BINARY = base64.b64decode("".join(LEAF.splitlines()[1:-1])).decode(errors="replace")
+PKCS7 = LEAF.replace("CERTIFICATE", "PKCS7")
 BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: <No Attributes>\n"
 
 
@@ -130,6 +133,10 @@ BAG = "Bag Attributes\n    localKeyID: 01 02\nsubject=CN = kvm\nKey Attributes: 
         ),
         pytest.param(trusted(LEAF) + MIDDLE + trusted(ROOT) + pem(KEY), id="trusted"),
         pytest.param(LEAF + "\u00a0\n" + MIDDLE + ROOT + pem(KEY), id="another-space"),
+        pytest.param(
+            (LEAF + MIDDLE + ROOT + pem(KEY)).replace("\n", "\u00a0\n\u3000"),
+            id="indented-with-other-spaces",
+        ),
         pytest.param(
             (LEAF + MIDDLE + ROOT + pem(KEY)).replace("-----", "\u2014\u2014-"),
             id="dashes-of-a-word-processor",
@@ -229,6 +236,9 @@ def test_a_key_of_another_form_is_taken(logged_in, root, config):
         pytest.param(OWN + TRADITIONAL_WITH_PASSPHRASE, "has a passphrase", id="locked-pkcs1"),
         pytest.param(OWN + SSH_KEY, "`ssh-keygen -p -m PEM -f key` writes it", id="ssh-key"),
         pytest.param(REQUEST + pem(KEY), "is a request for a certificate", id="request"),
+        pytest.param(BINARY + "\n" + pem(KEY), "`openssl x509 -in FILE`", id="binary"),
+        pytest.param(OWN + BINARY, "`openssl pkey -in FILE`", id="binary-key"),
+        pytest.param(PKCS7 + pem(KEY), "`openssl pkcs7 -print_certs -in FILE`", id="pkcs7"),
     ],
 )
 def test_a_wrong_one_changes_nothing(logged_in, root, systemd, config, value, sentence):

@@ -105,6 +105,14 @@ def test_the_play_sets_its_users_and_no_others(auth, ada, client_info):
 
 
 @pytest.mark.usefixtures("any_cost")
+def test_a_name_of_digits_is_a_number_to_yaml(auth):
+    user = entry("2024")
+    assert auth.users.set_provisioned([{**user, "name": 2024}])
+    assert not auth.users.set_provisioned([user])
+    assert [user["name"] for user in auth.users.all()] == ["2024"]
+
+
+@pytest.mark.usefixtures("any_cost")
 def test_a_user_of_the_play_is_changed_by_the_play(auth, admin, client_info):
     auth.users.set_provisioned([entry("carol")])
     assert "carol is a provisioned user" in str(refused(auth.users.remove, "carol", admin))

@@ -163,6 +163,42 @@ def test_what_a_pattern_says_is_one_text(role):
                 assert kinds in ([str, str], [str, str, int]), name
 
 
+@pytest.mark.parametrize(
+    ("role", "name", "good", "bad"),
+    [
+        (
+            "gateway",
+            "gateway_certificate_names",
+            ["kvm", "*.kvm.Lan", "xn--bcher-kva.example", "192.0.2.1", "2001:db8::7", "::1"],
+            ["kvm..lan", "kvm.", "-kvm", "*", "300.1.1.1", "1.2.3", "2001:db8:::7", "1:2:3"],
+        ),
+        (
+            "gateway",
+            "gateway_trusted_proxies",
+            ["192.0.2.1", "10.0.0.0/8", "::1", "2001:db8::/64"],
+            ["300.1.1.1", "10.0.0.0/33", "10/8", "2001:db8::/129", "proxy.lan", "10.0.0.0/"],
+        ),
+        ("janus", "janus_public_address", ["", "203.0.113.7", "::1"], ["1", "1.5", "300.1.1.1"]),
+        ("janus", "janus_turn_password", ["", "a b", "€"], ["a\n", 'a"', "a\\"]),
+        ("janus", "janus_debian_suite", ["bookworm"], ["", "bookworm main", "Trixie\n"]),
+        (
+            "ustreamer",
+            "ustreamer_plugin_host_unit",
+            ["janus.service"],
+            ["", "janus", "a b.service"],
+        ),
+    ],
+)
+def test_what_the_pattern_of_a_variable_takes(role, name, good, bad):
+    [patterns] = [
+        found
+        for file in sorted((ROOT / "roles" / role / "vars").rglob("*.yml"))
+        if (found := load(file.relative_to(ROOT)).get(f"__{role}_patterns"))
+    ]
+    assert [each for each in good if not re.fullmatch(patterns[name][0], each)] == []
+    assert [each for each in bad if re.fullmatch(patterns[name][0], each)] == []
+
+
 def test_the_schemas_of_settings_are_ranges_and_patterns():
     settings = {
         "kvm_port": {"schema": {"type": "integer", "minimum": 1, "maximum": 65535}},

@@ -217,6 +217,30 @@ def test_a_software_encoder_is_one_of_the_units(software, monkeypatch):
     assert asked == ["janus.service", "ustreamer-encoder.service"]
 
 
+@pytest.mark.parametrize(
+    ("size", "held"),
+    [
+        ((640, 480), 200),
+        ((1280, 720), 60),
+        ((1024, 768), 60),
+        ((1920, 1080), 27),
+        ((3840, 2160), 6),
+    ],
+)
+def test_what_the_encoder_holds_is_that_of_the_next_larger_size(software, tmp_path, size, held):
+    speed = tmp_path / "encoder-speed.json"
+    facts = {"encoder_unit": "ustreamer-encoder.service", "encoder_speed": str(speed)}
+    (tmp_path / "ustreamer.json").write_text(json.dumps(facts))
+    assert chain.held_fps(software, *size) is None
+    sizes = [(1920, 1080, 27.9), (640, 480, 200.0), (1280, 720, 60.2)]
+    names = ("width", "height", "frames_per_second")
+    told = {"sizes": [dict(zip(names, each, strict=True)) for each in sizes]}
+    speed.write_text(json.dumps(told))
+    assert chain.held_fps(software, *size) == held
+    # A chip was not measured, whatever an earlier build has left.
+    assert chain.held_fps({**software, "encoder_unit": chain.USTREAMER}, *size) is None
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_ustreamer_without_h264_is_wrong_unless_another_program_encodes(software, is_told):
     async def state(_):

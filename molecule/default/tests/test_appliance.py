@@ -25,6 +25,7 @@ SERVICES = {
     "tinypilot-supervisor.service": "tinypilot",
     "tinypilot-metrics.service": "kvm-metrics",
     "tinypilot-media.service": "kvm-media",
+    "tinypilot-atx.service": "kvm-atx",
     "nginx.service": "www-data",
 }
 # The highest score that `systemd-analyze security` may give each unit (0 is best).
@@ -36,6 +37,12 @@ SCORES = {
     "kvm-edid.service": 0.5,
     # Of these 0.4 is for being root, which they are for a moment: files and units of the system obey nobody else.
     "tinypilot-apply@.service": 0.5,
+    # It sees the names of users, and which of them has which port.
+    "tinypilot-device-test@.service": 0.6,
+    # It has the network, to send.
+    "tinypilot-wake@.service": 1.2,
+    # The same, and devices by USB.
+    "tinypilot-hook@.service": 1.3,
     "tinypilot-reconcile.service": 0.5,
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
@@ -43,8 +50,8 @@ SCORES = {
     # It gives files of its own to its group, which is one of the calls that count as privileged.
     "usb-gadget.service": 0.6,
 }
-# Those that run for a moment; another one is started by its socket.
-ONESHOTS = SCORES.keys() - SERVICES - {"tinypilot-apply@.service"}
+# Those that run for a moment; others are started by their sockets.
+ONESHOTS = SCORES.keys() - SERVICES - {unit for unit in SCORES if "@" in unit}
 # The computer at the other end of the cable is no part of the product.
 FOREIGN_UNITS = {"simulated-computer.service"}
 SOCKETS = [
@@ -54,6 +61,10 @@ SOCKETS = [
     "tinypilot-metrics.socket",
     "tinypilot-media.socket",
     "tinypilot-apply.socket",
+    "tinypilot-device-test.socket",
+    "tinypilot-wake.socket",
+    "tinypilot-atx.socket",
+    "tinypilot-hook.socket",
     "kvm-hdmi.socket",
     "nginx.socket",
 ]
@@ -276,6 +287,10 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/media.sock", "www-data", "tinypilot", 0o660),
         ("/var/lib/kvm-media", "kvm-media", "kvm-media", 0o700),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),
+        ("/run/tinypilot/hook.sock", "tinypilot", "tinypilot", 0o600),
+        ("/etc/tinypilot/hooks.json", "root", "kvm-hooks", 0o640),
+        ("/run/tinypilot/atx.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/kvm-observations", "tinypilot", "tinypilot", 0o755),
         ("/run/kvm-observations/supervisor", "tinypilot", "tinypilot", 0o644),
         ("/run/kvm-observations/relay", "tinypilot", "tinypilot", 0o644),
@@ -307,6 +322,14 @@ def test_what_somebody_else_put_in_the_sinks_place_goes(host, thing):
         f"systemctl start ustreamer && timeout 30 sh -c 'until [ -s {SINK} ]; do sleep 0.1; done'"
     )
     assert host.file(SINK).user == "ustreamer"
+
+
+def test_what_another_way_to_encode_has_left_in_the_shared_memory_goes(host):
+    raw, jpeg = "/dev/shm/kvm::raw", "/dev/shm/kvm::jpeg"
+    host.check_output(
+        f"runuser -u ustreamer -- touch {raw} {jpeg} && systemctl restart ustreamer && "
+        f"timeout 30 sh -c 'while [ -e {raw} ] || [ -e {jpeg} ]; do sleep 0.1; done'"
+    )
 
 
 def test_shared_memory_holds_the_sink_and_nothing_else(host):

@@ -19,7 +19,9 @@ SINK = "/dev/shm/kvm::h264"
 PLUGIN = "/opt/ustreamer/plugins/libjanus_ustreamer.so"
 CONTROL = "/run/v4l2-emulator/control"
 PLAYBOOK = ROOT / "playbooks/verify.yml"
-UNITS = yaml.safe_load(PLAYBOOK.read_text())[0]["vars"]["verify_wiring"]["units"]
+VARIABLES = yaml.safe_load(PLAYBOOK.read_text())[0]["vars"]
+# A virtual Pi has buttons to press and commands to run.
+UNITS = VARIABLES["__units"] + VARIABLES["__atx_units"] + VARIABLES["__hook_units"]
 WIRING = {
     "units": UNITS,
     "capture_device": None,

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Each mistake gets one sentence that names the variable, the value and what is allowed; nothing is changed."""
 
+import platform
+
 import pytest
 
+from plugins.module_utils.prebuilt import FORMAT, KEYS, pack
 from tests.support.ansible import play
 from tests.support.device import Device
 
@@ -34,6 +37,7 @@ def assert_refused(device, variables, *sentences):
                 "janus_config_dir": "/etc",
                 "janus_rtp_port_first": None,
                 "janus_source": "snap",
+                "janus_prebuilt": "janus.tar.xz",
                 "janus_stun_server": "stun.example:65536",
                 "janus_session_timeout": 5,
             },
@@ -43,6 +47,8 @@ def assert_refused(device, variables, *sentences):
                 "janus_config_dir is '/etc': it must be a folder below /etc",
                 "janus_rtp_port_first is empty: it must be a whole number",
                 "janus_source is 'snap': it must be one of debian, upstream",
+                "janus_prebuilt is 'janus.tar.xz': it must be the absolute path of a tarball on the controller, or "
+                "empty.",
                 "janus_stun_server is 'stun.example:65536': it must be host:port with a port from 1 to 65535, or "
                 "empty.",
                 "janus_session_timeout: there is no such variable. Did you mean janus_session_timeout_seconds?",
@@ -92,8 +98,17 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_settings_fixed": ["ustreamer_edid"],
                 "tinypilot_media_dir": "/home",
                 "tinypilot_media_max_mib": 0,
+                "tinypilot_atx_chip": "gpiochip0",
+                "tinypilot_atx_reset_button_line": "GPIO27",
+                "tinypilot_atx_power_led_line": -2,
+                "tinypilot_atx_active_low": ["power"],
             },
             [
+                "tinypilot_atx_chip is 'gpiochip0': it must be a GPIO chip such as /dev/gpiochip0, or empty.",
+                "tinypilot_atx_reset_button_line is 'GPIO27': it must be a whole number from -1 to 1023.",
+                "tinypilot_atx_power_led_line is -2: it must be a whole number from -1 to 1023.",
+                "tinypilot_atx_active_low is ['power']: it must be a list of power_button, reset_button, power_led and "
+                "disk_led.",
                 "tinypilot_session_idle_minute: there is no such variable. Did you mean "
                 "tinypilot_session_idle_minutes?",
                 "tinypilot_https_port is called gateway_https_port now: rename it in the inventory.",
@@ -224,11 +239,32 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 {"tinypilot_users": [{"name": "ada", "role": "admin", "password": "in clear"}]},
                 "tinypilot_users, entry 1: it must have a name (1 to 32 of a-z, 0-9 and . _ @ -), a role",
             ),
+            (
+                {"tinypilot_atx_hardware_required": True, "tinypilot_atx_chip": "/dev/gpiochip7"},
+                "tinypilot_atx_chip is /dev/gpiochip7: kvm-bare has no such GPIO chip (No such file or directory).",
+            ),
+            (
+                {
+                    "tinypilot_power_hooks": [
+                        {"name": "Plug on", "command": "plug on", "timeout_seconds": 5}
+                    ]
+                },
+                "tinypilot_power_hooks, entry 1: it must have a name (1 to 64 characters), a command (a list of texts,",
+            ),
+            (
+                {"tinypilot_atx_disk_led_line": 17},
+                "tinypilot_atx_power_button_line and tinypilot_atx_disk_led_line are the same line, 17:",
+            ),
             ({"emulated_hardware_allowed": False}, "emulated_hardware_allowed"),
             (
                 {"ustreamer_hardware_required": True, "ustreamer_h264_encoder": "v4l2m2m"},
                 "kvm-bare has no H.264 encoder at /dev/video11, and ustreamer_h264_encoder is v4l2m2m: set it to "
                 "software, or name the device in ustreamer_encoder_device.",
+            ),
+            (
+                {"ustreamer_resolution": "2560x1440"},
+                "ustreamer_resolution is 2560x1440, and no more than 1920 pixels in each direction are encoded, as "
+                "much as the encoder chip of a Raspberry Pi takes. Set it to 1920x1080: a dongle scales.",
             ),
             (
                 {"ustreamer_h264_encoder": "vaapi"},
@@ -276,6 +312,8 @@ def test_a_board_without_any_encoder_is_told_that_its_processor_encodes():
         BARE,
         {"ustreamer_hardware_required": True},
         "kvm-bare has no H.264 encoder at /dev/video11: H.264 is encoded in software",
+        # How many there are, is the machine's affair.
+        "p30, estimated by their number alone. It is measured once the encoder is compiled.",
         "kvm-bare has no capture device for ustreamer_capture_kind tc358743 (/dev/video0): plug it in, or set",
     )
 
@@ -385,6 +423,28 @@ def test_a_device_that_is_not_fresh(begin, end, sentences):
         assert_refused(BARE, {}, *sentences)
     finally:
         BARE.sh(end)
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture", "sentence"),
+    [
+        ("janus", "riscv64", "it was made for the architecture riscv64, and this device has "),
+        (
+            "ustreamer",
+            platform.machine(),
+            "it was made from something else than this play asks for (",
+        ),
+    ],
+)
+def test_a_build_for_another_device(tmp_path, name, architecture, sentence):
+    facts = {key: kind() for key, kind in KEYS.items()}
+    facts |= {"name": name, "suite": "trixie", "architecture": architecture}
+    (tmp_path / "build").mkdir()
+    tarball = tmp_path / f"{name}.tar.xz"
+    tarball.write_bytes(pack(tmp_path / "build", {**facts, "format": FORMAT}))
+    assert_refused(
+        BARE, {f"{name}_prebuilt": str(tarball)}, f"{name}_prebuilt is {tarball}: {sentence}"
+    )
 
 
 def test_no_systemd():

@@ -10,12 +10,21 @@ mistakes (sentences).
 import json
 import os
 import pwd
+import re
 import ssl
 import sys
 from pathlib import Path
 
 LISTENING = "0A"
 NGINX = Path("/etc/nginx")
+# The keys that browsers take, as they are written in a certificate: RSA, P-256, P-384. nginx starts with others, too,
+# and then nobody gets in.
+KEYS_OF_BROWSERS = [
+    bytes.fromhex("300d06092a864886f70d0101010500"),
+    bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"),
+    bytes.fromhex("301006072a8648ce3d020106052b81040022"),
+]
+CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def listening():
@@ -130,6 +139,17 @@ def certificate_mistakes(certificate, key, user):
             f"do not serve together ({error}): give a PEM certificate and its own key without a "
             "passphrase."
         )
+        return
+    shown = CERTIFICATE.search(Path(certificate).read_text(encoding="utf-8", errors="replace"))
+    if shown and not is_for_browsers(ssl.PEM_cert_to_DER_cert(shown[0])):
+        yield (
+            f"gateway_certificate_file is {certificate}, with a kind of key that browsers do not accept: "
+            "use RSA, or the curve P-256 or P-384."
+        )
+
+
+def is_for_browsers(certificate):
+    return any(key in certificate for key in KEYS_OF_BROWSERS)
 
 
 def main():

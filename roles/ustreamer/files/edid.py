@@ -5,6 +5,7 @@
 kvm-edid read DEVICE          prints it, as hexadecimal digits
 kvm-edid write DEVICE EDID    writes it, and sees that the device has it
 kvm-edid refusal EDID         says why no computer could use it; prints nothing if one could
+kvm-edid digits FILE          prints the hexadecimal digits of a file, binary or text
 
 What monitors tell of themselves breaks rules of the standard in most cases, and works: edid-decode's opinion is for
 people to read. Refused is only what a computer can't read, or what offers it no mode.
@@ -13,6 +14,7 @@ people to read. Refused is only what a computer can't read, or what offers it no
 import ctypes
 import fcntl
 import os
+import re
 import sys
 from collections.abc import Iterator
 
@@ -55,6 +57,14 @@ def _ioctl_number(number: int) -> int:
 GET, SET = _ioctl_number(40), _ioctl_number(41)
 
 
+def digits(content: bytes) -> str:
+    """Of a file: its bytes, or its text without what people put between bytes."""
+    if content.startswith(HEADER):
+        return content.hex()
+    text = content.decode("utf-8-sig", errors="replace").lower()
+    return re.sub(r"0x|\\x|[\s,;:]", "", text)
+
+
 def read(device: int) -> bytes:
     memory = ctypes.create_string_buffer(BLOCKS_MAX * BLOCK_BYTES)
     request = Request(blocks=BLOCKS_MAX, edid=ctypes.addressof(memory))
@@ -92,7 +102,9 @@ def extensions(blocks: list[bytes]) -> int:
     """How many blocks follow the first. HDMI 2.1 has another place for it, for those who know more than one."""
     counted = blocks[0][EXTENSIONS]
     for block in blocks[1:2]:
-        if block[0] == CTA and block[4] >> 5 == EXTENDED and block[5] == MORE_EXTENSIONS:
+        # From byte 4 on there are data blocks, unless timings begin there.
+        has_data = block[0] == CTA and block[2] != 4
+        if has_data and block[4] >> 5 == EXTENDED and block[5] == MORE_EXTENSIONS:
             return max(counted, block[6])
     return counted
 
@@ -165,6 +177,10 @@ def main() -> None:
     action, path, *edid = sys.argv[1:]
     if action == "refusal":
         print(refusal(bytes.fromhex(path)), end="")
+        return
+    if action == "digits":
+        with open(path, "rb") as file:
+            print(digits(file.read()), end="")
         return
     try:
         device = os.open(path, os.O_RDWR)

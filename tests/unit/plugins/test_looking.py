@@ -194,5 +194,5 @@ def test_a_build_is_ansibles(monkeypatch, state):
     monkeypatch.setattr("ansible.plugins.action.ActionBase.run", lambda *_: {"of": "Ansible"})
     action = object.__new__(module.ActionModule)
     action._task = SimpleNamespace(args={"state": state})
-    action._execute_module = lambda task_vars: {"changed": True}
+    action._execute_module = lambda module_args, task_vars: {"changed": True}
     assert action.run(None, {}) == {"of": "Ansible", "changed": True}

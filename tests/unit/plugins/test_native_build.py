@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from plugins.module_utils.prebuilt import pack
 from plugins.modules import native_build
 from plugins.modules.native_build import Build, tree_checksum
 
@@ -49,6 +50,7 @@ def make_build(tmp_path, make_module, monkeypatch):
                 "objects": ["bin/program", "lib/plugin.so"],
                 "program": "bin/program",
                 "free_mib": 0,
+                "stamp": {},
                 **params,
             },
         )
@@ -125,6 +127,17 @@ def test_a_build_is_kept_and_found_again(make_build, built, tmp_path):
             {LDD: (1, "", "warning\nnot a dynamic executable\n")},
             {},
             "bin/program is damaged (not a dynamic executable)",
+        ),
+        (
+            {
+                LDD: (
+                    0,
+                    "libc.so.6 => /lib/libc.so.6\n",
+                    "p: /lib/libc.so.6: version `GLIBC_2.99' not found (by p)",
+                )
+            },
+            {},
+            "bin/program needs GLIBC_2.99 of /lib/libc.so.6, which is too old for it",
         ),
         ({TIMEOUT: (127, "", "no loader\n")}, {}, "bin/program does not start (no loader)"),
         ({TIMEOUT: (124, "", "")}, {}, "bin/program does not start (124)"),
@@ -416,6 +429,95 @@ def test_what_needs_no_library_of_a_package_holds_none(make_build, compiled):
     assert not [command for command in build.module.commands if command[0] == "apt-mark"]
 
 
+# --- A build that was made elsewhere ---
+
+
+@pytest.fixture
+def make_brought(make_build, compiled, tmp_path):
+    """A build that is to be brought, and what its maker knows of it."""
+    stamp = {"inputs": INPUTS, "compiler": "12.2.0", "libraries": "libssl4"}
+    facts = {**stamp, "name": "program", "build": "1.0-4f", "suite": "trixie"}
+    facts |= {"architecture": "x86_64", "packages": {}}
+    tarball = tmp_path / "program.tar.xz"
+    tarball.write_bytes(pack(compiled, facts))
+    return lambda answers=(), **params: make_build(
+        answers, **{"prebuilt": str(tarball), "links": {}, "stamp": stamp, **params}
+    )
+
+
+def test_a_build_that_was_made_elsewhere_is_kept_and_found_again(make_brought, make_build):
+    assert make_brought().inspect() == ("", "it is not there yet")
+    build = make_brought()
+    build.bring()
+    name = build.builds.desired()
+    assert build.builds.stamp(name) == build.wish["stamp"]
+    assert sorted(os.listdir(build.builds.path)) == [name, "desired"]
+    assert os.stat(build.builds.build(f"{name}/bin/program")).st_mode & 0o7777 == 0o755
+    # It was compiled by another compiler.
+    assert make_brought().inspect() == (name, "")
+    assert make_build().difference(name, INPUTS) == "compiler changed"
+
+
+def test_a_build_of_the_same_inputs_is_not_the_very_build(make_brought, built):
+    assert make_brought().inspect() == ("", "it is not there yet")
+
+
+def test_what_was_brought_and_lacks_a_library_is_brought_again(make_brought):
+    make_brought().bring()
+    lost = {LDD: (0, "libssl.so.3 => not found\n", "")}
+    assert make_brought(lost).inspect() == ("", "bin/program needs libssl.so.3, which is gone")
+
+
+def test_what_was_brought_and_can_not_run_is_not_kept(make_brought, failure):
+    build = make_brought({TIMEOUT: (127, "", "no loader\n")})
+    with pytest.raises(failure) as end:
+        build.bring()
+    assert end.value.args[0] == (
+        "program 1.0 was brought, but bin/program does not start (no loader). What ran before still runs, untouched."
+    )
+    assert os.listdir(build.builds.path) == []
+
+
+def test_what_did_not_come_as_it_was_sent(make_brought, failure, tmp_path):
+    build = make_brought()
+    tarball = tmp_path / "program.tar.xz"
+    tarball.write_bytes(tarball.read_bytes()[:-1])
+    with pytest.raises(
+        failure, match="program_prebuilt did not come as it was sent: it is cut off"
+    ):
+        build.bring()
+    assert not os.path.exists(build.builds.path)
+
+
+def test_what_there_is_no_room_for_leaves_nothing_behind(make_brought, failure, monkeypatch):
+    def fill_the_disk(self, folder):
+        os.mkdir(folder)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("plugins.module_utils.prebuilt.Prebuilt.unpack", fill_the_disk)
+    build = make_brought()
+    with pytest.raises(
+        failure, match=r"program can't be put into .* \(.*No space left on device\)"
+    ):
+        build.bring()
+    assert os.listdir(build.builds.path) == []
+
+
+def test_a_build_of_another_source_than_the_device_has(make_brought, failure, tmp_path):
+    """Which only the device could know, such as headers of a program that was compiled there."""
+    (tmp_path / "headers").mkdir()
+    trees = [str(tmp_path / "headers")]
+    # What is not there can't be compared.
+    assert make_brought(trees=trees).inspect() == ("", "it is not there yet")
+    (tmp_path / "headers/a.h").write_text("")
+    sentence = f"program_prebuilt is no build of what this device has in {trees[0]}: make it again"
+    with pytest.raises(failure) as end:
+        make_brought(trees=trees).inspect()
+    assert end.value.args[0].startswith(sentence)
+    same = {"inputs": {**INPUTS, trees[0]: tree_checksum(trees[0])}}
+    assert make_brought(trees=trees, stamp=same).inspect() == ("", "it is not there yet")
+
+
 # --- The module whole ---
 
 
@@ -426,6 +528,9 @@ def run_build(run_module, monkeypatch, tmp_path):
         native_build.Build, "begin", lambda self: tmp_path.joinpath("begun").touch()
     )
     monkeypatch.setattr(native_build.Build, "finish", lambda self: (False, "cc a.c"))
+    monkeypatch.setattr(
+        native_build.Build, "bring", lambda self: tmp_path.joinpath("brought").touch()
+    )
     monkeypatch.setattr("shutil.which", lambda name: None)
 
     def run(state, check_mode=False, without=""):
@@ -484,6 +589,13 @@ def test_check_mode_builds_nothing_and_waits_for_nothing(run_build, tmp_path):
     assert not (tmp_path / "begun").exists()
     answer = run_build("finished", True)
     assert (answer["changed"], answer["needed"], answer["done"]) == (True, False, True)
+
+
+def test_a_build_is_brought_unless_in_check_mode(run_build, tmp_path):
+    for check_mode in (True, False):
+        answer = run_build("brought", check_mode)
+        assert (answer["changed"], answer["needed"]) == (True, False)
+        assert (tmp_path / "brought").exists() is not check_mode
 
 
 @pytest.mark.parametrize(

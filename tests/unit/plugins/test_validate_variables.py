@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The action that answers errors in a role's variables, called as Ansible calls it."""
 
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ argument_specs:
     options:
       kvm_port: {type: int, required: true}
       kvm_name: {type: str}
+      kvm_hosts: {type: list, elements: str}
 """
 
 
@@ -33,8 +35,8 @@ def validate(tmp_path, monkeypatch):
         action._task = SimpleNamespace(_role=role if in_role else None, args=arguments)
 
         def template(value):
-            assert "undefined" not in value, "what is nobody's business was templated"
-            return value.replace("{{ n }}", "443")
+            assert "undefined" not in str(value), "what is nobody's business was templated"
+            return value.replace("{{ n }}", "443") if isinstance(value, str) else value
 
         action._templar = SimpleNamespace(template=template)
         return action.run(None, variables)
@@ -76,11 +78,11 @@ def test_outside_of_a_role_it_has_nothing_to_compare_with(validate):
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
-        ("int", [1, -1, "+1", "-1", "007"], [True, "1.5", "one", "", None, [1]]),
-        ("float", [1, 1.5, "1.5", "-2", "+0.5"], [True, "1.", "one", "", None]),
+        ("int", [1, -1, "0", "-1"], [True, "1.5", "one", "", None, [1], "+1", "007", "٣"]),
+        ("float", [1, 1.5, "1.5", "-2", "0.5"], [True, "1.", "one", "", None, "+0.5", "01.5"]),
         ("bool", [True, False, "yes", "No", "TRUE"], [1, "on", "", None]),
-        ("path", ["/", "/dev/video0"], ["dev", "", None, 1]),
-        ("str", ["", "a", 1, 1.5], [True, None, [], {}]),
+        ("path", ["/", "/dev/video0"], ["dev", "", None, 1, "/dev/video0\n"]),
+        ("str", ["", "a", 1], [True, None, [], {}, 1.5, date(2026, 11, 30)]),
         ("list", [[], ["a"]], ["a", {}, None]),
         ("dict", [{}, {"a": 1}], ["a", [], None]),
     ],
@@ -108,3 +110,18 @@ def test_a_text_has_the_pattern_that_the_task_says(validate):
     patterns = {"kvm_name": ["[a-z]+", "small letters"]}
     answer = validate({"kvm_port": "1", "kvm_name": "Rack"}, patterns=patterns)
     assert answer["msg"] == "kvm_name is 'Rack': it must be small letters."
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [(1.10, "1.1"), (date(2026, 11, 30), "2026-11-30"), (False, "False")]
+)
+def test_what_yaml_has_read_as_something_else_is_asked_for_in_quotes(validate, name, shown):
+    answer = validate({"kvm_port": "1", "kvm_name": name})
+    assert answer["msg"] == f"kvm_name is {shown}: it must be text, in quotes."
+
+
+@pytest.mark.parametrize("item", [None, True, 1.5, {}, ["a"], date(2026, 11, 30)])
+def test_what_is_no_text_is_none_in_a_list_either(validate, item):
+    patterns = {"kvm_hosts": [".*", "a list of names"]}
+    answer = validate({"kvm_port": "1", "kvm_hosts": ["rack", item]}, patterns=patterns)
+    assert answer["msg"].endswith("it must be a list of names.")

@@ -43,6 +43,10 @@ struct computer {
     uint64_t stage_ends_us;
     uint8_t newest[KEYBOARD_REPORT]; // that a BIOS looks at
     uint64_t looks_us;               // when it does next; UINT64_MAX if there is nothing new
+    struct {
+        uint64_t acts_us; // when what is held switches the computer; UINT64_MAX: it is not held
+        bool asks;        // whether letting it go asks the system to end
+    } buttons[BUTTONS_OF_PANEL];
 };
 
 // ----------------------------------------------------------------------------------- The desk
@@ -225,6 +229,49 @@ static void power(struct computer *computer, bool on, uint64_t now_us) {
     enter(computer, on ? 0 : SYSTEM, now_us);
 }
 
+// What is shorter is a bounce of the contact.
+enum { PRESS_US = 50000, FORCE_OFF_US = 4000000 };
+
+void computer_press(struct computer *computer, enum button button, bool is_pressed,
+                    uint64_t at_us) {
+    bool is_on = computer->desk.powered;
+    uint64_t *acts_us = &computer->buttons[button].acts_us;
+    bool *asks = &computer->buttons[button].asks;
+
+    if (is_pressed) {
+        bool ends = button == BUTTON_POWER && is_on;
+        *acts_us = at_us + (ends ? FORCE_OFF_US : PRESS_US);
+        *asks = ends;
+        return;
+    }
+    // What was due before, if this program is late.
+    computer_tick(computer, at_us);
+    bool was_long = *asks && *acts_us != UINT64_MAX && at_us + FORCE_OFF_US >= *acts_us + PRESS_US;
+    *acts_us = UINT64_MAX;
+    // This system ends at once.
+    if (was_long)
+        power(computer, false, at_us);
+}
+
+static void hold_buttons(struct computer *computer, uint64_t now_us) {
+    for (int i = 0; i < BUTTONS_OF_PANEL; i++) {
+        uint64_t acts_us = computer->buttons[i].acts_us;
+        if (acts_us > now_us)
+            continue;
+        computer->buttons[i].acts_us = UINT64_MAX;
+        if (i == BUTTON_POWER)
+            power(computer, !computer->desk.powered, acts_us);
+        else if (computer->desk.powered)
+            power(computer, true, acts_us);
+    }
+}
+
+uint8_t computer_lights(const struct computer *computer) {
+    if (!computer->desk.powered)
+        return 0;
+    return LIGHT_POWER | (computer->stage != SYSTEM ? LIGHT_DISK : 0);
+}
+
 struct computer *computer_create(uint32_t width, uint32_t height) {
     struct computer *computer = calloc(1, sizeof *computer);
 
@@ -240,6 +287,8 @@ struct computer *computer_create(uint32_t width, uint32_t height) {
     computer->width = width;
     computer->height = height;
     computer->looks_us = UINT64_MAX;
+    for (int i = 0; i < BUTTONS_OF_PANEL; i++)
+        computer->buttons[i].acts_us = UINT64_MAX;
     computer->desk.version = DESK_VERSION;
     strcpy(computer->desk.layout, "us");
     // It is found running: a person who starts the virtual Pi wants to see the desk.
@@ -254,12 +303,16 @@ void computer_free(struct computer *computer) {
 }
 
 uint64_t computer_tick(struct computer *computer, uint64_t now_us) {
+    hold_buttons(computer, now_us);
     while (computer->stage_ends_us <= now_us)
         enter(computer, computer->stage + 1, computer->stage_ends_us);
     look(computer, now_us);
     uint64_t due_us = keyboard_repeat(computer->keyboard, now_us);
     if (computer->stage_ends_us < due_us)
         due_us = computer->stage_ends_us;
+    for (int i = 0; i < BUTTONS_OF_PANEL; i++)
+        if (computer->buttons[i].acts_us < due_us)
+            due_us = computer->buttons[i].acts_us;
     return computer->looks_us < due_us ? computer->looks_us : due_us;
 }
 

@@ -39,12 +39,24 @@ void computer_detach(struct computer *computer);
 bool computer_take(struct computer *computer, enum device device, const uint8_t *report,
                    size_t size, uint64_t written_us);
 
+// The buttons and lights at its front.
+enum button { BUTTON_POWER, BUTTON_RESET, BUTTONS_OF_PANEL };
+enum { LIGHT_POWER = 1, LIGHT_DISK = 2 };
+
+// A button was pressed, or let go, at this moment. It counts when it is held for long enough: the
+// power button switches on, asks the system to end, and after four seconds switches off.
+void computer_press(struct computer *computer, enum button button, bool is_pressed, uint64_t at_us);
+
+// Which lights are on: the disk works while the computer starts.
+uint8_t computer_lights(const struct computer *computer);
+
 // Does one line of the control file. False and a complaint, without a final full stop, if it is
 // none.
 bool computer_command(struct computer *computer, const char *line, uint64_t now_us, char *complaint,
                       size_t complaint_size);
 
-// Does what is due: steps of a boot, repeated keys. Returns when it has to be called again.
+// Does what is due: steps of a boot, repeated keys, buttons that are held. Returns when it has to
+// be called again.
 uint64_t computer_tick(struct computer *computer, uint64_t now_us);
 
 const struct desk *computer_desk(const struct computer *computer);

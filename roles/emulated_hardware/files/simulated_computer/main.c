@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // simulated_computer FOLDER WIDTHxHEIGHT GADGET: the computer that a virtual Pi controls. In the
 // folder are its USB sockets, its screen (desk.h), the file `control`, which takes commands, and
-// `reports`, a line for each report that came. GADGET is the program that makes the product's USB
-// gadget: it tells the report descriptors.
+// `reports`, a line for each report that came; and the wires to its front panel (panel.h). GADGET
+// is the program that makes the product's USB gadget: it tells the report descriptors.
 #include "computer.h"
 #include "gadget.h"
+#include "panel.h"
 #include "publish.h"
 #include "usb.h"
 
@@ -24,6 +25,7 @@ struct world {
     struct computer *computer;
     struct gadget gadget;
     struct usb_port port;
+    struct panel panel;
     struct desk *shared;
     int control;
     char line[256];
@@ -80,7 +82,7 @@ static void obey(struct world *world) {
 }
 
 static void live(struct world *world) {
-    struct pollfd fds[USB_FDS + 1];
+    struct pollfd fds[USB_FDS + PANEL_FDS + 1];
     sigset_t none;
 
     sigemptyset(&none);
@@ -96,11 +98,13 @@ static void live(struct world *world) {
         if (!world->gadget.changed.tv_sec && now_us + GADGET_LOOK_US < until_us)
             until_us = now_us + GADGET_LOOK_US;
         int count = usb_wait_for(&world->port, fds, now_us, &until_us);
+        count += panel_wait_for(&world->panel, fds + count);
         fds[count++] = (struct pollfd){.fd = world->control, .events = POLLIN};
         uint64_t wait_us = until_us > now_us ? until_us - now_us : 0;
         struct timespec wait = {(time_t)(wait_us / 1000000), (long)(wait_us % 1000000 * 1000)};
         ppoll(fds, (nfds_t)count, until_us == UINT64_MAX ? NULL : &wait, &none);
         usb_serve(&world->port, clock_us(CLOCK_MONOTONIC), take, world);
+        panel_serve(&world->panel, world->computer, clock_us(CLOCK_MONOTONIC));
         obey(world);
     }
     usb_switch(&world->port, USB_GONE);
@@ -143,12 +147,14 @@ int main(int count, char *arguments[]) {
     world.shared = publish_open(path);
     snprintf(path, sizeof path, "%s/reports", folder);
     world.reports = fopen(path, "we");
-    if (world.control < 0 || !world.shared || !world.reports) {
+    if (world.control < 0 || !world.shared || !world.reports ||
+        !panel_start(&world.panel, folder)) {
         fprintf(stderr, "simulated_computer: %s: %s.\n", folder, strerror(errno));
         return 1;
     }
     usb_start(&world.port, folder);
     live(&world);
+    fclose(world.panel.edges);
     fclose(world.reports);
     close(world.control);
     computer_free(world.computer);

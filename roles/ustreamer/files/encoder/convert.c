@@ -19,9 +19,6 @@ bool convert_knows(uint32_t format) {
     }
 }
 
-/* As many as x264 takes in each direction: what stands in a sink is not believed. */
-#define MOST_PIXELS 16384
-
 bool nv12_resize(struct nv12 *planes, uint32_t width, uint32_t height) {
     width &= ~1u;
     height &= ~1u;
@@ -29,7 +26,7 @@ bool nv12_resize(struct nv12 *planes, uint32_t width, uint32_t height) {
         return true;
     nv12_free(planes);
     uint32_t stride = (width + 63) / 64 * 64;
-    if (width == 0 || height == 0 || width > MOST_PIXELS || height > MOST_PIXELS)
+    if (width == 0 || height == 0 || width > NV12_MOST_PIXELS || height > NV12_MOST_PIXELS)
         return false;
     planes->luma = aligned_alloc(64, (size_t)stride * height * 3 / 2);
     if (!planes->luma)
@@ -46,16 +43,17 @@ void nv12_free(struct nv12 *planes) {
     *planes = (struct nv12){0};
 }
 
-/* The loops below are kept so plain that the compiler makes vector instructions of them. */
+/* The loops below are kept so plain that the compiler makes vector instructions of them. It does
+ * not where an index can overflow, as twice a uint32_t. */
 
-static void every_second(const uint8_t *restrict from, uint8_t *restrict to, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
+static void every_second(const uint8_t *restrict from, uint8_t *restrict to, size_t count) {
+    for (size_t i = 0; i < count; i++)
         to[i] = from[2 * i];
 }
 
 static void every_second_of_two_rows(const uint8_t *restrict upper, const uint8_t *restrict lower,
-                                     uint8_t *restrict to, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
+                                     uint8_t *restrict to, size_t count) {
+    for (size_t i = 0; i < count; i++)
         to[i] = (uint8_t)((upper[2 * i] + lower[2 * i] + 1) >> 1);
 }
 
@@ -73,7 +71,7 @@ static uint8_t luma_of(int red, int green, int blue) {
 
 static void rgb24(const uint8_t *upper, const uint8_t *lower, uint8_t *luma, uint8_t *chroma,
                   const struct nv12 *to) {
-    for (uint32_t x = 0; x < to->width; x += 2, upper += 6, lower += 6) {
+    for (size_t x = 0; x < to->width; x += 2, upper += 6, lower += 6) {
         luma[x] = luma_of(upper[0], upper[1], upper[2]);
         luma[x + 1] = luma_of(upper[3], upper[4], upper[5]);
         luma[to->stride + x] = luma_of(lower[0], lower[1], lower[2]);

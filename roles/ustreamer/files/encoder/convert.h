@@ -17,6 +17,9 @@ struct nv12 {
     uint8_t *chroma;
 };
 
+/* As many as x264 takes in each direction: what stands in a sink is not believed. */
+#define NV12_MOST_PIXELS 16384
+
 /* Whether pictures of this kind can be converted. */
 bool convert_knows(uint32_t format);
 

@@ -33,11 +33,11 @@ static uint8_t limited_chroma(uint32_t full) {
 /* Two rows of Y, Cb, Cr, pixel by pixel. */
 static void rows(const uint8_t *upper, const uint8_t *lower, uint8_t *luma, uint8_t *chroma,
                  const struct nv12 *to) {
-    for (uint32_t x = 0; x < to->width; x++) {
+    for (size_t x = 0; x < to->width; x++) {
         luma[x] = limited_luma(upper[3 * x]);
         luma[to->stride + x] = limited_luma(lower[3 * x]);
     }
-    for (uint32_t x = 0; x < to->width; x += 2, upper += 6, lower += 6)
+    for (size_t x = 0; x < to->width; x += 2, upper += 6, lower += 6)
         for (uint32_t i = 0; i < 2; i++) {
             uint32_t sum = (uint32_t)upper[1 + i] + upper[4 + i] + lower[1 + i] + lower[4 + i];
             chroma[x + i] = limited_chroma((sum + 2) / 4);

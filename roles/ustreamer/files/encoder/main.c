@@ -3,12 +3,14 @@
  * and writes the sink of H.264 frames that uStreamer would. See README.md. */
 #include "convert.h"
 #include "h264.h"
+#include "measure.h"
 #include "notify.h"
 #include "poll_clock.h"
 #include "sink.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <linux/videodev2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +106,11 @@ static bool fit(struct encoder *encoder, const struct geometry *geometry) {
         encoder->h264 = h264_open(&encoder->options, planes);
     if (encoder->h264)
         return true;
-    snprintf(words, sizeof words, "Pictures of %ux%u can't be encoded.", geometry->width,
-             geometry->height);
+    snprintf(words, sizeof words,
+             "Pictures of %ux%u can't be encoded: libx264 takes at most %u pixels in each "
+             "direction, and two at least. Choose another mode on the attached computer, or set "
+             "ustreamer_resolution.",
+             geometry->width, geometry->height, NV12_MOST_PIXELS);
     say(encoder, words);
     return false;
 }
@@ -217,17 +222,35 @@ static uint32_t number(const char *text) {
     return (uint32_t)value;
 }
 
+/* As ustreamer_format has it. */
+static uint32_t format(const char *name) {
+    static const struct {
+        const char *name;
+        uint32_t format;
+    } known[] = {
+        {"UYVY", V4L2_PIX_FMT_UYVY},
+        {"YUYV", V4L2_PIX_FMT_YUYV},
+        {"RGB24", V4L2_PIX_FMT_RGB24},
+        {"MJPEG", V4L2_PIX_FMT_MJPEG},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i].name) == 0)
+            return known[i].format;
+    fprintf(stderr, "%s is no format that can be encoded: UYVY, YUYV, RGB24 and MJPEG are.\n",
+            name);
+    exit(EXIT_FAILURE);
+}
+
 int main(int argc, char **argv) {
     static const struct option known[] = {
-        {"raw-sink", required_argument, NULL, 'r'},
-        {"waking-sink", required_argument, NULL, 'w'},
-        {"h264-sink", required_argument, NULL, 's'},
-        {"bitrate", required_argument, NULL, 'b'},
-        {"gop", required_argument, NULL, 'g'},
-        {"most-fps", required_argument, NULL, 'f'},
-        {NULL, 0, NULL, 0},
+        {"raw-sink", required_argument, NULL, 'r'},  {"waking-sink", required_argument, NULL, 'w'},
+        {"h264-sink", required_argument, NULL, 's'}, {"bitrate", required_argument, NULL, 'b'},
+        {"gop", required_argument, NULL, 'g'},       {"most-fps", required_argument, NULL, 'f'},
+        {"measure", required_argument, NULL, 'm'},   {"milliseconds", required_argument, NULL, 't'},
+        {"format", required_argument, NULL, 'p'},    {NULL, 0, NULL, 0},
     };
     struct encoder encoder = {.options = {.bitrate_kbps = 5000, .gop_frames = 30}};
+    struct measure_options measured = {.milliseconds = 300, .format = V4L2_PIX_FMT_UYVY};
     bool names_are_good = true;
     bool has_source = false, has_target = false;
     int option;
@@ -252,15 +275,28 @@ int main(int argc, char **argv) {
         case 'f':
             encoder.most_fps = number(optarg);
             break;
+        case 'm':
+            measured.sizes = optarg;
+            break;
+        case 't':
+            measured.milliseconds = number(optarg);
+            break;
+        case 'p':
+            measured.format = format(optarg);
+            break;
         default:
             return EXIT_FAILURE;
         }
     }
+    if (measured.sizes)
+        return measure(&measured, &encoder.options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (!names_are_good || !has_source || !has_target) {
         fprintf(stderr,
                 "usage: %s --raw-sink NAME --h264-sink NAME [--waking-sink NAME] [--bitrate KBPS] "
-                "[--gop FRAMES] [--most-fps FRAMES]\n",
-                argv[0]);
+                "[--gop FRAMES] [--most-fps FRAMES]\n"
+                "       %s --measure WIDTHxHEIGHT,... [--milliseconds EACH] [--format FORMAT] "
+                "[--bitrate KBPS] [--gop FRAMES]\n",
+                argv[0], argv[0]);
         return EXIT_FAILURE;
     }
     notify_is_ready();

@@ -388,6 +388,64 @@ static void test_wrong_commands_are_explained(void) {
     stop();
 }
 
+// The button is down for so long; the time passes.
+static void push(enum button button, uint64_t for_us) {
+    computer_press(computer, button, true, now_us);
+    computer_tick(computer, now_us);
+    now_us += for_us;
+    computer_press(computer, button, false, now_us);
+    computer_tick(computer, now_us);
+}
+
+static void test_the_power_button_switches_on_and_off(void) {
+    start("us");
+    CHECK(computer_lights(computer) == LIGHT_POWER);
+    push(BUTTON_POWER, 49000); // a bounce
+    CHECK(computer_desk(computer)->powered);
+    push(BUTTON_POWER, 200000);
+    CHECK(!computer_desk(computer)->powered && computer_lights(computer) == 0);
+    push(BUTTON_RESET, 200000); // nobody hears it
+    push(BUTTON_POWER, 49000);
+    CHECK(!computer_desk(computer)->powered);
+    push(BUTTON_POWER, 200000);
+    CHECK(computer_desk(computer)->powered && computer_desk(computer)->boots == 2);
+    CHECK(computer_lights(computer) == (LIGHT_POWER | LIGHT_DISK));
+    now_us += 3000000;
+    computer_tick(computer, now_us);
+    CHECK(computer_lights(computer) == LIGHT_POWER);
+    stop();
+}
+
+static void test_a_button_that_is_held_switches_off_after_four_seconds(void) {
+    start("us");
+    computer_press(computer, BUTTON_POWER, true, now_us);
+    CHECK(computer_tick(computer, now_us + 3999999) == now_us + 4000000);
+    CHECK(computer_desk(computer)->powered);
+    computer_tick(computer, now_us + 4000000);
+    CHECK(!computer_desk(computer)->powered);
+    computer_press(computer, BUTTON_POWER, false, now_us + 5000000);
+    CHECK(!computer_desk(computer)->powered);
+    stop();
+}
+
+static void test_a_button_is_pressed_as_long_as_it_was_though_this_program_comes_late(void) {
+    start("us");
+    computer_press(computer, BUTTON_POWER, true, now_us);
+    computer_press(computer, BUTTON_POWER, false, now_us + 5000000);
+    CHECK(!computer_desk(computer)->powered && computer_desk(computer)->boots == 1);
+    stop();
+}
+
+static void test_the_reset_button_starts_the_computer_anew(void) {
+    start("us");
+    push(BUTTON_RESET, 49000);
+    CHECK(computer_desk(computer)->boots == 1);
+    push(BUTTON_RESET, 200000);
+    CHECK(computer_desk(computer)->boots == 2);
+    CHECK(strcmp(computer_desk(computer)->stage, "firmware") == 0);
+    stop();
+}
+
 int main(void) {
     test_layouts();
     test_a_second_key_types_while_the_first_is_down();
@@ -410,6 +468,10 @@ int main(void) {
     test_what_a_person_does_wakes_it();
     test_a_movement_wakes_it_and_no_movement_does_not();
     test_wrong_commands_are_explained();
+    test_the_power_button_switches_on_and_off();
+    test_a_button_that_is_held_switches_off_after_four_seconds();
+    test_a_button_is_pressed_as_long_as_it_was_though_this_program_comes_late();
+    test_the_reset_button_starts_the_computer_anew();
     puts("unit tests passed");
     return 0;
 }

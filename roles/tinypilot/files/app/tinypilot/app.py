@@ -14,7 +14,7 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
-from tinypilot.routes import account, health, media, pages, settings
+from tinypilot.routes import account, device_test, health, media, pages, power, settings
 from tinypilot.version import page_version
 
 
@@ -30,6 +30,8 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(account.blueprint)
     app.register_blueprint(settings.blueprint)
     app.register_blueprint(media.blueprint)
+    app.register_blueprint(device_test.blueprint)
+    app.register_blueprint(power.blueprint)
     app.register_blueprint(openapi.blueprint)
     app.context_processor(i18n.for_templates)
     app.register_error_handler(HTTPException, _describe_error)

@@ -27,6 +27,8 @@ MARK = re.compile(f"{DASHES} ?(BEGIN|END) ([A-Z0-9 ]{{1,40}}?) ?{DASHES}")
 WITHOUT_WIDTH = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 # Blocks that were encoded once more, as in Kubernetes' secrets: "-----BEGIN" begins so.
 ENCODED = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/\s]+")
+# Of web pages and word processors.
+OTHER_SPACES = re.compile(r"[^\S\t\n\r ]")
 # In letters that somebody answers.
 CITED = re.compile("^[>| ]+", re.MULTILINE)
 # Far more than a chain has; each costs a look by OpenSSL.
@@ -41,7 +43,7 @@ def normalized(text: str) -> str:
     for escaped, meant in (("\\n", "\n"), ("\\r", "\n"), ("\\/", "/")):
         text = text.replace(escaped, meant)
     text = ENCODED.sub(lambda found: _decoded(found[0]), WITHOUT_WIDTH.sub("", text))
-    text = MARK.sub(r"-----\1 \2-----", text)
+    text = MARK.sub(r"-----\1 \2-----", OTHER_SPACES.sub(" ", text))
     blocks = _blocks(text)
     for label, block in blocks:
         if label.startswith("ENCRYPTED") or "Proc-Type: 4,ENCRYPTED" in block:
@@ -56,12 +58,25 @@ def normalized(text: str) -> str:
                 "The key is in a form of SSH's own. `ssh-keygen -p -m PEM -f key` writes it in the one of "
                 "certificates.",
             )
+        if label == "PKCS7":
+            raise ApiError(
+                400,
+                "The certificates are in a PKCS#7 file. `openssl pkcs7 -print_certs -in FILE` writes them as "
+                "certificates.",
+            )
     certificates = [block for label, block in blocks if label.endswith("CERTIFICATE")]
     keys = list(dict.fromkeys(block for label, block in blocks if label.endswith("PRIVATE KEY")))
     if not certificates and any(label.endswith("CERTIFICATE REQUEST") for label, _ in blocks):
         raise ApiError(
             400,
             "This is a request for a certificate, which is for a certificate authority: it answers with a certificate.",
+        )
+    # A browser has read bytes as text.
+    if "\ufffd" in text and not (certificates and keys):
+        raise ApiError(
+            400,
+            "A certificate or key in binary form (DER, PKCS#12) can't be used. `openssl x509 -in FILE` and "
+            "`openssl pkey -in FILE` write it as text, of PKCS#12 `openssl pkcs12 -noenc -in FILE`.",
         )
     if not certificates or not keys or len(certificates) + len(keys) > MOST_CERTIFICATES:
         return text

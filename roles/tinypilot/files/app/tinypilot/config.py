@@ -13,9 +13,12 @@ CONFIG_FILE_VARIABLE = "TINYPILOT_CONFIG"
 DEFAULT_CONFIG_FILE = "/etc/tinypilot/web.json"
 
 PATHS = (
+    "atx_socket",
     "auth_file",
+    "device_test_socket",
     "h264_sink",
     "hdmi_socket",
+    "hook_socket",
     "janus_socket",
     "janus_token_file",
     "media_dir",
@@ -27,6 +30,7 @@ PATHS = (
     "settings_dir",
     "settings_socket",
     "ustreamer_socket",
+    "wake_socket",
 )
 
 # With their unit as the last part of the name.
@@ -39,6 +43,16 @@ NUMBERS = (
 )
 
 
+@dataclass(frozen=True)
+class Atx:
+    """The buttons and lights of the attached computer that are connected, and at which line of the GPIO chip; which of
+    them are active when their level is low."""
+
+    chip: str
+    lines: Mapping[str, int]
+    active_low: tuple[str, ...]
+
+
 class ConfigError(ValueError):
     """The configuration file says something that the web app cannot work with."""
 
@@ -47,14 +61,17 @@ class ConfigError(ValueError):
 class Config:
     """`name` is shown to people; `auth_file` is the database of users and sessions; `janus_token_file` holds the secret
     that Janus' tokens are signed with; `h264_sink` is the shared memory that uStreamer writes H.264 into; at
-    `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself; in
-    `settings_declarations` is what may be set in the page, in `settings_dir` what is set, and to `settings_socket`
-    listens who applies it; `services` are the units that a person may restart, `log_units` further ones that the log
-    for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many
-    minutes after its last use, and after its beginning; the controls may be taken from whoever has not used them for so
-    many seconds; `media_dir` holds images of disks, up to `media_max_mib` together, and leaves `media_free_mib` free on
-    its file system, `media_drives` is the gadget's function with the drives, and at `media_socket` listens who puts
-    images into them."""
+    `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself, at
+    `device_test_socket` what it holds when it is measured; in `settings_declarations` is what may be set in the page,
+    in `settings_dir` what is set, and to `settings_socket` listens who applies it, to `wake_socket` who sends magic
+    packets, to `atx_socket` who presses the buttons of `atx`, which is None where none are connected; to `hook_socket`
+    listens who runs commands of the operator's, and `power_hooks` are their names, each with the seconds that it may
+    take; `services` are the units that a person may restart, `log_units` further ones that the log for people has;
+    `janus_ice_servers` are the kinds that Janus was given, as it names them; a session ends so many minutes after its
+    last use, and after its beginning; the controls may be taken from whoever has not used them for so many seconds;
+    `media_dir` holds images of disks, up to `media_max_mib` together, and leaves `media_free_mib` free on its file
+    system, `media_drives` is the gadget's function with the drives, and at `media_socket` listens who puts images into
+    them."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -68,9 +85,15 @@ class Config:
     media_drives: Path = Path("/sys/kernel/config/usb_gadget/kvm/functions/mass_storage.media")
     media_socket: Path = Path("/run/tinypilot/media.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
+    device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
     settings_dir: Path = Path("/var/lib/kvm-settings")
     settings_socket: Path = Path("/run/tinypilot/apply.sock")
+    wake_socket: Path = Path("/run/tinypilot/wake.sock")
+    atx_socket: Path = Path("/run/tinypilot/atx.sock")
+    atx: Atx | None = None
+    hook_socket: Path = Path("/run/tinypilot/hook.sock")
+    power_hooks: tuple[tuple[str, int], ...] = ()
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()
@@ -108,5 +131,17 @@ class Config:
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
             janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
+            power_hooks=tuple(
+                (str(name), int(seconds)) for name, seconds in values.get("power_hooks", {}).items()
+            ),
+            atx=_atx(values["atx"]) if values.get("atx") else None,
             **fields,
         )
+
+
+def _atx(values: Mapping) -> Atx:
+    try:
+        lines = {str(name): int(line) for name, line in values["lines"].items()}
+        return Atx(str(values["chip"]), lines, tuple(values["active_low"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError("atx must have chip, lines and active_low") from error

@@ -147,8 +147,8 @@ def _has_csrf_token() -> bool:
 
 def _is_from_own_page() -> bool:
     """Browsers name the page's origin with each change. A program must do so, too."""
-    # Proxies may name the port that browsers leave out.
-    host = request.headers.get("Host", "").removesuffix(":443")
+    # Proxies may name the port that browsers leave out, and write the name as their configuration has it.
+    host = request.headers.get("Host", "").lower().removesuffix(":443")
     return request.headers.get("Origin") == f"https://{host}"
 
 
@@ -200,8 +200,8 @@ def read_json(*fields: str) -> dict[str, str]:
         value = values[name]
         if not isinstance(value, str):
             raise ApiError(400, "{name} must be of the type {type}.", name=name, type="str")
-        # Codes are copied with tabs and no-break spaces.
-        shown = "".join(value.split()) if name == "code" else value
+        # Codes are copied with tabs and no-break spaces, MAC addresses with anything (see power/machines.py).
+        shown = {"code": "".join(value.split()), "mac": ""}.get(name, value)
         if len(value) > LONGEST_INPUT or not shown.isprintable():
             raise ApiError(
                 400,

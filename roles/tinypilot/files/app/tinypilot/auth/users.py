@@ -107,6 +107,8 @@ class Users:
     def set_provisioned(self, users: list[dict]) -> bool:
         """Makes these users ({name, role, password: a hash}) the only ones of the provisioning. Returns whether
         anything changed. Sessions of those who changed end."""
+        # To YAML a name of digits is a number.
+        users = [{**user, "name": str(user["name"])} for user in users]
         for user in users:
             if not NAME.fullmatch(user["name"]) or not passwords.is_hash(user["password"]):
                 raise ApiError(

@@ -13,8 +13,9 @@ janus_socket, janus_token_file, https_port, patience_seconds (how long the chain
 signal_expected (whether a switched-off computer would be news), hdmi_socket (tells what comes over the video cable),
 encoder_unit (who writes the sink), or facts_file, in which the role that made that unit says so.
 Prints a JSON object: error (a sentence, or null), signal (whether the attached computer sends a picture that is
-captured), why_not (if not: what comes over the cable, and what to do), width, height, certificate (SHA-256 of what
-nginx shows). Needs root, for the sockets, and aiohttp, which the product has installed for its relay.
+captured), why_not (if not: what comes over the cable, and what to do), width, height, held_fps (what the software
+encoder was measured to hold at this size, or null), certificate (SHA-256 of what nginx shows). Needs root, for the
+sockets, and aiohttp, which the product has installed for its relay.
 """
 
 from __future__ import annotations
@@ -70,16 +71,38 @@ class BrokenLink(Exception):
         self.do = do
 
 
+def _read(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def encoder_unit(wiring: dict) -> str:
     """Who writes the H.264 sink: uStreamer, or the program that encodes in software. A device that was provisioned by
     an older version does not say."""
     if "encoder_unit" in wiring:
         return wiring["encoder_unit"]
     try:
-        with open(wiring["facts_file"], encoding="utf-8") as file:
-            return json.load(file)["encoder_unit"]
+        return _read(wiring["facts_file"])["encoder_unit"]
     except (OSError, ValueError, KeyError):
         return USTREAMER
+
+
+def held_fps(wiring: dict, width: int, height: int) -> int | None:
+    """What the software encoder held when it was compiled, at the next larger size that was measured; beyond the
+    largest, what its pixels a second are in this size. None: there is none, or it was not measured."""
+    if encoder_unit(wiring) == USTREAMER:
+        return None
+    try:
+        measured = _read(_read(wiring["facts_file"])["encoder_speed"])["sizes"]
+        sizes = sorted(measured, key=lambda each: each["width"] * each["height"])
+        pixels = max(width * height, 1)
+        fitting = [each for each in sizes if each["width"] * each["height"] >= pixels]
+        if fitting:
+            return int(fitting[0]["frames_per_second"])
+        largest = sizes[-1]
+        return int(largest["frames_per_second"] * largest["width"] * largest["height"] / pixels)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def journal_of_writers(wiring: dict) -> str:
@@ -371,13 +394,14 @@ async def follow(wiring: dict) -> dict:
     """What `main` prints."""
     result: dict[str, Any] = {
         **{"error": None, "signal": False, "why_not": None},
-        **{"width": 0, "height": 0, "certificate": None},
+        **{"width": 0, "height": 0, "held_fps": None, "certificate": None},
     }
     try:
         check_units(wiring)
         check_library()
         source = await check_capture(wiring)
         result.update(signal=source["online"], **source["resolution"])
+        result["held_fps"] = held_fps(wiring, result["width"], result["height"])
         if not result["signal"]:
             result["why_not"] = why_no_picture(wiring)
         path = check_sink(wiring)

@@ -197,6 +197,9 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 # --- systemd and processes ---
 
+# What a service's process runs until it has the service's user and groups (systemd before and since 254).
+SYSTEMD_ITSELF = ("systemd", "systemd-executor")
+
 
 def units(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
     """wanted: the groups that each unit needs."""
@@ -222,8 +225,10 @@ def units(wanted: Mapping[str, Iterable[str]]) -> dict[str, Unit]:
 
 
 def _groups(pid: int) -> set[int]:
-    """Of a process; none of one that does not run."""
+    """Of a process; none of one that does not run, or that systemd is about to turn into the service's."""
     try:
+        if os.path.basename(os.readlink(f"/proc/{pid}/exe")) in SYSTEMD_ITSELF:
+            return set()
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return set()

@@ -825,7 +825,7 @@ def check_supervisor(evidence: Evidence) -> str:
 
 
 def check_settings(evidence: Evidence) -> str:
-    check_units(evidence, "tinypilot-apply.socket")
+    check_units(evidence, "tinypilot-apply.socket", "tinypilot-device-test.socket")
     _check_socket(evidence, "apply", "tinypilot-apply")
     units: dict[str, Unit] = evidence.tell("units")
     for name in (

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 GOOD, CAUSE, CONSEQUENCE, SKIPPED, UNKNOWN = "good", "cause", "consequence", "skipped", "unknown"
-SIGNS = {GOOD: "✓", CAUSE: "✗", CONSEQUENCE: "↳", SKIPPED: "·", UNKNOWN: "?"}
-COLOURS = {GOOD: "32", CAUSE: "1;31", CONSEQUENCE: "33", SKIPPED: "2", UNKNOWN: "35"}
+# Works, and could do better: only where it was measured.
+POOR = "poor"
+SIGNS = {GOOD: "✓", CAUSE: "✗", CONSEQUENCE: "↳", SKIPPED: "·", UNKNOWN: "?", POOR: "!"}
+COLOURS = {GOOD: "32", CAUSE: "1;31", CONSEQUENCE: "33", SKIPPED: "2", UNKNOWN: "35", POOR: "33"}
 COLUMNS = 100
 
 
@@ -28,7 +30,7 @@ class Finding:
 
 def is_well(findings: Sequence[Finding]) -> bool:
     """Of what could not be looked at nobody knows."""
-    return all(each.state in (GOOD, SKIPPED) for each in findings)
+    return all(each.state in (GOOD, SKIPPED, POOR) for each in findings)
 
 
 def as_json(findings: Sequence[Finding]) -> dict:
@@ -47,10 +49,12 @@ def as_text(findings: Sequence[Finding], coloured: bool) -> str:
         shown = "see below" if each.state == CAUSE else words
         lines.append(f"  {paint(each.state, SIGNS[each.state])} {each.title:{wide}}  {shown}")
     causes = [each for each in findings if each.state == CAUSE]
-    for each in causes:
+    for each in findings:
+        if not each.do:
+            continue
         lines += [
             "",
-            f"{paint(CAUSE, each.title)}",
+            f"{paint(each.state, each.title)}",
             *_wrapped("What   ", each.what),
             *_wrapped("To do  ", each.do),
         ]

@@ -21,6 +21,7 @@ def main() -> None:
     server = Server(watcher, PATHS, config.input_idle_seconds)
     application = server.application()
     application.cleanup_ctx.append(healing.give_signs_of_life)
+    application.cleanup_ctx.append(server.keep_telling)
     web.run_app(application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None)
 
 

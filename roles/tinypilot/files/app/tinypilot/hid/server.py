@@ -27,6 +27,7 @@ from tinypilot.hid.ownership import Ownership, Person
 from tinypilot.hid.playout import Playout, keys_of, strokes_of
 from tinypilot.hid.reports import LEFT_MAX
 from tinypilot.limits import Budget, Shares
+from tinypilot.monitoring import observations
 from tinypilot.version import page_version
 from tinypilot.websockets import GuardedWebSocket
 
@@ -144,6 +145,14 @@ class Server:
         application.cleanup_ctx.append(self._run)
         application.on_shutdown.append(self._hang_up)
         return application
+
+    async def keep_telling(self, _: web.Application) -> AsyncIterator[None]:
+        """For an application's cleanup_ctx: whoever tells of the device (doctor/measure.py) may not ask here."""
+        task = asyncio.create_task(
+            observations.keep_publishing("hid", lambda: {"usb": str(self._outputs.usb_state)})
+        )
+        yield
+        task.cancel()
 
     async def tell_usb_state(self, _: web.Request) -> web.Response:
         """For root's doctor. nginx passes nothing on but /api/hid, and nobody else may connect."""

@@ -70,6 +70,9 @@ def remote_screen():
         "index.html",
         name=config.name,
         user=session().user,
+        may_control=session().may("operator"),
+        # An attribute that is there without a value, or not.
+        has_atx="" if config.atx else None,
         modules=modules,
         version=page_version(),
         ice_servers=_servers_without_secrets(),

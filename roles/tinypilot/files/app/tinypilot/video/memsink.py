@@ -66,10 +66,11 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Frame:
-    """What uStreamer encoded; `captured`: when, by now()."""
+    """What was encoded; `captured`: when, by now(); `encoding_seconds`: what that took, with what it waited for."""
 
     data: bytes
     captured: float
+    encoding_seconds: float
 
 
 def layout_of(version: int, size: int) -> Layout | None:
@@ -258,10 +259,13 @@ class Memsink:
         if used > min(self._size - layout.data, LARGEST_FRAME_BYTES):
             return None
         seconds = _seconds(head, layout.captured) - layout.ahead()
+        # In each layout the begin and the end of encoding stand behind it.
+        begin, end = (_seconds(head, layout.captured + each * TIME_BYTES) for each in (1, 2))
         # Any bits can stand there.
         if not math.isfinite(seconds):
             seconds = now()
-        return Frame(os.pread(self._fd, used, layout.data), seconds)
+        encoding = end - begin if math.isfinite(end - begin) else 0.0
+        return Frame(os.pread(self._fd, used, layout.data), seconds, encoding)
 
 
 # Where they have another size, no offset above holds.

@@ -50,11 +50,8 @@ export class HeldKeys {
     const changes = this.#dropLost(flagged, kinds);
     const isUnreleased = this.#isUnreleased(flagged, kinds);
     if (repeat && (!isUnreleased || this.#down.has(code))) return changes;
-    if (this.#isTap(code, key)) return [...changes, ...this.#tap(code)];
-    if (isUnreleased) {
-      changes.push(...this.#forget(code), ...this.#addHidden(flagged, event), ...this.#tap(code));
-      return [...changes, ...this.releaseHidden()];
-    }
+    if (this.#isTap(code, key)) return [...changes, ...this.#tap(event, code)];
+    if (isUnreleased) return [...changes, ...this.#forget(code), ...this.#tap(event, code)];
     const isAltGr = code === 'AltRight' && key === 'AltGraph';
     if (isAltGr && timeStamp - this.#down.get('ControlLeft')?.at <= AT_ONCE_MS) {
       changes.push(...this.#forget('ControlLeft'));
@@ -84,11 +81,11 @@ export class HeldKeys {
   release(event) {
     const { key } = event;
     const code = this.#mac ? this.#macIsoKeys.release(event) : event.code;
-    if (this.#isSwitch(code)) return { changes: this.#tap(code), leave: false };
+    if (this.#isSwitch(code)) return { changes: this.#tap(event, code), leave: false };
     const leave = this.#chord;
     this.#chord = false;
     const changes = this.#dropLost(this.#flagged(event), this.#kindsOf(code, key));
-    if (code === RELEASE_ONLY_CODE && !this.#down.has(code)) changes.push(...this.#tap(code));
+    if (code === RELEASE_ONLY_CODE && !this.#down.has(code)) changes.push(...this.#tap(event, code));
     changes.push(...this.#forget(code));
     // macOS says nothing of keys that are let go while Command is down.
     if (code === 'MetaLeft' || code === 'MetaRight')
@@ -218,12 +215,11 @@ export class HeldKeys {
     return this.#isSwitch(code) || PRESS_ONLY_KEYS.test(key) || PRESS_ONLY_CODES.test(code);
   }
 
-  #tap(code) {
+  // With the modifiers that the browser hides, but for those that the key is itself.
+  #tap(event, code) {
     this.#chord = false;
-    return [
-      { code, down: true },
-      { code, down: false },
-    ];
+    const hidden = isModifier(code) ? [] : this.#addHidden(this.#flagged(event), event);
+    return [...hidden, { code, down: true }, { code, down: false }, ...this.releaseHidden()];
   }
 
   #forget(code) {

@@ -6,7 +6,7 @@
 const LEFT_OF_1 = 'Backquote';
 const LEFT_OF_Z = 'IntlBackslash';
 // What that key types, and the one left of Z does not, where keyboards have < left of Z.
-const OTHER_LEFT_OF_1 = /^([§±°^@#²³$*½¬|\\ºª']|Dead)$/;
+const OTHER_LEFT_OF_1 = /^([§±°^@#²³$*½¬|\\ºª'"é0¸¨ёЁ]|Dead)$/;
 
 export class MacIsoKeys {
   #sent = new Map(); // code -> the code that its press was sent as
@@ -32,8 +32,8 @@ export class MacIsoKeys {
 
   #placeOf({ code, key, shiftKey }) {
     if (code !== LEFT_OF_1 && code !== LEFT_OF_Z) return code;
-    // Shift and < are the key left of 1 on a Russian keyboard.
-    if (key === (shiftKey ? '>' : '<')) {
+    // Shift and < are the key left of 1 on a Russian keyboard; í is a Hungarian key.
+    if (key === (shiftKey ? '>' : '<') || /^[íÍ]$/.test(key)) {
       this.#isEnglish = false;
       return LEFT_OF_Z;
     }

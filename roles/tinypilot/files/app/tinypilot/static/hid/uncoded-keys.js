@@ -19,6 +19,8 @@ const PLACES = {
   ...{ Cancel: 'Pause', Menu: 'ContextMenu' },
   ...{ Multiply: 'NumpadMultiply', Add: 'NumpadAdd', Subtract: 'NumpadSubtract', Divide: 'NumpadDivide' },
   ...{ Decimal: 'NumpadDecimal', Separator: 'NumpadComma' },
+  // As programs that type characters call them.
+  ...{ '\b': 'Backspace', '\t': 'Tab', '\n': 'Enter', '\r': 'Enter', '\x1b': 'Escape', '\x7f': 'Delete' },
 };
 const SAME =
   /^(Enter|Escape|Backspace|Tab|Delete|Insert|Home|End|PageUp|PageDown|Arrow(Up|Down|Left|Right)|F([1-9]|1\d|2[0-4])|CapsLock|NumLock|ScrollLock|PrintScreen|Pause|ContextMenu|Convert|NonConvert|KanaMode)$/;

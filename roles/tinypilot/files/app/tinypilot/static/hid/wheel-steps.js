@@ -65,9 +65,16 @@ class Axis {
   #notchesIn(size, isNew, pixelRatio) {
     if (this.#isSmooth) return null;
     const known = [this.#notch, ...NOTCHES_PX.map((each) => each / pixelRatio), ...NOTCHES_PX];
-    for (const notch of known) {
+    const counts = known.map((notch) => {
       const count = notch ? Math.round(size / notch) : 0;
-      if (count < 1 || Math.abs(size - count * notch) > ROUNDING_PX) continue;
+      return Math.abs(size - count * notch) > ROUNDING_PX ? 0 : count;
+    });
+    // A hand begins with one notch: not all systems have their zoom in the pixels.
+    const isOne = isNew && counts.includes(1);
+    const count = isOne ? 1 : counts.find((each) => each > 0);
+    if (count) {
+      // It may have been two: then half of it comes as well.
+      if (isOne || (count === 1 && size < this.#notch)) this.#notch = size;
       this.#owed = null;
       return count;
     }

@@ -3,6 +3,7 @@
 
 import { ApiError, callApi, checkRepeated, fetchSession, onSubmit } from '../common/api.js';
 import { loginPage } from '../common/destination.js';
+import { element } from '../common/element.js';
 import { language, t } from '../common/i18n.js';
 
 const byId = (id) => document.getElementById(id);
@@ -20,12 +21,6 @@ async function attempt(action) {
     byId('account-error').textContent = refusal.message;
     return null;
   }
-}
-
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
 }
 
 function button(text, label, action) {

@@ -4,8 +4,10 @@
 import { readText } from './settings-form.js';
 
 const HEADER = '00ffffffffffff00';
-// In front of each line of a dump, and behind the last: where its first byte is, in hexadecimal or (od's) octal digits.
-const OFFSET = /^\s*([0-9a-f]{4,8})(?::\s*|\s+|$)/i;
+// In front of each line of a dump, and behind the last: where its first byte is, in hexadecimal or (od's) octal or
+// decimal digits.
+const OFFSET = /^\s*([0-9a-f]{4,16})(?::\s*|\s+|$)/i;
+const BASES = ['0x', '0o', ''];
 const DUMPED_BYTES = 16;
 const BLOCK_DIGITS = 256;
 const LARGEST_BYTES = 512;
@@ -16,7 +18,13 @@ const DIGITS_OF_A_WORD = 16;
 
 // At least so many bytes of a line are data, and no word or number beside it.
 const RUN = /(?:[0-9a-f]{2}[ ,:]?){8,}/gi;
-const NUMBERS = /0x[0-9a-f]+|\d+/gi;
+const LONG_OFFSET = /^\s*[0-9a-f]{16}:?\s+(?=([0-9a-f]{2} ){4})/i;
+const NUMBERS = /0x[0-9a-f]+|-?\d+/gi;
+// As languages mark each byte.
+const MARKED = /(?:0x|\\x|\\u00|%|&#x|&h|8'h|x["']|[$#])([0-9a-f]{1,2})(?![0-9a-f])/gi;
+const ESCAPED = /(["'])((?:\\.|(?!\1)[^\\])*)\1/gs;
+const ESCAPES = { a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13 };
+const INTEL_HEX = /^:[0-9a-f]{6}00([0-9a-f]*)[0-9a-f]{2}\s*$/gim;
 const BASE64 = /AP\/{7}w[\w+/\s]+/;
 const SWAPPED_HEADER = 'ff00ffffffff00ff';
 
@@ -34,6 +42,9 @@ export function readEdid(bytes) {
       () => readNumbers(text),
       () => readCells(text),
       () => readBase64(text),
+      () => readMarked(text),
+      () => readEscaped(text),
+      () => readIntelHex(text),
     ]
       .map((read) => read())
       .find(isWhole) ?? plain
@@ -69,9 +80,9 @@ function readDump(text) {
       while (digits.length < Math.min(length(base), 2 * LARGEST_BYTES)) digits += row || '00';
       isRepeated = false;
     }
-    const found = ['0x', '0o'].find((prefix) => length(prefix) === digits.length);
+    const found = BASES.find((prefix) => place && length(prefix) === digits.length);
     base = found ?? base;
-    digits += found ? digitsOf(line.slice(start.length)).slice(0, 2 * DUMPED_BYTES) : digitsOf(line);
+    digits += found === undefined ? digitsOf(line) : digitsOf(line.slice(start.length)).slice(0, 2 * DUMPED_BYTES);
   }
   return fromHeader(digits.toLowerCase()) || text;
 }
@@ -79,7 +90,7 @@ function readDump(text) {
 // Each line's longest row of bytes, whatever stands around it: logs, tables, `<...>`.
 function readRuns(text) {
   const rows = text.split(/[\r\n]+/).map((line) => {
-    const runs = (line.match(RUN) ?? []).map((run) => run.replace(/[ ,:]/g, ''));
+    const runs = (line.replace(LONG_OFFSET, '').match(RUN) ?? []).map((run) => run.replace(/[ ,:]/g, ''));
     return runs.sort((one, other) => other.length - one.length)[0] ?? '';
   });
   return fromHeader(rows.join('').toLowerCase());
@@ -91,16 +102,37 @@ function swapped(digits) {
   return words.replace(/(..)(..)/g, '$2$1');
 }
 
-// Lists of PowerShell, JSON and Python.
+// Lists of PowerShell, JSON and Python, and of Java, whose bytes have signs.
 function readNumbers(text) {
   const numbers = (text.match(NUMBERS) ?? []).map(Number);
-  return fromHeader(hexOf(numbers.filter((number) => number < 256)));
+  return fromHeader(hexOf(numbers.filter((number) => number >= -128 && number < 256).map((number) => number & 255)));
+}
+
+function readMarked(text) {
+  return fromHeader([...text.matchAll(MARKED)].map(([, digits]) => digits.padStart(2, '0').toLowerCase()).join(''));
+}
+
+// Strings of Python and C, with letters among the escapes.
+function readEscaped(text) {
+  const bytesOf = ([, , string]) =>
+    [...string.matchAll(/\\(?:x([0-9a-f]{2})|([0-7]{1,3})|(.))|(.)/gis)].map(
+      ([, hex, octal, escaped, letter]) =>
+        (hex && Number(`0x${hex}`)) ??
+        (octal && Number(`0o${octal}`)) ??
+        ESCAPES[escaped] ??
+        (escaped ?? letter).charCodeAt(0),
+    );
+  return fromHeader(hexOf([...text.matchAll(ESCAPED)].flatMap(bytesOf)));
+}
+
+function readIntelHex(text) {
+  return fromHeader([...text.matchAll(INTEL_HEX)].map(([, data]) => data.toLowerCase()).join(''));
 }
 
 // Between other words and signs: in a shell's printf, a table, HTML, an INF file of Windows.
 function readCells(text) {
   const cells = text
-    .replace(/EDID_OVERRIDE[^,]*(,[^,]*){2},/gi, ' ')
+    .replace(/EDID_OVERRIDE[^,]*(,[^,]*){2},|<\/?[a-z][^<>]*>/gi, ' ')
     .replace(/\\x|0x|&\w+;|[^\r\n0-9a-z\\]+|\\/gi, ' ')
     // Words.
     .replace(/\b(?!(?:[0-9a-f]{2})+\b)\w+/gi, '|')

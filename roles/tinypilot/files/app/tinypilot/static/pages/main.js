@@ -36,6 +36,12 @@ byId('open-media')?.addEventListener('click', async () => {
 });
 byId('reload').addEventListener('click', () => location.reload());
 
+// Who may only watch has no such button.
+byId('open-power')?.addEventListener('click', async () => {
+  const { openPower } = await load(new URL('../power/power-dialog.js', import.meta.url));
+  openPower();
+});
+
 const controls = new Controls({
   url: `wss://${location.host}/api/hid`,
   stage: byId('stage'),

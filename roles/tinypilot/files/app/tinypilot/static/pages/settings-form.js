@@ -46,10 +46,10 @@ export function readCertificate({ whose, chain, key }) {
 // By the mark that a file begins with.
 const ENCODINGS = { 'ff,fe': 'utf-16le', 'fe,ff': 'utf-16be' };
 
-// A file's text. What PowerShell writes by itself is UTF-16.
+// A file's text. What PowerShell writes by itself is UTF-16; without its mark each second byte is 0.
 export function readText(bytes) {
   const mark = [...bytes.slice(0, 2)].map((each) => each.toString(16)).join();
-  return new TextDecoder(ENCODINGS[mark] ?? 'utf-8').decode(bytes);
+  return new TextDecoder(ENCODINGS[mark] ?? 'utf-8').decode(bytes).replaceAll('\0', '');
 }
 
 // A display mode of /api/edid, in words.

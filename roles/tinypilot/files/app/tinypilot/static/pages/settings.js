@@ -123,6 +123,28 @@ async function addToken(form, typed) {
   await showTokens();
 }
 
+// --- Device test ---
+
+async function testDevice(button) {
+  const [error, done, list] = ['test-error', 'test-done', 'test-verdicts'].map(byId);
+  button.disabled = true;
+  error.textContent = '';
+  done.textContent = t('Testing…');
+  try {
+    const { describeParts, summarize } = await load(new URL('./device-test.js', import.meta.url));
+    const { parts } = await callApi('POST', '/api/device-test');
+    list.replaceChildren(...describeParts(parts));
+    list.hidden = false;
+    done.textContent = summarize(parts);
+  } catch (refusal) {
+    if (!(refusal instanceof ApiError)) throw refusal;
+    done.textContent = '';
+    error.textContent = refusal.message;
+  } finally {
+    button.disabled = false;
+  }
+}
+
 // --- Power ---
 
 const POWER = {
@@ -181,6 +203,8 @@ fetchSession().then(({ role }) => {
     showFieldsOf(choice);
     choice.addEventListener('change', () => showFieldsOf(choice));
   }
+  byId('test').disabled = false;
+  byId('test').addEventListener('click', ({ target }) => testDevice(target));
   for (const button of byId('power').children) {
     button.disabled = false;
     button.addEventListener('click', () => power(button.value));
