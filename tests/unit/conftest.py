@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The programs of the tinypilot role, without nginx, with a clock that tests can set."""
 
+import asyncio
 import base64
 import contextlib
 import copy
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from aiohttp import web
 from jinja2 import Template
 from tinypilot import audit
 from tinypilot.app import create_app
@@ -25,6 +27,10 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
+from tinypilot.media import images as media_images
+from tinypilot.media.drives import Drives
+from tinypilot.media.images import MIB, Images
+from tinypilot.media.server import Media
 from tinypilot.monitoring.health import Informant
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
@@ -141,6 +147,11 @@ def config(tmp_path):
         settings_declarations=declarations,
         settings_dir=tmp_path,
         settings_socket=tmp_path / "apply.sock",
+        media_dir=tmp_path / "media",
+        media_drives=tmp_path / "drives",
+        media_socket=tmp_path / "media.sock",
+        media_max_mib=64,
+        media_free_mib=1,
         device_test_socket=tmp_path / "device-test.sock",
         hid_socket=tmp_path / "hid.sock",
         ustreamer_socket=tmp_path / "ustreamer.sock",
@@ -372,6 +383,37 @@ def root(config, applier, systemd):
     listening.shutdown(socket.SHUT_RDWR)
     thread.join()
     listening.close()
+
+
+@pytest.fixture
+def luns(config):
+    """A CD-ROM and a disk, as usb-gadget makes them, of plain files: nothing reads what is put in."""
+    for number, cdrom in enumerate("10"):
+        lun = config.media_drives / f"lun.{number}"
+        lun.mkdir(parents=True)
+        for name, value in {"cdrom": cdrom, "ro": "1", "file": "", "forced_eject": ""}.items():
+            (lun / name).write_text(value)
+    return config.media_drives
+
+
+@pytest.fixture
+def media_service(config, luns, tmp_path, monkeypatch):
+    """The service, on its socket, in a thread of its own. Debian's dosfstools need not be on the workstation."""
+    monkeypatch.setattr(media_images, "_format", lambda _: None)
+    config.media_dir.mkdir()
+    images = Images(config.media_dir, config.media_max_mib * MIB, config.media_free_mib * MIB)
+    media = Media(images, Drives(luns, tmp_path / "controllers"))
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(media.application())
+    loop.run_until_complete(runner.setup())
+    loop.run_until_complete(web.UnixSite(runner, str(config.media_socket)).start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield media
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 # What is measured of a device (doctor/measure.py).

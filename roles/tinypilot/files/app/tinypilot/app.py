@@ -19,6 +19,7 @@ from tinypilot.routes import (
     controls,
     device_test,
     health,
+    media,
     pages,
     picture,
     power,
@@ -38,6 +39,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(settings.blueprint)
+    app.register_blueprint(media.blueprint)
     app.register_blueprint(device_test.blueprint)
     app.register_blueprint(power.blueprint)
     app.register_blueprint(controls.blueprint)

@@ -22,6 +22,9 @@ PATHS = (
     "hook_socket",
     "janus_socket",
     "janus_token_file",
+    "media_dir",
+    "media_drives",
+    "media_socket",
     "metrics_socket",
     "nginx_socket",
     "settings_declarations",
@@ -29,6 +32,15 @@ PATHS = (
     "settings_socket",
     "ustreamer_socket",
     "wake_socket",
+)
+
+# With their unit as the last part of the name.
+NUMBERS = (
+    "idle_minutes",
+    "absolute_minutes",
+    "input_idle_seconds",
+    "media_max_mib",
+    "media_free_mib",
 )
 
 
@@ -58,7 +70,9 @@ class Config:
     names, each with the seconds that it may take; `services` are the units that a person may restart, `log_units`
     further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them;
     a session ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
-    has not used them for so many seconds."""
+    has not used them for so many seconds; `media_dir` holds images of disks, up to `media_max_mib` together, and leaves
+    `media_free_mib` free on its file system, `media_drives` is the gadget's function with the drives, and at
+    `media_socket` listens who puts images into them."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -69,6 +83,9 @@ class Config:
     hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
     hid_socket: Path = Path("/run/tinypilot/hid.sock")
     nginx_socket: Path = Path("/run/tinypilot/nginx.sock")
+    media_dir: Path = Path("/var/lib/kvm-media")
+    media_drives: Path = Path("/sys/kernel/config/usb_gadget/kvm/functions/mass_storage.media")
+    media_socket: Path = Path("/run/tinypilot/media.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
     device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
@@ -85,6 +102,8 @@ class Config:
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
+    media_max_mib: int = 8192
+    media_free_mib: int = 1024
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -103,7 +122,7 @@ class Config:
     @classmethod
     def from_values(cls, values: Mapping) -> "Config":
         fields: dict[str, Any] = {}
-        for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
+        for name in NUMBERS:
             fields[name] = values.get(name, getattr(cls, name))
             if type(fields[name]) is not int or fields[name] < 1:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")

@@ -231,9 +231,14 @@ def set_session_cookies(tokens: SessionTokens, answer: dict) -> Response:
     return response
 
 
+def sentence_of(error: ApiError) -> str:
+    """In the reader's language."""
+    return t(error.sentence, **error.values)
+
+
 def describe_refusal(error: ApiError) -> ResponseReturnValue:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    answer: dict[str, object] = {"error": t(error.sentence, **error.values)}
+    answer: dict[str, object] = {"error": sentence_of(error)}
     if error.code_needed:
         answer["code_needed"] = True
     return answer, error.status, headers

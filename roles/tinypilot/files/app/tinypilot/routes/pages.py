@@ -76,6 +76,7 @@ def remote_screen():
         modules=modules,
         version=page_version(),
         ice_servers=_servers_without_secrets(),
+        may_insert_media=session().may("operator"),
         notices=_notices(),
     )
 
