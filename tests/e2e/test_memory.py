@@ -14,6 +14,7 @@ UNITS = {
     **dict.fromkeys(("tinypilot", "tinypilot-relay", "tinypilot-hid", "tinypilot-supervisor"), 6),
     **{
         "tinypilot-metrics": 6,
+        "tinypilot-media": 6,
         "tinypilot-atx": 6,
         "nginx": 6,
         "ustreamer": 6,

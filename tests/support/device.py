@@ -22,7 +22,8 @@ PROCESSES = (
     *(("ustreamer", "main"), ("kvm-hdmi", "main"), ("janus", "main")),
     *(("tinypilot", "main"), ("tinypilot", "worker"), ("tinypilot-relay", "main")),
     *(("tinypilot-hid", "main"), ("tinypilot-supervisor", "main"), ("tinypilot-metrics", "main")),
-    *(("tinypilot-atx", "main"), ("nginx", "main"), ("nginx", "worker")),
+    *(("tinypilot-media", "main"), ("tinypilot-atx", "main")),
+    *(("nginx", "main"), ("nginx", "worker")),
 )
 SINK = PurePosixPath("/dev/shm/kvm::h264")
 CONTROL_FILE = PurePosixPath("/run/v4l2-emulator/control")

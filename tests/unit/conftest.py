@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: MIT
 """The programs of the tinypilot role, without nginx, with a clock that tests can set."""
 
+import asyncio
+import base64
 import contextlib
 import copy
 import functools
 import json
 import socket
+import socketserver
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from aiohttp import web
 from jinja2 import Template
 from tinypilot import audit
 from tinypilot.app import create_app
@@ -22,6 +27,10 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.sessions import ClientInfo
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
+from tinypilot.media import images as media_images
+from tinypilot.media.drives import Drives
+from tinypilot.media.images import MIB, Images
+from tinypilot.media.server import Media
 from tinypilot.monitoring.health import Informant
 from tinypilot.settings import apply
 from tinypilot.settings.model import Settings
@@ -138,7 +147,14 @@ def config(tmp_path):
         settings_declarations=declarations,
         settings_dir=tmp_path,
         settings_socket=tmp_path / "apply.sock",
+        media_dir=tmp_path / "media",
+        media_drives=tmp_path / "drives",
+        media_socket=tmp_path / "media.sock",
+        media_max_mib=64,
+        media_free_mib=1,
         device_test_socket=tmp_path / "device-test.sock",
+        hid_socket=tmp_path / "hid.sock",
+        ustreamer_socket=tmp_path / "ustreamer.sock",
     )
 
 
@@ -369,6 +385,37 @@ def root(config, applier, systemd):
     listening.close()
 
 
+@pytest.fixture
+def luns(config):
+    """A CD-ROM and a disk, as usb-gadget makes them, of plain files: nothing reads what is put in."""
+    for number, cdrom in enumerate("10"):
+        lun = config.media_drives / f"lun.{number}"
+        lun.mkdir(parents=True)
+        for name, value in {"cdrom": cdrom, "ro": "1", "file": "", "forced_eject": ""}.items():
+            (lun / name).write_text(value)
+    return config.media_drives
+
+
+@pytest.fixture
+def media_service(config, luns, tmp_path, monkeypatch):
+    """The service, on its socket, in a thread of its own. Debian's dosfstools need not be on the workstation."""
+    monkeypatch.setattr(media_images, "_format", lambda _: None)
+    config.media_dir.mkdir()
+    images = Images(config.media_dir, config.media_max_mib * MIB, config.media_free_mib * MIB)
+    media = Media(images, Drives(luns, tmp_path / "controllers"))
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(media.application())
+    loop.run_until_complete(runner.setup())
+    loop.run_until_complete(web.UnixSite(runner, str(config.media_socket)).start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield media
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
 # What is measured of a device (doctor/measure.py).
 FIGURES = {
     "watched": False,
@@ -426,3 +473,100 @@ def measuring(config):
     listening.shutdown(socket.SHUT_RDWR)
     thread.join()
     listening.close()
+
+
+@contextlib.contextmanager
+def serving_http(path, answer):
+    """HTTP at a unix socket: answer(handler) writes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                answer(self)
+
+        do_POST = do_GET
+
+        def address_string(self):
+            return "the test"
+
+        def log_message(self, *_):
+            pass
+
+    class Service(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+
+    with Service(str(path), Handler) as service:
+        thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield
+        service.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def hid_service(config):
+    """The HID service. asked: what for; refusal: the status and what it says, or None; let_go: it answers."""
+    told = SimpleNamespace(
+        asked=[], refusal=None, answers={}, go=threading.Event(), ended=threading.Event()
+    )
+    told.go.set()
+
+    def answer(handler):
+        request = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        told.asked.append(request)
+        action = request["action"]
+        state = {"owner": None, "is_own": False, "is_idle": False, "usb": "connected"}
+        body = {"state": state, "text": {"typed": len(action.get("text", ""))}}.get(
+            action["type"], {}
+        )
+        handler.connection.settimeout(0.01)
+        while not told.go.is_set():
+            with contextlib.suppress(TimeoutError):
+                if handler.connection.recv(1) == b"":
+                    told.ended.set()
+                    return
+        status, body = told.refusal or (200, told.answers.get(action["type"], body))
+        data = json.dumps(body).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    with serving_http(config.hid_socket, answer):
+        yield told
+
+
+# 16 x 16 pixels of one red.
+RED_JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMU"
+    "FRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU"
+    "FBQUFBQUFBT/wAARCAAQABADAREAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUF"
+    "BAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVW"
+    "V1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi"
+    "4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAEC"
+    "AxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVm"
+    "Z2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq"
+    "8vP09fb3+Pn6/9oADAMBAAIRAxEAPwDwKvzI/uMKACgAoA//2Q=="
+)
+
+
+@pytest.fixture
+def ustreamer(config):
+    """uStreamer. online: whether there is a picture; frames: what comes then, as (age in seconds, JPEG)."""
+    told = SimpleNamespace(online=True, frames=[(0.0, RED_JPEG)])
+
+    def answer(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        if handler.path == "/state":
+            state = {"result": {"source": {"online": told.online}}}
+            handler.wfile.write(json.dumps(state).encode())
+            return
+        for age, jpeg in told.frames:
+            head = (
+                f"--boundary\r\nContent-Length: {len(jpeg)}\r\nX-UStreamer-Latency: {age}\r\n\r\n"
+            )
+            handler.wfile.write(head.encode() + jpeg + b"\r\n")
+
+    with serving_http(config.ustreamer_socket, answer):
+        yield told

@@ -182,7 +182,7 @@ CHECKS = [
 ]
 
 
-@pytest.mark.usefixtures("root", "measuring")
+@pytest.mark.usefixtures("root", "media_service", "measuring", "hid_service", "ustreamer")
 def test_whatever_comes_is_answered_as_described(app, program):
     """schemathesis makes up requests that fit the description, and some that do not, and checks the answers."""
     headers = program().headers

@@ -2,6 +2,7 @@
 """Authentication over HTTP: nothing without login, no change from a foreign page, cookies, wrong input."""
 
 import contextlib
+import re
 
 import pytest
 from tinypilot.auth import passwords
@@ -31,12 +32,31 @@ NEEDED_ROLES = {
     ("POST", "/api/power-hooks"): "operator",
     ("GET", "/api/atx"): "operator",
     ("POST", "/api/atx"): "operator",
+    ("POST", "/api/controls"): "operator",
+    ("DELETE", "/api/controls"): "operator",
+    ("POST", "/api/controls/release"): "operator",
+    ("POST", "/api/keyboard/text"): "operator",
+    ("POST", "/api/keyboard/chord"): "operator",
+    ("POST", "/api/mouse/move"): "operator",
+    ("POST", "/api/mouse/step"): "operator",
+    ("POST", "/api/mouse/click"): "operator",
+    ("POST", "/api/mouse/scroll"): "operator",
+    ("POST", "/api/picture/wait"): "operator",
     ("GET", "/api/wake-on-lan"): "operator",
     ("POST", "/api/wake-on-lan"): "admin",
     ("PATCH", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
     ("DELETE", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
     ("POST", "/api/wake-on-lan/<int(max=2147483647):number>/wake"): "operator",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
+    ("GET", "/media/words"): "operator",
+    ("GET", "/api/media"): "operator",
+    ("POST", "/api/media/uploads"): "admin",
+    ("PUT", "/api/media/uploads/<name>/<int(max=999999999999999999):offset>"): "admin",
+    ("DELETE", "/api/media/uploads/<name>"): "admin",
+    ("POST", "/api/media/disks"): "admin",
+    ("DELETE", "/api/media/images/<name>"): "admin",
+    ("PUT", "/api/media/drives/<int(max=7):number>"): "operator",
+    ("POST", "/api/media/drives/<int(max=7):number>/eject"): "operator",
 }
 
 
@@ -46,7 +66,7 @@ def routes(app):
         (
             method,
             rule.rule,
-            rule.rule.replace("<name>", "bob").replace("<int(max=2147483647):number>", "7"),
+            re.sub(r"<int[^>]*>", "7", rule.rule.replace("<name>", "bob")),
         )
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"OPTIONS", "HEAD"}

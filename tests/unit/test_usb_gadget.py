@@ -2,8 +2,11 @@
 """The USB gadget: what is written into configfs, and what the descriptors tell the attached computer."""
 
 import contextlib
+import errno
+import grp
 import importlib.util
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -326,18 +329,39 @@ def test_the_gadget_is_made_and_bound_last(gadgets, controllers):
         assert (linked / "report_length").read_text() == str(function.report_bytes)
 
 
-def test_without_a_controller_it_says_so(gadgets, tmp_path):
-    (tmp_path / "none").mkdir()
-    with pytest.raises(SystemExit, match="no USB device controller"):
-        usb_gadget.start(NAMES, gadgets, tmp_path / "none")
+DRIVES = {
+    **NAMES,
+    "USB_DRIVES": "cdrom disk",
+    "USB_DRIVES_GROUP": grp.getgrgid(os.getgid()).gr_name,
+}
 
 
-def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, monkeypatch):
-    # In configfs a folder's own files go with it, unlike here.
+def test_the_drives_are_empty_of_their_kind_and_open_to_their_group_alone(gadgets, controllers):
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    gadget = gadgets / "kvm"
+    linked = gadget / "configs/c.1/mass_storage.media"
+    assert linked.resolve() == (gadget / "functions/mass_storage.media").resolve()
+    luns = sorted(linked.iterdir())
+    assert [lun.name for lun in luns] == ["lun.0", "lun.1"]
+    for lun, cdrom in zip(luns, "10", strict=True):
+        assert (lun / "cdrom").read_text() == cdrom
+        assert (lun / "removable").read_text() == "1"
+        assert (lun / "ro").read_text() == "1"
+        assert not (lun / "file").exists()  # nothing was put in
+        assert (lun / "ro").stat().st_mode & 0o777 == 0o660
+        assert (lun / "cdrom").stat().st_mode & 0o022 == 0  # nobody else turns a disk into a CD-ROM
+
+
+@pytest.fixture
+def rmdir(monkeypatch):
+    """In configfs a folder's own files go with it, unlike here."""
+
     def rmdir(folder):
         for file in folder.iterdir():
             if file.is_file() and not file.is_symlink():
                 file.unlink()
+        if folder.name == usb_gadget.DRIVES:
+            rmdir(folder / "lun.0")
         for left in ("strings", "functions", "configs"):
             if (folder / left).is_dir() and not any((folder / left).iterdir()):
                 real(folder / left)
@@ -345,8 +369,63 @@ def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, m
 
     real = Path.rmdir
     monkeypatch.setattr(Path, "rmdir", rmdir)
-    usb_gadget.start(NAMES, gadgets, controllers)
-    usb_gadget.start(NAMES, gadgets, controllers)  # as after an end without stop
+
+
+def without_mass_storage(monkeypatch):
+    real = Path.mkdir
+
+    def mkdir(folder, *arguments, **options):
+        if folder.name == usb_gadget.DRIVES:
+            raise OSError(errno.ENOENT, "No such file or directory")
+        real(folder, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+
+
+def without_the_right_to_the_group(monkeypatch):
+    def chown(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(usb_gadget.shutil, "chown", chown)
+
+
+def without_endpoints_for_it(monkeypatch):
+    real = usb_gadget.write
+
+    def write(file, value):
+        if file.name == "UDC" and (file.parent / "configs/c.1" / usb_gadget.DRIVES).exists():
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(file, value)
+
+    monkeypatch.setattr(usb_gadget, "write", write)
+
+
+@pytest.mark.parametrize(
+    "trouble", [without_mass_storage, without_the_right_to_the_group, without_endpoints_for_it]
+)
+def test_whatever_becomes_of_the_drives_there_are_keyboard_and_mice(
+    gadgets, controllers, rmdir, monkeypatch, capsys, trouble
+):
+    trouble(monkeypatch)
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    gadget = gadgets / "kvm"
+    assert (gadget / "UDC").read_text() == "fe980000.usb"
+    names = sorted(function.name for function in usb_gadget.FUNCTIONS)
+    for folder in ("configs/c.1", "functions"):
+        found = [path.name for path in (gadget / folder).iterdir() if path.is_dir()]
+        assert sorted(found) == names
+    assert capsys.readouterr().err.startswith("There are no USB drives: ")
+
+
+def test_without_a_controller_it_says_so(gadgets, tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SystemExit, match="no USB device controller"):
+        usb_gadget.start(NAMES, gadgets, tmp_path / "none")
+
+
+def test_stopping_undoes_starting_and_does_no_harm_twice(gadgets, controllers, rmdir):
+    usb_gadget.start(DRIVES, gadgets, controllers)
+    usb_gadget.start(DRIVES, gadgets, controllers)  # as after an end without stop
     usb_gadget.stop(gadgets)
     assert list(gadgets.iterdir()) == []
     usb_gadget.stop(gadgets)

@@ -40,6 +40,8 @@ class FakeAuth:
             raise sqlite3.OperationalError("disk I/O error")
         return self.sessions.get(token)
 
+    holder_of = session_for
+
 
 @pytest.fixture
 def fake():

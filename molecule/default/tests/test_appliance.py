@@ -24,6 +24,7 @@ SERVICES = {
     "tinypilot-hid.service": "tinypilot",
     "tinypilot-supervisor.service": "tinypilot",
     "tinypilot-metrics.service": "kvm-metrics",
+    "tinypilot-media.service": "kvm-media",
     "tinypilot-atx.service": "kvm-atx",
     "nginx.service": "www-data",
 }
@@ -46,7 +47,8 @@ SCORES = {
     "tinypilot-watchdog.service": 0.5,
     "gateway-certificate.service": 0.5,
     "gateway-host-name.service": 0.5,
-    "usb-gadget.service": 0.5,
+    # It gives files of its own to its group, which is one of the calls that count as privileged.
+    "usb-gadget.service": 0.6,
 }
 # Those that run for a moment; others are started by their sockets.
 ONESHOTS = SCORES.keys() - SERVICES - {unit for unit in SCORES if "@" in unit}
@@ -57,6 +59,7 @@ SOCKETS = [
     "tinypilot-relay.socket",
     "tinypilot-hid.socket",
     "tinypilot-metrics.socket",
+    "tinypilot-media.socket",
     "tinypilot-apply.socket",
     "tinypilot-device-test.socket",
     "tinypilot-wake.socket",
@@ -279,8 +282,10 @@ def test_the_certificate_is_looked_after(host):
         ("/run/janus/ws.sock", "janus", "kvm-signalling", 0o660),
         ("/run/tinypilot/web.sock", "www-data", "www-data", 0o600),
         ("/run/tinypilot/relay.sock", "www-data", "www-data", 0o600),
-        ("/run/tinypilot/hid.sock", "www-data", "www-data", 0o600),
+        ("/run/tinypilot/hid.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
+        ("/run/tinypilot/media.sock", "www-data", "tinypilot", 0o660),
+        ("/var/lib/kvm-media", "kvm-media", "kvm-media", 0o700),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/tinypilot/hook.sock", "tinypilot", "tinypilot", 0o600),
@@ -332,7 +337,7 @@ def test_shared_memory_holds_the_sink_and_nothing_else(host):
     assert found == [f"{SINK} ustreamer kvm-sink"]
 
 
-@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer", "kvm-metrics"])
+@pytest.mark.parametrize("user", ["janus", "tinypilot", "ustreamer", "kvm-metrics", "kvm-media"])
 def test_the_tls_key_is_for_nginx_alone(host, user):
     assert host.run("runuser -u %s -- cat /etc/kvm-gateway/tls/server.pem", user).rc != 0
 
@@ -414,6 +419,13 @@ def test_only_the_input_service_may_open_the_gadget(host):
         assert has_group == (unit == "tinypilot-hid.service"), unit
 
 
+def test_only_the_media_service_may_put_images_into_the_drives(host):
+    gid = str(host.group("kvm-drives").gid)
+    for unit in SERVICES:
+        has_group = gid in status(host, processes(host, unit)[0])["Groups"].split()
+        assert has_group == (unit == "tinypilot-media.service"), unit
+
+
 def test_a_host_without_usb_controller_has_no_gadget_and_no_failed_unit(host):
     gadget = host.check_output("systemctl show -P ActiveState,SubState usb-gadget.service")
     assert gadget.split() == ["inactive", "dead"]
@@ -442,12 +454,16 @@ def test_the_gadget_is_made_in_its_sandbox(host):
     )
     started = host.run("systemctl start usb-gadget.service")
     bound = host.run("cat /root/gadgets/usb_gadget/kvm/UDC")
+    drives = "/root/gadgets/usb_gadget/kvm/functions/mass_storage.media"
+    opened = host.run(f"stat -c '%G %a' {drives}/lun.[01]/ro {drives}/lun.[01]/cdrom")
     host.check_output(
         f"systemctl stop usb-gadget.service; systemctl reset-failed usb-gadget.service; "
         f"rm -r /root/gadgets /root/controllers {folder} && systemctl daemon-reload"
     )
     assert started.rc == 0
     assert bound.stdout == "fe980000.usb"
+    # It gives the group what it needs, and no more.
+    assert opened.stdout.split("\n")[:4] == ["kvm-drives 660"] * 2 + ["kvm-drives 600"] * 2
 
 
 def test_emulated_hardware_reaches_only_who_has_the_devices(host):

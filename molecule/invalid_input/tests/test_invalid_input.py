@@ -99,6 +99,8 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_ice_servers": ["stun:stun.example:65536"],
                 "tinypilot_turn_secret": "short",
                 "tinypilot_settings_fixed": ["ustreamer_edid"],
+                "tinypilot_media_dir": "/home",
+                "tinypilot_media_max_mib": 0,
                 "tinypilot_atx_chip": "gpiochip0",
                 "tinypilot_atx_reset_button_line": "GPIO27",
                 "tinypilot_atx_power_led_line": -2,
@@ -121,6 +123,8 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_turn_secret is (not shown): it must be text of 16 to 256 ASCII characters, or empty.",
                 "tinypilot_settings_fixed is ['ustreamer_edid']: it must be a list of settings of this role: "
                 "tinypilot_ice_servers,",
+                "tinypilot_media_dir is '/home': it must be a folder of its own below /var/lib, /srv, /mnt or /media.",
+                "tinypilot_media_max_mib is 0: it must be a whole number from 1 to 16777216.",
             ],
             id="tinypilot",
         ),
@@ -231,6 +235,14 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
             (
                 {"tinypilot_turn_user": "kvm", "tinypilot_turn_password": "not to be shown"},
                 "There are credentials for a TURN server, and tinypilot_ice_servers names none",
+            ),
+            (
+                {"usb_gadget_drives": ["cdrom", "floppy"]},
+                "usb_gadget_drives is ['cdrom', 'floppy']: it must be a list of cdrom and disk.",
+            ),
+            (
+                {"usb_gadget_drives": ["disk"] * 9},
+                "usb_gadget_drives has 9 drives: the kernel's mass storage has room for 8.",
             ),
             (
                 {"gateway_acme_directory_url": "https://acme.example/directory"},

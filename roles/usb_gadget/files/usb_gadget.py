@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Makes the device a USB keyboard and two mice for the attached computer, or undoes it: start or stop. The word
-describe prints the report descriptors in hexadecimal, one a line, in the order of /dev/hidg0, 1 and 2.
+"""Makes the device a USB keyboard, two mice and USB drives for the attached computer, or undoes it: start or stop. The
+word describe prints the report descriptors in hexadecimal, one a line, in the order of /dev/hidg0, 1 and 2.
 
 What it is called comes from the environment: USB_VENDOR_ID, USB_PRODUCT_ID, USB_MANUFACTURER, USB_PRODUCT,
 USB_SERIAL. Reports are written to /dev/hidg0 (keyboard), /dev/hidg1 (absolute mouse) and /dev/hidg2 (relative
-mouse).
+mouse). USB_DRIVES has a word for each drive, cdrom or disk; the group USB_DRIVES_GROUP may put images into them, by the
+files in functions/mass_storage.media/lun.N.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -138,6 +140,13 @@ RELATIVE_MOUSE = Function(
 # In the order of /dev/hidg0, 1, 2.
 FUNCTIONS = (KEYBOARD, POINTER, RELATIVE_MOUSE)
 
+# The function with the drives, one LUN each. A computer reads what kind a LUN is when it finds it, and never again: so
+# how many there are, and of which kind, is said here once, and only their images change.
+DRIVES = "mass_storage.media"
+KINDS = {"cdrom": "1", "disk": "0"}
+# What whoever exchanges images writes to. Kernels before 6.0 have no forced_eject.
+LUN_FILES = ("file", "ro", "forced_eject")
+
 
 def write(file: Path, value: str | bytes) -> None:
     """configfs takes a value in one write()."""
@@ -173,10 +182,57 @@ def start(
         if (folder / "no_out_endpoint").exists():
             write(folder / "no_out_endpoint", "1")
         (configuration / function.name).symlink_to(folder)
+    kinds, group = names.get("USB_DRIVES", "").split(), names.get("USB_DRIVES_GROUP")
+    try:
+        _make_drives(gadget, kinds, group)
+    except (OSError, LookupError) as error:
+        kinds = []
+        _give_up_drives(gadget, f"{error}. Does the kernel have usb_f_mass_storage?")
     controller = next(iter(sorted(os.listdir(controllers))), None)
     if controller is None:
         raise SystemExit("There is no USB device controller: is dtoverlay=dwc2 in config.txt?")
-    write(gadget / "UDC", controller)
+    try:
+        write(gadget / "UDC", controller)
+    except OSError as error:
+        if not kinds:
+            raise
+        _give_up_drives(gadget, f"the controller does not take them ({error.strerror}).")
+        write(gadget / "UDC", controller)
+
+
+def _make_drives(gadget: Path, kinds: list[str], group: str | None) -> None:
+    """Empty ones."""
+    if not kinds:
+        return
+    function = gadget / "functions" / DRIVES
+    function.mkdir(parents=True)
+    for number, kind in enumerate(kinds):
+        lun = function / f"lun.{number}"
+        lun.mkdir(exist_ok=True)  # the kernel makes the first
+        write(lun / "removable", "1")
+        write(lun / "cdrom", KINDS[kind])
+        write(lun / "ro", "1")
+        for name in LUN_FILES:
+            if group and (lun / name).exists():
+                shutil.chown(lun / name, group=group)
+                (lun / name).chmod(0o660)
+    (gadget / "configs" / "c.1" / DRIVES).symlink_to(function)
+
+
+def _give_up_drives(gadget: Path, reason: str) -> None:
+    """There are keyboard and mice all the same."""
+    print(f"There are no USB drives: {reason}", file=sys.stderr)
+    with contextlib.suppress(FileNotFoundError):
+        (gadget / "configs" / "c.1" / DRIVES).unlink()
+    for folder in _folders_of_drives(gadget):
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()
+
+
+def _folders_of_drives(gadget: Path) -> list[Path]:
+    """In the order in which they go. The first LUN goes with the function."""
+    function = gadget / "functions" / DRIVES
+    return [*sorted(function.glob("lun.[1-9]*")), function]
 
 
 def stop(gadgets: Path = GADGETS) -> None:
@@ -187,12 +243,14 @@ def stop(gadgets: Path = GADGETS) -> None:
     with contextlib.suppress(OSError):  # not bound
         write(gadget / "UDC", "\n")
     configuration = gadget / "configs" / "c.1"
-    for function in FUNCTIONS:
+    functions = [function.name for function in FUNCTIONS]
+    for name in (*functions, DRIVES):
         with contextlib.suppress(FileNotFoundError):
-            (configuration / function.name).unlink()
+            (configuration / name).unlink()
     folders = [
         configuration,
-        *(gadget / "functions" / function.name for function in FUNCTIONS),
+        *_folders_of_drives(gadget),
+        *(gadget / "functions" / name for name in functions),
         gadget / "strings" / ENGLISH,
         gadget,
     ]

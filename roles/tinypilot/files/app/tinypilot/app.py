@@ -14,7 +14,17 @@ from tinypilot.auth.auth import Auth
 from tinypilot.auth.store import make_database
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
-from tinypilot.routes import account, device_test, health, pages, power, settings
+from tinypilot.routes import (
+    account,
+    controls,
+    device_test,
+    health,
+    media,
+    pages,
+    picture,
+    power,
+    settings,
+)
 from tinypilot.version import page_version
 
 
@@ -29,8 +39,11 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(health.blueprint)
     app.register_blueprint(account.blueprint)
     app.register_blueprint(settings.blueprint)
+    app.register_blueprint(media.blueprint)
     app.register_blueprint(device_test.blueprint)
     app.register_blueprint(power.blueprint)
+    app.register_blueprint(controls.blueprint)
+    app.register_blueprint(picture.blueprint)
     app.register_blueprint(openapi.blueprint)
     app.context_processor(i18n.for_templates)
     app.register_error_handler(HTTPException, _describe_error)

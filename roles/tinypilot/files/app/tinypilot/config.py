@@ -18,9 +18,13 @@ PATHS = (
     "device_test_socket",
     "h264_sink",
     "hdmi_socket",
+    "hid_socket",
     "hook_socket",
     "janus_socket",
     "janus_token_file",
+    "media_dir",
+    "media_drives",
+    "media_socket",
     "metrics_socket",
     "nginx_socket",
     "settings_declarations",
@@ -28,6 +32,15 @@ PATHS = (
     "settings_socket",
     "ustreamer_socket",
     "wake_socket",
+)
+
+# With their unit as the last part of the name.
+NUMBERS = (
+    "idle_minutes",
+    "absolute_minutes",
+    "input_idle_seconds",
+    "media_max_mib",
+    "media_free_mib",
 )
 
 
@@ -52,12 +65,14 @@ class Config:
     `nginx_socket` nginx tells that it and the web app live, at `metrics_socket` the device tells of itself, at
     `device_test_socket` what it holds when it is measured; in `settings_declarations` is what may be set in the page,
     in `settings_dir` what is set, and to `settings_socket` listens who applies it, to `wake_socket` who sends magic
-    packets, to `atx_socket` who presses the buttons of `atx`, which is None where none are connected; to `hook_socket`
-    listens who runs commands of the operator's, and `power_hooks` are their names, each with the seconds that it may
-    take; `services` are the units that a person may restart, `log_units` further ones that the log for people has;
-    `janus_ice_servers` are the kinds that Janus was given, as it names them; `has_sound` tells whether it sends sound
-    to who asks for it; a session ends so many minutes after its last use, and after its beginning; the controls may
-    be taken from whoever has not used them for so many seconds."""
+    packets, to `hid_socket` who has keyboard and mouse, to `atx_socket` who presses the buttons of `atx`, which is None
+    where none are connected; to `hook_socket` listens who runs commands of the operator's, and `power_hooks` are their
+    names, each with the seconds that it may take; `services` are the units that a person may restart, `log_units`
+    further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them;
+    `has_sound` tells whether it sends sound to who asks for it; a session ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
+    has not used them for so many seconds; `media_dir` holds images of disks, up to `media_max_mib` together, and leaves
+    `media_free_mib` free on its file system, `media_drives` is the gadget's function with the drives, and at
+    `media_socket` listens who puts images into them."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -66,7 +81,11 @@ class Config:
     ustreamer_socket: Path = Path("/run/ustreamer/http.sock")
     h264_sink: Path = Path("/dev/shm/kvm::h264")
     hdmi_socket: Path = Path("/run/kvm-hdmi/hdmi.sock")
+    hid_socket: Path = Path("/run/tinypilot/hid.sock")
     nginx_socket: Path = Path("/run/tinypilot/nginx.sock")
+    media_dir: Path = Path("/var/lib/kvm-media")
+    media_drives: Path = Path("/sys/kernel/config/usb_gadget/kvm/functions/mass_storage.media")
+    media_socket: Path = Path("/run/tinypilot/media.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
     device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
@@ -84,6 +103,8 @@ class Config:
     idle_minutes: int = 60
     absolute_minutes: int = 1440
     input_idle_seconds: int = 60
+    media_max_mib: int = 8192
+    media_free_mib: int = 1024
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -102,7 +123,7 @@ class Config:
     @classmethod
     def from_values(cls, values: Mapping) -> "Config":
         fields: dict[str, Any] = {}
-        for name in ("idle_minutes", "absolute_minutes", "input_idle_seconds"):
+        for name in NUMBERS:
             fields[name] = values.get(name, getattr(cls, name))
             if type(fields[name]) is not int or fields[name] < 1:
                 raise ConfigError(f"{name} must be a whole number of {name.rpartition('_')[2]}")

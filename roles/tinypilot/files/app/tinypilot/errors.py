@@ -21,3 +21,8 @@ class ApiError(Exception):
         self.values = values
         self.retry_after = retry_after
         self.code_needed = code_needed
+
+    @classmethod
+    def of_another_program(cls, status: int, sentence: str, values: dict) -> "ApiError":
+        """Which has raised one of these."""
+        return cls(status, sentence, **values)

@@ -26,8 +26,19 @@ def catalogue(language: str) -> dict[str, str]:
 @functools.cache
 def words_of_scripts(language: str) -> dict[str, str]:
     """Of the catalogue, what a script may ask for. Half of it is said by the web app alone; each page carries this."""
-    files = sorted(SCRIPTS.glob("*/*.js"))
-    scripts = "".join(file.read_text(encoding="utf-8") for file in files)
+    return _words_of(
+        language, *(file for file in SCRIPTS.glob("*/*.js") if file.parent.name != "media")
+    )
+
+
+@functools.cache
+def words_of_media(language: str) -> dict[str, str]:
+    """What the scripts of the dialog ask for, which few people open: they fetch their words themselves."""
+    return _words_of(language, *SCRIPTS.glob("media/*.js"))
+
+
+def _words_of(language: str, *files: Path) -> dict[str, str]:
+    scripts = "".join(file.read_text(encoding="utf-8") for file in sorted(files))
     return {text: word for text, word in catalogue(language).items() if text in scripts}
 
 

@@ -84,6 +84,8 @@ def _described(view: Callable, said: Operation) -> dict:
     }
     if said.takes:
         described["requestBody"] = {"required": True, "content": _json(said.takes())}
+    elif said.content:
+        described["requestBody"] = {"content": {said.content: {}}}
     if said.answers:
         described["responses"]["200"]["content"] = {said.media: {"schema": said.answers}}
     else:

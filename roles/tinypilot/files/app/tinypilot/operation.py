@@ -42,6 +42,7 @@ class Operation(NamedTuple):
     takes: Callable[[], dict] | None
     answers: dict | None
     media: str
+    content: str = ""
 
 
 def operation(
@@ -50,9 +51,11 @@ def operation(
     takes: dict[str, dict] | Callable[[], dict] | None = None,
     answers: dict | None,
     media: str = "application/json",
+    content: str = "",
 ) -> Callable:
     """Describes a view. takes: the texts of the request's JSON object and their schemas, which the view gets as
-    arguments; or what returns the schema of a request that the view reads itself. answers: None is no content."""
+    arguments; or what returns the schema of a request that the view reads itself. content: of which kind a request is
+    that is no JSON. answers: None is no content."""
 
     def describe(view: Callable) -> Callable:
         schema: Callable[[], dict] | None
@@ -61,7 +64,7 @@ def operation(
         else:
             schema = takes
         # As in auth.http.public().
-        view.operation = Operation(summary, schema, answers, media)  # type: ignore[attr-defined]
+        view.operation = Operation(summary, schema, answers, media, content)  # type: ignore[attr-defined]
         return view
 
     return describe

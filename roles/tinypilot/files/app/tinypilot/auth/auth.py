@@ -63,6 +63,10 @@ class Auth:
         """Whose session this is, if it still holds."""
         return self.sessions.find(token)
 
+    def holder_of(self, token: str) -> Session | None:
+        """Whose session or API token this is, if it still holds."""
+        return self.session_for(token) or self.tokens.session_for(token)
+
     def log_in(self, name: str, password: str, code: str, client: ClientInfo) -> SessionTokens:
         """Raises ApiError. A browser that was logged in before has attempts of its own, so that nobody can lock the
         owner out by guessing."""

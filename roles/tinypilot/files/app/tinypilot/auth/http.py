@@ -59,6 +59,12 @@ def session() -> Session:
     return g.session
 
 
+def credential() -> str:
+    """What the session is known by: that of its cookie, or the program's token. For a service that asks itself whether
+    it still holds."""
+    return g.credential
+
+
 def session_if_any() -> Session | None:
     """For public routes."""
     return g.session
@@ -90,8 +96,10 @@ def guard() -> ResponseReturnValue | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
     token = _bearer_token()
     if token is None:
-        g.session = auth().session_for(auth().token_in(cookies()))
+        g.credential = auth().token_in(cookies())
+        g.session = auth().session_for(g.credential)
     else:
+        g.credential = token
         g.session = auth().tokens.session_for(token)
     view = current_app.view_functions.get(request.endpoint or "")
     changes = request.method not in SAFE_METHODS
@@ -223,9 +231,14 @@ def set_session_cookies(tokens: SessionTokens, answer: dict) -> Response:
     return response
 
 
+def sentence_of(error: ApiError) -> str:
+    """In the reader's language."""
+    return t(error.sentence, **error.values)
+
+
 def describe_refusal(error: ApiError) -> ResponseReturnValue:
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    answer: dict[str, object] = {"error": t(error.sentence, **error.values)}
+    answer: dict[str, object] = {"error": sentence_of(error)}
     if error.code_needed:
         answer["code_needed"] = True
     return answer, error.status, headers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether the sessions of open WebSockets still hold, for programs with an event loop.
+"""Whether the sessions of open WebSockets, and the tokens of programs, still hold, for programs with an event loop.
 
 The database is read in a thread of its own: a slow SD card must hold up neither a key nor an answer of Janus.
 """
@@ -39,6 +39,10 @@ class SessionWatcher:
 
         return await self._in_thread(ask)
 
+    async def session_of(self, token: str) -> Session | None:
+        """Of a session's token or an API token, which the web app was shown. Raises sqlite3.Error."""
+        return await self._in_thread(lambda: self._auth.holder_of(token))
+
     async def expired(self, tokens: set[str]) -> set[str]:
         """Which of these belong to no session any more. To be asked several times a second: it checks them when the
         database has changed, and else each second, because time ends sessions, too. A database that can't be read ends
@@ -56,7 +60,7 @@ class SessionWatcher:
         if self._revision == before and now - self._checked_at < RECHECK_SECONDS:
             return set()
         self._checked_at = now
-        return {token for token in tokens if not self._auth.session_for(token)}
+        return {token for token in tokens if not self._auth.holder_of(token)}
 
     async def _in_thread(self, ask: Callable[[], Answer]) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, ask)

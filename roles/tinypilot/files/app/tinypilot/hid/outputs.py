@@ -65,6 +65,11 @@ class HidOutputs:
         for device in self._devices:
             device.flush()
 
+    async def drained(self) -> None:
+        """Until the computer has fetched all that was sent, or is gone."""
+        for device in self._devices:
+            await device.drained()
+
     def release_all(self) -> None:
         for queue in (self.keyboard, self.absolute_mouse, self.relative_mouse):
             queue.release_all()

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 @dataclass
 class Person:
-    """Somebody with the page open. `may_control` is False for those who may only watch."""
+    """Somebody with the page open, or a program that has the controls. `may_control` is False for those who may only
+    watch; one who `yields` gives the controls to whoever asks."""
 
     number: int
     name: str | None
     may_control: bool
     asked_at: float | None = None
+    yields: bool = False
 
 
 class Ownership:
@@ -53,14 +55,21 @@ class Ownership:
                 self._hand_to_next()
 
     def come_back(self, person: Person) -> None:
-        """The owner from before, on another connection."""
+        """The owner from before, or the same session, on another connection."""
         if person.may_control:
             self._hand(person)
 
     @property
     def is_idle(self) -> bool:
-        """The owner has done nothing for a while: whoever asks gets the controls."""
+        """The owner has done nothing for a while, or yields: whoever asks gets the controls."""
+        if self.owner and self.owner.yields:
+            return True
         return self._clock() - self._used_at >= self._idle_seconds
+
+    @property
+    def is_held(self) -> bool:
+        """For an owner who was cut off."""
+        return self.owner is None and bool(self._held_until)
 
     def use(self, person: Person) -> bool:
         """Whether this person may do something now; if so, it counts as not idle."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""One WebSocket a person: keys and mouse of the one who has the controls, and the news for all."""
+"""One WebSocket a person: keys and mouse of the one who has the controls, and the news for all. Programs ask for what
+they do one by one (programs.py), by the web app."""
 
 from __future__ import annotations
 
@@ -19,14 +20,16 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from tinypilot import audit
 from tinypilot.auth.sessions import Session
 from tinypilot.auth.watcher import SessionWatcher
-from tinypilot.hid import layouts, messages
+from tinypilot.errors import ApiError
+from tinypilot.hid import layouts, messages, programs
 from tinypilot.hid.keycodes import USAGES, modifier_of
 from tinypilot.hid.last_owner import LastOwner, proof_of
 from tinypilot.hid.outputs import CAPS_LOCK_LED, HidOutputs
 from tinypilot.hid.ownership import Ownership, Person
 from tinypilot.hid.playout import Playout, keys_of, strokes_of
+from tinypilot.hid.programs import Program
 from tinypilot.hid.reports import LEFT_MAX
-from tinypilot.limits import Budget, Shares
+from tinypilot.limits import Budget, Shares, person_of
 from tinypilot.monitoring import observations
 from tinypilot.version import page_version
 from tinypilot.websockets import GuardedWebSocket
@@ -58,6 +61,8 @@ HOLD_SECONDS = 15
 GOOD_BYES = (WSCloseCode.OK, WSCloseCode.GOING_AWAY, WSCloseCode.POLICY_VIOLATION)
 # A page that is there says good-bye at once.
 HANG_UP_SECONDS = 1
+# Of people and tokens; there are 200 at most.
+BUDGETS_MAX = 256
 
 
 class Connection:
@@ -98,6 +103,9 @@ class Connection:
         self.is_ending = True
         self.tell({"type": "ended"})
 
+    async def hang_up(self) -> None:
+        await self.socket.close(code=WSCloseCode.GOING_AWAY)
+
     async def speak(self) -> None:
         """Ends when the page has gone, or has been told that it must."""
         try:
@@ -126,7 +134,10 @@ class Server:
         self._watcher = watcher
         self._paths = paths
         self._ownership = Ownership(idle_seconds)
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, Connection | Program] = {}
+        self._program: Program | None = None
+        # By person: what programs may do, and how often their actions take the controls.
+        self._budgets: dict[str, tuple[Budget, Budget]] = {}
         self._sockets = Shares(PEOPLE_MAX, SESSION_SOCKETS_MAX, USER_SOCKETS_MAX)
         self._playout = Playout(self._change_key)
         self._next_play: asyncio.Handle | None = None
@@ -142,6 +153,7 @@ class Server:
         application = web.Application()
         application.router.add_get("/api/hid", self.serve)
         application.router.add_get("/usb", self.tell_usb_state)
+        application.router.add_post("/act", self.act)
         application.cleanup_ctx.append(self._run)
         application.on_shutdown.append(self._hang_up)
         return application
@@ -155,7 +167,7 @@ class Server:
         task.cancel()
 
     async def tell_usb_state(self, _: web.Request) -> web.Response:
-        """For root's doctor. nginx passes nothing on but /api/hid, and nobody else may connect."""
+        """For root's doctor. nginx passes nothing on but /api/hid."""
         return web.json_response({"usb": str(self._outputs.usb_state)})
 
     async def _run(self, _: web.Application) -> AsyncIterator[None]:
@@ -173,8 +185,7 @@ class Server:
     async def _hang_up(self, _: web.Application) -> None:
         """The service restarts, and the pages come back to the next one."""
         self._is_stopping = True
-        sockets = [each.socket for each in self._connections.values()]
-        closing = [asyncio.create_task(each.close(code=WSCloseCode.GOING_AWAY)) for each in sockets]
+        closing = [asyncio.create_task(each.hang_up()) for each in self._connections.values()]
         if closing:
             await asyncio.wait(closing, timeout=HANG_UP_SECONDS)
 
@@ -267,7 +278,11 @@ class Server:
         connection.tell({"type": "checked", "untypable": missing})
 
     def _remove(
-        self, connection: Connection, *, is_revoked: bool = False, is_cut_off: bool = False
+        self,
+        connection: Connection | Program,
+        *,
+        is_revoked: bool = False,
+        is_cut_off: bool = False,
     ) -> None:
         """The controls are held for who was cut off, but not for one who may no longer have them."""
         if self._connections.pop(connection.person.number, None):
@@ -412,6 +427,160 @@ class Server:
                 return
         outputs.send()
 
+    # --- Programs ---
+
+    async def act(self, request: web.Request) -> web.Response:
+        """An action that the web app asks for, {"token": whose, "action": as programs.py knows it}; answered when it is
+        done. If the web app is gone, and so whoever asked it, it is ended."""
+        asked = await request.json()
+        acting = asyncio.create_task(self._act(asked["token"], asked["action"]))
+        try:
+            while not acting.done():
+                await asyncio.wait({acting}, timeout=LOOK_SECONDS)
+                if request.transport is None or request.transport.is_closing():
+                    acting.cancel()
+            return web.json_response(acting.result())
+        except ApiError as refusal:
+            told = {
+                "sentence": refusal.sentence,
+                "values": refusal.values,
+                "retry_after": refusal.retry_after,
+            }
+            return web.json_response(told, status=refusal.status)
+        finally:
+            acting.cancel()
+
+    async def _act(self, token: str, action: dict) -> dict:
+        session = await self._watcher.session_of(token)
+        if session is None:
+            raise ApiError(401, "Log in first.")
+        if action["type"] == "state":
+            return self._state_for(token)
+        if not session.may("operator"):
+            raise ApiError(
+                403,
+                "This needs the role {needed}. Your role is {role}.",
+                needed="operator",
+                role=session.role,
+            )
+        if action["type"] == "give_up":
+            if self._program and self._program.token == token:
+                self._give_back(self._program, "given_up")
+            return {}
+        actions, hand_overs = self._budgets_of(session)
+        if not actions.take():
+            raise _too_often()
+        program = self._taken_by(token, session, hand_overs, has_force=action.get("force", False))
+        if action["type"] == "take":
+            program.keeps = True
+            self._renew(program)
+            return {}
+        return await self._perform(program, action)
+
+    def _state_for(self, token: str) -> dict:
+        owner = self._ownership.owner
+        return {
+            "owner": _called(owner) or None,
+            "is_own": bool(self._program and self._program.token == token),
+            "is_idle": bool(owner) and self._ownership.is_idle,
+            "usb": str(self._outputs.usb_state),
+        }
+
+    def _budgets_of(self, session: Session) -> tuple[Budget, Budget]:
+        person = person_of(session)
+        if person not in self._budgets and len(self._budgets) >= BUDGETS_MAX:
+            self._budgets.pop(next(iter(self._budgets)))
+        return self._budgets.setdefault(
+            person, (Budget(*programs.PROGRAM_ACTIONS), Budget(*HAND_OVERS))
+        )
+
+    def _taken_by(
+        self, token: str, session: Session, hand_overs: Budget, *, has_force: bool
+    ) -> Program:
+        """The program with the controls. Raises ApiError if somebody else has them."""
+        program, owner = self._program, self._ownership.owner
+        if program and program.token == token:
+            if program.action:
+                raise ApiError(409, "Another action of this session is underway. Wait for its end.")
+            return program
+        if self._ownership.is_held:
+            raise ApiError(
+                409,
+                "Who has the controls was cut off, and may be back in a moment. Try again then.",
+            )
+        # The page of the same session lends them.
+        lender = owner if owner and self._connections[owner.number].token == token else None
+        if owner and not lender and not owner.yields:
+            if not self._ownership.is_idle:
+                raise ApiError(409, "{name} has the controls.", name=_called(owner))
+            if not has_force:
+                raise ApiError(
+                    409,
+                    "{name} has the controls, and has not used them for a while. With force they are taken over.",
+                    name=_called(owner),
+                )
+        if not hand_overs.take():
+            raise _too_often()
+        person = self._ownership.join(session.user, may_control=True)
+        program = Program(person, token)
+        program.lender = lender
+        self._connections[person.number] = program
+        take = self._ownership.come_back if lender else self._ownership.ask
+        self._change_control("taken", lambda: take(person))
+        self._program = program
+        self._tell_all()
+        return program
+
+    async def _perform(self, program: Program, action: dict) -> dict:
+        def use() -> None:
+            self._ownership.use(program.person)
+
+        program.action = asyncio.current_task()
+        program.person.yields = False
+        if program.lease:
+            program.lease.cancel()
+        use()
+        try:
+            return await programs.perform(self._outputs, action, use)
+        except asyncio.CancelledError:
+            if program.stopped_by:
+                raise program.stopped_by from None
+            raise
+        finally:
+            program.action = None
+            if self._program is program:
+                self._outputs.release_all()
+                self._renew(program)
+
+    def _renew(self, program: Program) -> None:
+        """It has the controls for a while more."""
+        self._ownership.use(program.person)
+        program.person.yields = not program.keeps
+        seconds = programs.KEEP_SECONDS if program.keeps else programs.LINGER_SECONDS
+        if program.lease:
+            program.lease.cancel()
+        program.lease = asyncio.get_running_loop().call_later(
+            seconds, self._give_back, program, "given_up"
+        )
+
+    def _give_back(self, program: Program, how: str) -> None:
+        lender = program.lender
+        if lender and lender.number in self._connections:
+            self._change_control("given", lambda: self._ownership.come_back(lender))
+        else:
+            self._change_control(how, lambda: self._ownership.give_up(program.person))
+        self._tell_all()
+
+    def _dismiss(self, program: Program, is_revoked: bool) -> None:
+        """It has the controls no longer."""
+        self._program = None
+        self._connections.pop(program.person.number, None)
+        self._ownership.leave(program.person)
+        if is_revoked:
+            program.end()
+        else:
+            program.stop(ApiError(409, "The controls were taken or given up before this was done."))
+
     # --- Paste ---
 
     async def _type(
@@ -461,6 +630,8 @@ class Server:
         change()
         after = self._ownership.owner
         if after is not before:
+            if self._program and self._program.person is before:
+                self._dismiss(self._program, is_revoked)
             self._let_go(is_revoked)
             _note_hand_over(how, before, after)
             # Who was cut off may come back until somebody else has the controls.
@@ -529,6 +700,14 @@ class Server:
                     connection.end()
             self._change_control("left", self._ownership.end_hold)
             self._tell_all()
+
+
+def _too_often() -> ApiError:
+    return ApiError(
+        429,
+        "Too much at once. Take the controls once for many actions, and let a moment pass.",
+        retry_after=1,
+    )
 
 
 def _note_hand_over(how: str, before: Person | None, after: Person | None) -> None:

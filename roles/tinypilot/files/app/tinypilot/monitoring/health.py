@@ -6,13 +6,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinypilot.unix_http import UnixConnection
 from tinypilot.video import hdmi
 
 PATIENCE_SECONDS = 3
@@ -35,17 +35,6 @@ class Part:
 
     def told(self) -> dict:
         return {"part": self.name, "ok": self.is_ok, "words": self.words}
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path):
-        super().__init__("metrics", timeout=PATIENCE_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class Informant:
@@ -72,7 +61,7 @@ class Informant:
     def _ask(self) -> dict:
         with (
             contextlib.suppress(OSError, ValueError, http.client.HTTPException),
-            contextlib.closing(_Connection(self._path)) as connection,
+            contextlib.closing(UnixConnection(self._path, PATIENCE_SECONDS)) as connection,
         ):
             connection.request("GET", "/facts")
             facts = json.loads(connection.getresponse().read(ANSWER_BYTES))

@@ -138,7 +138,7 @@ def ice_servers():
 
 @blueprint.get("/signal")
 @operation("What the attached computer sends, and why there may be no picture", answers=SIGNAL)
-def signal():
+def signal() -> dict:
     found = hdmi.judge(hdmi.ask(current_app.config["TINYPILOT"].hdmi_socket))
     title, words = hdmi.describe(found, t)
     return {**asdict(found), "title": title, "words": words}

@@ -77,6 +77,7 @@ def remote_screen():
         version=page_version(),
         ice_servers=_servers_without_secrets(),
         has_sound=config.has_sound,
+        may_insert_media=session().may("operator"),
         notices=_notices(),
     )
 

@@ -16,15 +16,12 @@ import time
 
 from aiohttp import ClientError, StreamReader
 
+from tinypilot.video.multipart import AGE_HEADER, LARGEST_FRAME_BYTES, LENGTH_HEADER
 from tinypilot.video.numbers import REPLACED, FrameNumbers
 from tinypilot.websockets import GuardedWebSocket
 
 FRAMES_UNDERWAY = 2
-# Larger than any; what says so is not uStreamer.
-LARGEST_FRAME_BYTES = 32 * 1024 * 1024
 LONGEST_AGE_US = 2**32 - 1
-AGE_HEADER = b"x-ustreamer-latency"
-LENGTH_HEADER = b"content-length"
 
 
 async def read_frame(stream: StreamReader) -> tuple[float, bytes]:

@@ -16,7 +16,8 @@ export async function fetchSession() {
 
 export async function callApi(method, path, body) {
   const request = { method, cache: 'no-store', headers: { 'X-CSRF-Token': csrf } };
-  if (body) {
+  if (body instanceof Blob) request.body = body;
+  else if (body) {
     request.headers['Content-Type'] = 'application/json';
     request.body = JSON.stringify(body);
   }

@@ -14,6 +14,12 @@ function known(tag) {
   }
 }
 
+// Of what is loaded when it is needed: its words need not be in each page.
+export async function addWords(url) {
+  const response = language === 'en' ? null : await fetch(url).catch(() => null);
+  if (response?.ok) Object.assign(words, await response.json());
+}
+
 // The text in the page's language, its {names} filled in with the values.
 export function t(text, values = {}) {
   const translated = Object.hasOwn(words, text) ? words[text] : text;

@@ -19,14 +19,22 @@ async function noteVersion(version) {
   followUpgrade(version, upgrade);
 }
 
-// What a text that waits to be typed, a recording and the whole screen have in common: a reload would end them.
+// What a text that waits to be typed, a recording, the whole screen and an upload have in common: a reload would end them.
 const upgrade = {
   mayReload: () =>
-    byId('paste-text').value === '' && byId('record').ariaPressed !== 'true' && document.fullscreenElement === null,
+    byId('paste-text').value === '' &&
+    byId('record').ariaPressed !== 'true' &&
+    document.fullscreenElement === null &&
+    document.querySelector('.media-sending') === null,
   offer: () => {
     byId('new-version').hidden = false;
   },
 };
+// Who may only watch has no such button.
+byId('open-media')?.addEventListener('click', async () => {
+  const { openMedia } = await load(new URL('../media/dialog.js', import.meta.url));
+  await openMedia();
+});
 byId('reload').addEventListener('click', () => location.reload());
 
 // Who may only watch has no such button.

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Virtual media: an image goes through page, nginx and service onto the device, whole, whatever the line does.
+
+What is put in is read by nobody here: there is no configfs in a container, and the drives are plain files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.accessibility import assert_accessible
+from tests.support.clients import Client
+from tests.support.device import Device
+
+# The device made its certificate itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+
+MIB = 1024 * 1024
+SIZE = 24 * MIB + 512
+BREAKS = 10
+# So that there is something to break.
+LINE_BYTES_PER_SECOND = 6 * MIB
+FOLDER = "/var/lib/kvm-media"
+LUN = "/run/emulated-drives/lun.0"
+
+
+@pytest.fixture
+def no_images(device: Device) -> Iterator[None]:
+    def remove() -> None:
+        device.sh(
+            f"systemctl stop tinypilot-media.service; find {FOLDER} -type f -delete; "
+            "truncate -s 0 /run/emulated-drives/lun.*/file; systemctl start tinypilot-media.service"
+        )
+
+    remove()
+    yield
+    remove()
+
+
+def client(device: Device, role: str) -> Client:
+    return Client(device, device.cookie(role))
+
+
+def send(somebody: Client, name: str, offset: int, piece: bytes, **headers: str):
+    csrf = somebody.ask("GET", "/api/session").json().get("csrf", "")
+    return somebody.http.put(
+        f"{somebody.device.url}api/media/uploads/{name}/{offset}",
+        data=piece,
+        headers={"X-CSRF-Token": csrf, **headers},
+        verify=False,
+        timeout=20,
+    )
+
+
+@pytest.mark.usefixtures("no_images")
+def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
+    device: Device, ada: Client, new_screen, tmp_path: Path
+):
+    whole = random.Random(15).randbytes(SIZE)
+    sha256 = hashlib.sha256(whole).hexdigest()
+    file = tmp_path / "Rescue system (new)?.iso"
+    file.write_bytes(whole)
+    name = "Rescue system (new)_.iso"
+    screen = new_screen(role="admin").open()
+    page = screen.page
+    page.locator("#open-media").click()
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": 0,
+            "downloadThroughput": -1,
+            "uploadThroughput": LINE_BYTES_PER_SECOND,
+        },
+    )
+    arrived = lambda: int(  # noqa: E731
+        device.sh(f"stat -c %s '{FOLDER}/incoming/{name}' 2>/dev/null || echo {SIZE}")
+    )
+    page.locator("#media-file").set_input_files(file)
+    screen.wait_until(
+        lambda: device.sh(f"ls '{FOLDER}/incoming'").strip() == name, "the upload has begun"
+    )
+    breaks = 0
+    for number in range(BREAKS):
+        wanted = (number + 1) * SIZE // (BREAKS + 2)
+        screen.wait_until(lambda wanted=wanted: arrived() >= wanted, "the upload goes on")
+        # nginx, through which the line goes; and who takes what comes.
+        unit = "tinypilot-media" if number % 3 == 2 else "nginx"
+        before = arrived()
+        device.sh(f"systemctl kill --kill-whom=all --signal=KILL {unit}.service")
+        assert before <= arrived()
+        breaks += before < SIZE
+    assert breaks == BREAKS
+    screen.wait_until(
+        lambda: sha256 in page.locator("#media").inner_text(), "the page shows the checksum", 60
+    )
+    assert device.sh(f"sha256sum '{FOLDER}/images/{name}'").split()[0] == sha256
+
+    assert_accessible(screen, "USB drives")
+    page.locator("#insert-0").click()
+    screen.wait_for("#eject-0")
+    path = device.sh(f"cat {LUN}/file")
+    assert device.sh(f"sha256sum '{path}'").split()[0] == sha256
+    # The computer ejects it.
+    device.sh(f"truncate -s 0 {LUN}/file")
+    screen.wait_for("#insert-0")
+    log = device.sh("journalctl -t tinypilot-audit -o cat --since -5min")
+    assert f"{name} has arrived: {SIZE} bytes, SHA-256 {sha256}" in log
+    assert f"the computer ejected {name} from drive 0" in log
+
+
+@pytest.mark.usefixtures("no_images", "ada")
+def test_pieces_are_for_admins_and_have_a_bound(device: Device):
+    admin = client(device, "admin")
+    wanted = {"name": "a.iso", "size": 40 * MIB}
+    assert admin.change("POST", "/api/media/uploads", wanted).json()["offset"] == 0
+    # Each in a sentence, which the web app has said.
+    stranger = Client(device)
+    answer = send(stranger, "a.iso", 0, b"x")
+    assert (answer.status_code, answer.json()) == (401, {"error": "Log in first."})
+    for role in ("viewer", "operator"):
+        answer = send(client(device, role), "a.iso", 0, b"x")
+        assert (answer.status_code, "needs the role admin" in answer.json()["error"]) == (403, True)
+    answer = send(admin, "a.iso", 0, b"x", Origin="https://evil.example")
+    assert (answer.status_code, "another site" in answer.json()["error"]) == (403, True)
+    answer = send(admin, "a.iso", 0, b"x", **{"X-CSRF-Token": "0" * 64})
+    assert (answer.status_code, "CSRF" in answer.json()["error"]) == (403, True)
+    answer = send(admin, ".hidden", 0, b"x")
+    assert (answer.status_code, "An image's name" in answer.json()["error"]) == (400, True)
+    assert send(admin, "a.iso", 0, bytes(16 * MIB + 1)).status_code == 413
+    assert send(admin, "a.iso", 5, b"x").status_code == 409
+    assert send(admin, "b.iso", 0, b"x").status_code == 404
+    assert device.sh(f"stat -c %s {FOLDER}/incoming/a.iso").strip() == "0"
+    assert send(admin, "a.iso", 0, bytes(16 * MIB)).json()["offset"] == 16 * MIB
+    # nginx has kept nothing of it.
+    assert device.sh("find /run/kvm-gateway/body -type f").strip() == ""
+    assert admin.change("DELETE", "/api/media/uploads/a.iso").status_code == 200
+
+
+@pytest.mark.usefixtures("no_images", "ada")
+def test_an_empty_disk_is_a_fat_file_system(device: Device):
+    wanted = {"name": "files.img", "size": 16 * MIB}
+    assert client(device, "admin").change("POST", "/api/media/disks", wanted).status_code == 200
+    assert "FAT" in device.sh(f"fsck.vfat -n -v {FOLDER}/images/files.img")
+    answer = client(device, "viewer").ask("GET", "/api/media")
+    assert answer.status_code == 403
