@@ -69,10 +69,11 @@ class Config:
     where none are connected; to `hook_socket` listens who runs commands of the operator's, and `power_hooks` are their
     names, each with the seconds that it may take; `services` are the units that a person may restart, `log_units`
     further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them;
-    `has_sound` tells whether it sends sound to who asks for it; a session ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
-    has not used them for so many seconds; `media_dir` holds images of disks, up to `media_max_mib` together, and leaves
-    `media_free_mib` free on its file system, `media_drives` is the gadget's function with the drives, and at
-    `media_socket` listens who puts images into them."""
+    `has_sound` tells whether it sends sound to who asks for it; a session ends so many minutes after its last use, and
+    after its beginning; the controls may be taken from whoever has not used them for so many seconds; `media_dir` holds
+    images of disks, up to `media_max_mib` together, and leaves `media_free_mib` free on its file system, `media_drives`
+    is the gadget's function with the drives, and at `media_socket` listens who puts
+    images into them."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
