@@ -54,6 +54,15 @@ class Atx:
     active_low: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Redfish:
+    """By type of ComputerSystem.Reset the command of the inventory that does it, and the machine that Wake-on-LAN
+    switches on for it; empty: none."""
+
+    hooks: Mapping[str, str]
+    machine: str
+
+
 class ConfigError(ValueError):
     """The configuration file says something that the web app cannot work with."""
 
@@ -67,12 +76,12 @@ class Config:
     in `settings_dir` what is set, and to `settings_socket` listens who applies it, to `wake_socket` who sends magic
     packets, to `hid_socket` who has keyboard and mouse, to `atx_socket` who presses the buttons of `atx`, which is None
     where none are connected; to `hook_socket` listens who runs commands of the operator's, and `power_hooks` are their
-    names, each with the seconds that it may take; `services` are the units that a person may restart, `log_units`
-    further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them;
-    a session ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever
-    has not used them for so many seconds; `media_dir` holds images of disks, up to `media_max_mib` together, and leaves
-    `media_free_mib` free on its file system, `media_drives` is the gadget's function with the drives, and at
-    `media_socket` listens who puts images into them."""
+    names, each with the seconds that it may take; `redfish` is None where nobody is to answer to that; `services` are
+    the units that a person may restart, `log_units` further ones that the log for people has; `janus_ice_servers` are
+    the kinds that Janus was given, as it names them; a session ends so many minutes after its last use, and after its
+    beginning; the controls may be taken from whoever has not used them for so many seconds; `media_dir` holds images of
+    disks, up to `media_max_mib` together, and leaves `media_free_mib` free on its file system, `media_drives` is the
+    gadget's function with the drives, and at `media_socket` listens who puts images into them."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -96,6 +105,7 @@ class Config:
     atx: Atx | None = None
     hook_socket: Path = Path("/run/tinypilot/hook.sock")
     power_hooks: tuple[tuple[str, int], ...] = ()
+    redfish: Redfish | None = None
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()
@@ -137,6 +147,7 @@ class Config:
                 (str(name), int(seconds)) for name, seconds in values.get("power_hooks", {}).items()
             ),
             atx=_atx(values["atx"]) if values.get("atx") else None,
+            redfish=_redfish(values["redfish"]) if values.get("redfish") else None,
             **fields,
         )
 
@@ -147,3 +158,11 @@ def _atx(values: Mapping) -> Atx:
         return Atx(str(values["chip"]), lines, tuple(values["active_low"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError("atx must have chip, lines and active_low") from error
+
+
+def _redfish(values: Mapping) -> Redfish:
+    try:
+        hooks = {str(kind): str(hook) for kind, hook in values["hooks"].items()}
+        return Redfish(hooks, str(values["machine"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError("redfish must have hooks and machine") from error

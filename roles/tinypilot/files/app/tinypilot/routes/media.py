@@ -78,9 +78,14 @@ def words() -> dict:
     "Images, uploads that are not complete, and the drives of the attached computer", answers=MEDIA
 )
 def media() -> dict:
-    told = _ask("GET", "/api/media")
+    told = what_there_is()
     problem = told["problem"]
     return {**told, "problem": sentence_of(_refusal_in(503, problem)) if problem else ""}
+
+
+def what_there_is() -> dict:
+    """problem: a sentence with its values, or None."""
+    return _ask("GET", "/api/media")
 
 
 # --- Images ---
@@ -173,10 +178,16 @@ def insert(number: int) -> dict:
     asked = _read({"image", "is_writable"})
     if not isinstance(asked["is_writable"], bool):
         raise ApiError(400, "{name} must be of the type {type}.", name="is_writable", type="bool")
-    _change("operator", "PUT", f"/api/media/drives/{number}", asked)
-    way = "to be written to" if asked["is_writable"] else "to be read"
-    _note("media_inserted", f"put {asked['image']} into drive {number}, {way}")
+    put_in(number, asked["image"], asked["is_writable"])
     return {}
+
+
+def put_in(number: int, image: object, is_writable: bool) -> None:
+    """Raises ApiError, as does take_out()."""
+    asked = {"image": image, "is_writable": is_writable}
+    _change("operator", "PUT", f"/api/media/drives/{number}", asked)
+    way = "to be written to" if is_writable else "to be read"
+    _note("media_inserted", f"put {image} into drive {number}, {way}")
 
 
 @blueprint.post("/api/media/drives/<int(max=7):number>/eject")
@@ -195,9 +206,13 @@ def eject(number: int) -> dict:
     asked = _read({"is_forced"})
     if not isinstance(asked["is_forced"], bool):
         raise ApiError(400, "{name} must be of the type {type}.", name="is_forced", type="bool")
-    _change("operator", "POST", f"/api/media/drives/{number}/eject", asked)
-    _note("media_ejected", f"emptied drive {number}{' by force' if asked['is_forced'] else ''}")
+    take_out(number, asked["is_forced"])
     return {}
+
+
+def take_out(number: int, is_forced: bool) -> None:
+    _change("operator", "POST", f"/api/media/drives/{number}/eject", {"is_forced": is_forced})
+    _note("media_ejected", f"emptied drive {number}{' by force' if is_forced else ''}")
 
 
 # --- The media service ---
