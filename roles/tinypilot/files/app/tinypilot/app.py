@@ -24,6 +24,7 @@ from tinypilot.routes import (
     picture,
     power,
     redfish,
+    sequences,
     settings,
 )
 from tinypilot.version import page_version
@@ -45,6 +46,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(power.blueprint)
     app.register_blueprint(controls.blueprint)
     app.register_blueprint(picture.blueprint)
+    sequences.install(app)
     app.register_blueprint(openapi.blueprint)
     if config.redfish:
         redfish.install(app)
