@@ -392,12 +392,22 @@ def test_what_is_compressed_is_unpacked_while_it_is_fetched(admin, server, confi
 
 
 def test_a_server_that_breaks_off_is_asked_for_the_rest(admin, server, monkeypatch):
-    monkeypatch.setattr(downloads, "PAUSES_SECONDS", (0,) * 3)
+    monkeypatch.setattr(downloads, "PROGRESS_BYTES", 200_000)
+    monkeypatch.setattr(downloads, "PAUSES_SECONDS", ())
     server.do["/a.iso"] = lambda handler: handler.serve(most=200_000)
     begin(admin, server.url)
     told = wait_for(admin, has_arrived)
     assert told["images"][0]["sha256"] == SHA256
     assert server.asked[1][1:] == ("bytes=200000-", '"1"') and len(server.asked) == 8
+
+
+def test_a_server_that_sends_next_to_nothing_each_time_is_left(admin, server, monkeypatch):
+    monkeypatch.setattr(downloads, "PAUSES_SECONDS", (0,) * 3)
+    server.do["/a.iso"] = lambda handler: handler.serve(most=10)
+    begin(admin, server.url)
+    told = wait_for(admin, lambda told: told["downloads"] and told["downloads"][0]["problem"])
+    assert "again and again" in told["downloads"][0]["problem"] and len(server.asked) == 4
+    assert told["uploads"][0]["offset"] == 40
 
 
 def test_a_file_that_has_changed_is_not_mixed_with_the_old_one(admin, server, monkeypatch):
@@ -549,6 +559,8 @@ def test_the_same_is_not_fetched_twice_and_an_upload_not_mixed_in(admin, server)
         {"url": ""},
         {"url": 7},
         {"url": "https://localhost/"},
+        {"url": "https://["},
+        {"url": "https://[", "name": "a.iso"},
         {"url": "https://localhost/a.iso", "name": "../a"},
         {"url": "https://localhost/%2e%2e%2fa.iso"},
         {"url": "https://localhost/a.iso", "more": 1},

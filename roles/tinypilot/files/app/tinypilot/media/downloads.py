@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from tinypilot.errors import ApiError
 from tinypilot.media.images import (
@@ -35,7 +35,8 @@ HEAD_SECONDS = 45
 SILENCE_SECONDS = 45
 # What has arrived is on the disk at least so often.
 SYNC_BYTES = 16 * MIB
-# One after the other, while nothing at all comes: a router that restarts is back within that.
+# One after the other, while less than that comes each time: a router that restarts is back within that.
+PROGRESS_BYTES = MIB
 PAUSES_SECONDS = (1, 2, 4, 8, 16, 30, 30, 30)
 
 Lock = Callable[[str], asyncio.Lock]
@@ -62,7 +63,14 @@ class Answer:
 
 def name_in(url: object) -> str:
     """The last part of the path: what people call the file."""
-    return unquote(urlsplit(url).path.rpartition("/")[2]) if isinstance(url, str) else ""
+    if not isinstance(url, str):
+        return ""
+    return unquote(without_secrets(url).rpartition("/")[2])
+
+
+def without_secrets(url: str) -> str:
+    """What follows may be one."""
+    return url.partition("#")[0].partition("?")[0]
 
 
 class Downloads:
@@ -201,7 +209,8 @@ class Downloads:
                 if answer:
                     answer.writer.close()
                 answer = None
-            if upload.offset > before:
+            is_whole = upload.offset >= upload.facts.size
+            if is_whole or upload.offset - before >= PROGRESS_BYTES:
                 pauses = iter(PAUSES_SECONDS)
             elif (pause := next(pauses, None)) is not None:
                 await asyncio.sleep(pause)

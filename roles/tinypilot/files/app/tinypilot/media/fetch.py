@@ -221,7 +221,10 @@ def _silent(place: Place, error: Exception) -> ApiError:
         502,
         "{host} does not answer as it should: {reason}.",
         host=_name(place),
-        reason=(reason or type(error).__name__)[:200],
+        # Some of it is the server's.
+        reason="".join(
+            each if each.isprintable() else " " for each in (reason or type(error).__name__)[:200]
+        ),
     )
 
 

@@ -96,17 +96,25 @@ class Unpacked:
         if self._refusal:
             raise self._refusal
         try:
+            waiting = bytearray()
             for block in self._unpacker.feed(packed):
-                with self._grow(len(block)), open(self.path, "ab", buffering=0) as file:
-                    _write_all(file, block)
-                self._hashed.update(block)
-                self.size += len(block)
+                waiting += block
+                if len(waiting) >= BLOCK_BYTES:
+                    self._append(waiting)
+                    waiting = bytearray()
+            self._append(waiting)
         except DamagedError as error:
             self._refusal = self._damaged()
             raise self._refusal from error
         except UnpackingError as refusal:
             self._refusal = refusal
             raise
+
+    def _append(self, block: bytearray) -> None:
+        with self._grow(len(block)), open(self.path, "ab", buffering=0) as file:
+            _write_all(file, block)
+        self._hashed.update(block)
+        self.size += len(block)
 
     def finish(self) -> str:
         if self._refusal:
@@ -537,7 +545,7 @@ class Images:
         _sync_folder(path.parent)
 
 
-def _write_all(file: io.FileIO, block: bytes) -> None:
+def _write_all(file: io.FileIO, block: bytes | bytearray) -> None:
     rest = memoryview(block)
     while rest:
         rest = rest[file.write(rest) :]

@@ -22,7 +22,7 @@ from aiohttp import web
 from tinypilot import audit, healing
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
-from tinypilot.media.downloads import Downloads, name_in
+from tinypilot.media.downloads import Downloads, name_in, without_secrets
 from tinypilot.media.drives import Drives
 from tinypilot.media.images import (
     BLOCK_BYTES,
@@ -91,8 +91,7 @@ class Media:
                 "downloads": [
                     {
                         "name": name,
-                        # What follows may be a secret.
-                        "url": download.url.partition("?")[0],
+                        "url": without_secrets(download.url),
                         "problem": _refusal(download.problem) if download.problem else None,
                     }
                     for name, download in self._downloads.all().items()
