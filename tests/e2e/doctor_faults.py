@@ -646,6 +646,13 @@ FAULTS = [
         "is stopped",
     ),
     Fault("the HID service hangs", hung("tinypilot-hid"), "hid", "hangs", True),
+    Fault(
+        "the media service is stopped",
+        stopped("tinypilot-media.socket", "tinypilot-media.service"),
+        "drives",
+        "tinypilot-media.socket is stopped",
+    ),
+    Fault("the media service hangs", hung("tinypilot-media"), "drives", "hangs"),
     # --- What all stand on ---
     Fault(
         "the state folder is somebody else's",

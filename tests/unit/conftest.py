@@ -150,6 +150,7 @@ def config(tmp_path):
         media_dir=tmp_path / "media",
         media_drives=tmp_path / "drives",
         media_socket=tmp_path / "media.sock",
+        media_fetch_socket=tmp_path / "fetch.sock",
         media_max_mib=64,
         media_free_mib=1,
         device_test_socket=tmp_path / "device-test.sock",
@@ -400,9 +401,10 @@ def luns(config):
 def media_service(config, luns, tmp_path, monkeypatch):
     """The service, on its socket, in a thread of its own. Debian's dosfstools need not be on the workstation."""
     monkeypatch.setattr(media_images, "_format", lambda _: None)
-    config.media_dir.mkdir()
+    config.media_dir.mkdir(exist_ok=True)
     images = Images(config.media_dir, config.media_max_mib * MIB, config.media_free_mib * MIB)
-    media = Media(images, Drives(luns, tmp_path / "controllers"))
+    drives = Drives(luns, tmp_path / "controllers")
+    media = Media(images, drives, config.media_fetch_socket)
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(media.application())
     loop.run_until_complete(runner.setup())

@@ -59,6 +59,7 @@ NEEDED_ROLES = {
     ("POST", "/api/media/uploads"): "admin",
     ("PUT", "/api/media/uploads/<name>/<int(max=999999999999999999):offset>"): "admin",
     ("DELETE", "/api/media/uploads/<name>"): "admin",
+    ("POST", "/api/media/downloads"): "admin",
     ("POST", "/api/media/disks"): "admin",
     ("DELETE", "/api/media/images/<name>"): "admin",
     ("PUT", "/api/media/drives/<int(max=7):number>"): "operator",

@@ -35,6 +35,7 @@ UNITS = [
     *("tinypilot-hid.socket", "tinypilot-hid.service", "tinypilot-apply.socket"),
     "tinypilot-device-test.socket",
     *("tinypilot-supervisor.service", "nginx.socket", "nginx.service"),
+    *("tinypilot-media.socket", "tinypilot-media.service"),
     *("gateway-certificate.timer", "usb-gadget.service"),
 ]
 FACTS = {
@@ -56,6 +57,7 @@ FACTS = {
     },
     "usb_gadget": {
         "expected": True,
+        "drives": ["cdrom", "disk"],
         "boot_config": {"file": "/boot/firmware/config.txt", "overlay": "dwc2"},
     },
     "gateway": {
@@ -67,7 +69,11 @@ FACTS = {
     "tinypilot": {
         "paths": [{"path": "/etc/tinypilot/web.json"}],
         "state": [{"path": "/var/lib/tinypilot"}],
-        "sockets": {"relay": {"path": "/run/tinypilot/relay.sock"}},
+        "media": [{"path": "/var/lib/kvm-media"}],
+        "sockets": {
+            "relay": {"path": "/run/tinypilot/relay.sock"},
+            "media": {"path": "/run/tinypilot/media.sock"},
+        },
     },
 }
 MIB = 2**20
@@ -129,6 +135,7 @@ def well():
         "relay": 204,
         "web app": 401,
         "hid": "connected",
+        "drives": None,
         "database": "",
         "nginx check": "",
         "tcp ports": {443: ["systemd (process 1)"]},
@@ -466,6 +473,27 @@ FAULTS = {
     "no computer": ({"hid": "disconnected"}, "computer", ["not connected by USB"]),
     "a stuck computer": ({"hid": "silent"}, "computer", ["fetches no keys"]),
     "a HID service that hangs": ({"hid": TimeoutError()}, "hid", ["it hangs"]),
+    "no media service": (
+        both_looks(tinypilot_media=Unit(active="inactive")),
+        "drives",
+        ["stopped"],
+    ),
+    "a media service that hangs": ({"drives": TimeoutError()}, "drives", ["it hangs"]),
+    "a media socket that is gone": (
+        {"paths": {"/run/tinypilot/media.sock": "is missing"}},
+        "drives",
+        ["restart tinypilot-media.socket"],
+    ),
+    "images that can't be kept": (
+        {"paths": {"/var/lib/kvm-media": "belongs to root"}},
+        "drives",
+        ["images can't be kept"],
+    ),
+    "a kernel without drives": (
+        {"drives": {"error": "The USB gadget has no drives."}},
+        "drives",
+        ["has no USB drives", "usb_f_mass_storage"],
+    ),
     "no supervisor": (
         both_looks(tinypilot_supervisor=Unit(active="inactive")),
         "supervisor",

@@ -98,6 +98,8 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_settings_fixed": ["ustreamer_edid"],
                 "tinypilot_media_dir": "/home",
                 "tinypilot_media_max_mib": 0,
+                "tinypilot_media_sources": ["https://images.example/"],
+                "tinypilot_media_source_networks": ["192.168.7.300/24"],
                 "tinypilot_atx_chip": "gpiochip0",
                 "tinypilot_atx_reset_button_line": "GPIO27",
                 "tinypilot_atx_power_led_line": -2,
@@ -122,6 +124,10 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_ice_servers,",
                 "tinypilot_media_dir is '/home': it must be a folder of its own below /var/lib, /srv, /mnt or /media.",
                 "tinypilot_media_max_mib is 0: it must be a whole number from 1 to 16777216.",
+                "tinypilot_media_sources is ['https://images.example/']: it must be a list of hosts such as "
+                "images.example, images.example:8443, *.images.example or *, without https://",
+                "tinypilot_media_source_networks is ['192.168.7.300/24']: it must be a list of networks such as "
+                "192.168.7.0/24 or fd12:3456::/32",
             ],
             id="tinypilot",
         ),

@@ -24,6 +24,7 @@ PATHS = (
     "janus_token_file",
     "media_dir",
     "media_drives",
+    "media_fetch_socket",
     "media_socket",
     "metrics_socket",
     "nginx_socket",
@@ -81,7 +82,9 @@ class Config:
     the kinds that Janus was given, as it names them; a session ends so many minutes after its last use, and after its
     beginning; the controls may be taken from whoever has not used them for so many seconds; `media_dir` holds images of
     disks, up to `media_max_mib` together, and leaves `media_free_mib` free on its file system, `media_drives` is the
-    gadget's function with the drives, and at `media_socket` listens who puts images into them."""
+    gadget's function with the drives, and at `media_socket` listens who puts images into them; to `media_fetch_socket`
+    listens who fetches images by https, from the hosts `media_sources`, and from the networks `media_source_networks`
+    also where these are not public."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -95,6 +98,7 @@ class Config:
     media_dir: Path = Path("/var/lib/kvm-media")
     media_drives: Path = Path("/sys/kernel/config/usb_gadget/kvm/functions/mass_storage.media")
     media_socket: Path = Path("/run/tinypilot/media.sock")
+    media_fetch_socket: Path = Path("/run/tinypilot/fetch.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
     device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
@@ -114,6 +118,8 @@ class Config:
     input_idle_seconds: int = 60
     media_max_mib: int = 8192
     media_free_mib: int = 1024
+    media_sources: tuple[str, ...] = ()
+    media_source_networks: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -143,6 +149,8 @@ class Config:
             services=tuple(values.get("services", ())),
             log_units=tuple(values.get("log_units", ())),
             janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
+            media_sources=tuple(values.get("media_sources", ())),
+            media_source_networks=tuple(values.get("media_source_networks", ())),
             power_hooks=tuple(
                 (str(name), int(seconds)) for name, seconds in values.get("power_hooks", {}).items()
             ),

@@ -379,7 +379,7 @@ def _name_of(image: str) -> str:
             image,
             "Image",
             INSERT,
-            resolution="This device puts in images that it has, by their names, and fetches none: upload it first.",
+            resolution="This device puts in images that it has, by their names: upload it first, or have it fetched by the API.",
         )
     return unquote(image)
 
