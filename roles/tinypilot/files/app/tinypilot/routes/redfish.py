@@ -379,7 +379,8 @@ def _name_of(image: str) -> str:
             image,
             "Image",
             INSERT,
-            resolution="This device puts in images that it has, by their names: upload it first, or have it fetched by the API.",
+            resolution="This device puts in images that it has, by their names. Upload it, or have the "
+            "API fetch it, first.",
         )
     return unquote(image)
 
