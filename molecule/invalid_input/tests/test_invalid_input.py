@@ -258,6 +258,15 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                 "tinypilot_power_hooks, entry 1: it must have a name (1 to 64 characters), a command (a list of texts,",
             ),
             (
+                # As YAML has On without quotes.
+                {"tinypilot_redfish_hooks": {"true": "A plug that is not there"}},
+                "tinypilot_redfish_hooks names true: it must be one of On, ForceOff, GracefulShutdown, ForceRestart,",
+            ),
+            (
+                {"tinypilot_redfish_hooks": {"On": "Plug on"}},
+                "tinypilot_redfish_hooks names the command Plug on: tinypilot_power_hooks has no command of that name.",
+            ),
+            (
                 {"tinypilot_atx_disk_led_line": 17},
                 "tinypilot_atx_power_button_line and tinypilot_atx_disk_led_line are the same line, 17:",
             ),
