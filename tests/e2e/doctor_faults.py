@@ -667,6 +667,13 @@ FAULTS = [
         "switches",
         "is stopped",
     ),
+    Fault(
+        "the media service is stopped",
+        stopped("tinypilot-media.socket", "tinypilot-media.service"),
+        "drives",
+        "tinypilot-media.socket is stopped",
+    ),
+    Fault("the media service hangs", hung("tinypilot-media"), "drives", "hangs"),
     # --- What all stand on ---
     Fault(
         "the state folder is somebody else's",

@@ -116,6 +116,73 @@ def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
     assert f"the computer ejected {name} from drive 0" in log
 
 
+# The device is its own neighbour: its network is one that virtual.yml names.
+HOST = "images.example"
+SERVER = """
+import functools, http.server, ssl
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain("/run/image-server/cert.pem", "/run/image-server/key.pem")
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="/run/image-server/files")
+server = http.server.ThreadingHTTPServer(("", 8443), handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+TRUST = "/run/systemd/system/tinypilot-fetch@.service.d"
+
+
+@pytest.fixture
+def image_server(device: Device) -> Iterator[str]:
+    """The folder of what it serves."""
+    device.sh(
+        "mkdir -p /run/image-server/files && cd /run/image-server && cp /etc/hosts hosts && openssl req -x509 -nodes "
+        f"-newkey rsa:2048 -days 2 -subj /CN={HOST} -addext subjectAltName=DNS:{HOST} -keyout key.pem -out cert.pem "
+        f"2>&1 && echo \"$(hostname -I | cut -d' ' -f1) {HOST}\" >>/etc/hosts && mkdir -p {TRUST} && "
+        f"printf '[Service]\\nEnvironment=SSL_CERT_FILE=/run/image-server/cert.pem\\n' >{TRUST}/trust.conf && "
+        f"systemctl daemon-reload && systemd-run --quiet --unit=image-server python3 -c '{SERVER}'"
+    )
+    yield "/run/image-server/files"
+    device.sh(
+        "systemctl stop image-server; cat /run/image-server/hosts >/etc/hosts; "
+        f"rm -r /run/image-server {TRUST}; systemctl daemon-reload"
+    )
+
+
+@pytest.mark.usefixtures("no_images", "ada")
+def test_the_device_fetches_an_image_and_unpacks_it(device: Device, new_screen, image_server: str):
+    sha256 = device.sh(
+        f"cd {image_server} && head -c {SIZE} /dev/urandom >new.iso && sha256sum new.iso && gzip new.iso"
+    ).split()[0]
+    screen = new_screen(role="admin").open()
+    page = screen.page
+    page.locator("#open-media").click()
+    screen.wait_for("#fetch-url")
+    page.locator("#fetch-url").fill(f"https://{HOST}:8443/new.iso.gz")
+    page.locator("#fetch-url").press("Enter")
+    screen.wait_until(
+        lambda: sha256 in page.locator("#media").inner_text(), "the page shows the checksum", 60
+    )
+    assert_accessible(screen, "USB drives")
+    assert device.sh(f"sha256sum {FOLDER}/images/new.iso").split()[0] == sha256
+    log = device.sh("journalctl -t tinypilot-audit -o cat --since -5min")
+    assert f"new.iso fetched from {HOST}" in log.replace(".gz", "")
+    assert f"new.iso has arrived: {SIZE} bytes, SHA-256 {sha256}" in log
+
+    # The same name, and another place: of the device itself.
+    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '127.0.0.1 {HOST}' >>/etc/hosts")
+    admin = client(device, "admin")
+    for url, said in (
+        (f"https://{HOST}:8443/new.iso.gz", "no public address"),
+        ("https://127.0.0.1:8443/new.iso.gz", "tinypilot_media_sources"),
+        (f"https://{HOST}/new.iso.gz", "tinypilot_media_sources"),
+        (f"http://{HOST}:8443/new.iso.gz", "must be https://"),
+    ):
+        answer = admin.change("POST", "/api/media/downloads", {"url": url, "name": "other.iso"})
+        assert answer.status_code in (400, 403) and said in answer.json()["error"], answer.text
+    wanted = {"url": f"https://{HOST}:8443/new.iso.gz"}
+    answer = client(device, "operator").change("POST", "/api/media/downloads", wanted)
+    assert "needs the role admin" in answer.json()["error"]
+
+
 @pytest.mark.usefixtures("no_images", "ada")
 def test_pieces_are_for_admins_and_have_a_bound(device: Device):
     admin = client(device, "admin")

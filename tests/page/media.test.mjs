@@ -153,6 +153,7 @@ group('a name', () => {
     ['a\u202egpj.iso ', 'a_gpj.iso'],
     ['_a. ', 'a'],
     ['x'.repeat(200), 'x'.repeat(60)],
+    [`${'x'.repeat(200)}.iso.xz`, `${'x'.repeat(53)}.iso.xz`],
   ]) {
     test(`${JSON.stringify(given)} is ${JSON.stringify(taken)}`, () => {
       assert.equal(imageName(given), taken);

@@ -15,6 +15,15 @@ class Element extends FakeElement {
     this.did.push('show');
   }
 
+  append(...children) {
+    super.append(...children);
+    for (const child of children) if (child instanceof Element) child.parent = this;
+  }
+
+  remove() {
+    this.parent.children = this.parent.children.filter((child) => child !== this);
+  }
+
   get all() {
     const inside = this.children.filter((child) => child instanceof Element);
     return inside.flatMap((child) => [child, ...child.all]);
@@ -44,6 +53,7 @@ beforeEach(() => {
   answers = {
     'GET /api/wake-on-lan': answer({ machines: [RACK] }),
     'GET /api/power-hooks': answer({ hooks: [] }),
+    'GET /api/sequences': answer({ sequences: [], last: null }),
   };
   globalThis.location = {
     pathname: '/',
@@ -123,7 +133,7 @@ group('the dialog', () => {
   test('says that there is no machine yet', async () => {
     answers['GET /api/wake-on-lan'] = answer({ machines: [] });
     const { items, buttons } = await open('operator');
-    assert.equal(items(), 1);
+    assert.equal(items(), 2); // and no sequence
     assert.deepEqual(buttons().filter(Boolean), []);
   });
 
@@ -316,5 +326,122 @@ group('commands of the operator', () => {
       buttons().filter((each) => each === PLUG),
       [PLUG],
     );
+  });
+});
+
+group('sequences', () => {
+  const SETUP = {
+    number: 4,
+    name: 'Set-up',
+    steps: [
+      { do: 'power', press: 'power' },
+      { do: 'repeat', keys: ['F2', 'ShiftLeft'], every_ms: 200, seconds: 10 },
+      { do: 'text', text: 'boot', layout: 'de', pace: 'slow' },
+    ],
+  };
+  const LAST = {
+    ...{ number: 4, name: 'Set-up', by: 'ada', step: 2, steps: 3 },
+    ...{ is_running: true, is_stopped: false, error: '' },
+  };
+  const tell = (last, sequences = [SETUP]) => {
+    answers['GET /api/sequences'] = answer({ sequences, last });
+  };
+
+  async function opened(role) {
+    const found = await open(role);
+    const { all } = found.dialog;
+    const form = all.filter(({ tag }) => tag === 'form').at(-1);
+    return {
+      ...found,
+      form,
+      said: () => found.dialog.all.find(({ ariaLive }) => ariaLive === 'polite').textContent,
+      run: () => found.dialog.all.find(({ ariaLabel }) => ariaLabel === 'Run Set-up'),
+      stop: found.dialog.all.find(({ textContent }) => textContent === 'Stop the sequence'),
+      fields: () => form.all.filter(({ tag }) => ['input', 'select', 'textarea'].includes(tag)),
+      save: async () => {
+        form.submit();
+        await settle();
+      },
+    };
+  }
+
+  test('are run and stopped by operators, who edit nothing', async () => {
+    tell(null);
+    const { form, press, run, said, stop } = await opened('operator');
+    assert.equal(form.hidden, true);
+    assert.equal(stop.hidden, true);
+    tell(LAST);
+    await press('Run Set-up');
+    assert.deepEqual(asked[0], ['POST', '/api/sequences/4/run', {}]);
+    assert.equal(said(), 'Set-up is running, step 2 of 3. Begun by ada.');
+    assert.equal(run().disabled, true);
+    assert.equal(stop.hidden, false);
+    tell({ ...LAST, is_running: false, is_stopped: true });
+    stop.click();
+    await settle();
+    assert.equal(said(), 'Set-up was stopped at step 2 of 3.');
+    assert.equal(run().disabled, false);
+    assert.equal(stop.hidden, true);
+  });
+
+  test('are looked at again while one runs and the dialog is open', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    tell(LAST);
+    const { dialog, said } = await opened('operator');
+    answers['GET /api/sequences'] = answer({ error: 'The device is not ready.' }, 503);
+    mock.timers.tick(1000);
+    await settle();
+    assert.equal(said(), 'The device is not ready.');
+    tell({ ...LAST, is_running: false, error: 'bob has the controls.' });
+    mock.timers.tick(1000);
+    await settle();
+    assert.equal(said(), 'Set-up ended at step 2 of 3: bob has the controls.');
+    asked = [];
+    mock.timers.tick(5000);
+    await settle();
+    assert.deepEqual(asked, []);
+    tell(LAST);
+    dialog.dispatchEvent(new Event('close'));
+    mock.timers.tick(5000);
+    await settle();
+    assert.deepEqual(asked, []);
+  });
+
+  test('are changed by an admin, and keep what the form does not show', async () => {
+    tell({ ...LAST, is_running: false });
+    const { fields, press, said, save } = await opened('admin');
+    assert.equal(said(), 'Set-up has run.');
+    await press('Change Set-up');
+    const [name, , button, , keys] = fields();
+    assert.deepEqual([name.value, button.value, keys.value], ['Set-up', 'power', 'F2 ShiftLeft']);
+    keys.value = ' ControlLeft+AltLeft,Delete ';
+    await save();
+    const steps = [SETUP.steps[0], { ...SETUP.steps[1], keys: ['ControlLeft', 'AltLeft', 'Delete'] }, SETUP.steps[2]];
+    assert.deepEqual(asked[0], ['PATCH', '/api/sequences/4', { name: 'Set-up', steps }]);
+    assert.equal(fields()[0].value, '');
+  });
+
+  test('are added step by step', async () => {
+    tell(null, []);
+    const { fields, form, save } = await opened('admin');
+    fields()[0].value = 'Boot menu';
+    const add = form.all.find(({ textContent }) => textContent === 'Add a step');
+    add.click();
+    add.click();
+    const kind = fields()[1];
+    kind.value = 'wait_for_picture';
+    kind.dispatchEvent(new Event('change'));
+    form.all.filter(({ textContent }) => textContent === 'Remove the step')[1].click();
+    await save();
+    const steps = [{ do: 'wait_for_picture', seconds: 60 }];
+    assert.deepEqual(asked[0], ['POST', '/api/sequences', { name: 'Boot menu', steps }]);
+  });
+
+  test('are removed after a question', async () => {
+    tell(null);
+    const { press } = await opened('admin');
+    await press('Remove Set-up');
+    assert.deepEqual(questions, ['Remove Set-up?']);
+    assert.deepEqual(asked[0], ['DELETE', '/api/sequences/4']);
   });
 });

@@ -150,6 +150,7 @@ def config(tmp_path):
         media_dir=tmp_path / "media",
         media_drives=tmp_path / "drives",
         media_socket=tmp_path / "media.sock",
+        media_fetch_socket=tmp_path / "fetch.sock",
         media_max_mib=64,
         media_free_mib=1,
         device_test_socket=tmp_path / "device-test.sock",
@@ -400,9 +401,10 @@ def luns(config):
 def media_service(config, luns, tmp_path, monkeypatch):
     """The service, on its socket, in a thread of its own. Debian's dosfstools need not be on the workstation."""
     monkeypatch.setattr(media_images, "_format", lambda _: None)
-    config.media_dir.mkdir()
+    config.media_dir.mkdir(exist_ok=True)
     images = Images(config.media_dir, config.media_max_mib * MIB, config.media_free_mib * MIB)
-    media = Media(images, Drives(luns, tmp_path / "controllers"))
+    drives = Drives(luns, tmp_path / "controllers")
+    media = Media(images, drives, config.media_fetch_socket)
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(media.application())
     loop.run_until_complete(runner.setup())
@@ -505,29 +507,30 @@ def serving_http(path, answer):
 
 @pytest.fixture
 def hid_service(config):
-    """The HID service. asked: what for; refusal: the status and what it says, or None; let_go: it answers."""
+    """The HID service. asked: what for; refusal: the status and what it says of all, refusals: of the next actions of a
+    type; holds: types of which it answers none while `go` is not set."""
     told = SimpleNamespace(
-        asked=[], refusal=None, answers={}, go=threading.Event(), ended=threading.Event()
+        asked=[], refusal=None, refusals={}, holds=(), go=threading.Event(), ended=threading.Event()
     )
-    told.go.set()
 
     def answer(handler):
         request = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
         told.asked.append(request)
         action = request["action"]
-        state = {"owner": None, "is_own": False, "is_idle": False, "usb": "connected"}
-        body = {"state": state, "text": {"typed": len(action.get("text", ""))}}.get(
-            action["type"], {}
-        )
+        kind = action["type"]
         handler.connection.settimeout(0.01)
-        while not told.go.is_set():
+        while kind in told.holds and not told.go.is_set():
             with contextlib.suppress(TimeoutError):
                 if handler.connection.recv(1) == b"":
                     told.ended.set()
                     return
-        status, body = told.refusal or (200, told.answers.get(action["type"], body))
-        data = json.dumps(body).encode()
-        handler.send_response(status)
+        state = {"owner": None, "is_own": False, "is_idle": False, "usb": "connected"}
+        typed = {"typed": len(action.get("text", ""))}
+        found = told.refusal or (200, {"state": state, "text": typed}.get(kind, {}))
+        if told.refusals.get(kind):
+            found = told.refusals[kind].pop()
+        data = json.dumps(found[1]).encode()
+        handler.send_response(found[0])
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         handler.wfile.write(data)

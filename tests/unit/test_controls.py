@@ -116,7 +116,7 @@ def test_without_the_hid_service_it_says_which(program):
 
 
 def test_an_action_ends_with_the_connection_that_asked_for_it(config, hid_service):
-    hid_service.go.clear()
+    hid_service.holds = ("text",)
     ours, theirs = socket.socketpair()
     ended = []
 

@@ -37,6 +37,7 @@ UNITS = [
     *("tinypilot-device-test.socket", "tinypilot-wake.socket", "tinypilot-hook.socket"),
     *("tinypilot-atx.socket", "tinypilot-atx.service"),
     *("tinypilot-supervisor.service", "nginx.socket", "nginx.service"),
+    *("tinypilot-media.socket", "tinypilot-media.service"),
     *("gateway-certificate.timer", "usb-gadget.service"),
 ]
 FACTS = {
@@ -59,6 +60,7 @@ FACTS = {
     },
     "usb_gadget": {
         "expected": True,
+        "drives": ["cdrom", "disk"],
         "boot_config": {"file": "/boot/firmware/config.txt", "overlay": "dwc2"},
     },
     "gateway": {
@@ -70,8 +72,10 @@ FACTS = {
     "tinypilot": {
         "paths": [{"path": "/etc/tinypilot/web.json"}],
         "state": [{"path": "/var/lib/tinypilot"}],
+        "media": [{"path": "/var/lib/kvm-media"}],
         "sockets": {
             "relay": {"path": "/run/tinypilot/relay.sock"},
+            "media": {"path": "/run/tinypilot/media.sock"},
             "atx": {"path": "/run/tinypilot/atx.sock"},
         },
         "units": {
@@ -141,6 +145,7 @@ def well():
         "web app": 401,
         "hid": "connected",
         "buttons": {"pressing": None, "power": True, "disk": None},
+        "drives": None,
         "database": "",
         "nginx check": "",
         "tcp ports": {443: ["systemd (process 1)"]},
@@ -501,6 +506,27 @@ FAULTS = {
         },
         "switches",
         ["tinypilot-hook.socket is stopped"],
+    ),
+    "no media service": (
+        both_looks(tinypilot_media=Unit(active="inactive")),
+        "drives",
+        ["stopped"],
+    ),
+    "a media service that hangs": ({"drives": TimeoutError()}, "drives", ["it hangs"]),
+    "a media socket that is gone": (
+        {"paths": {"/run/tinypilot/media.sock": "is missing"}},
+        "drives",
+        ["restart tinypilot-media.socket"],
+    ),
+    "images that can't be kept": (
+        {"paths": {"/var/lib/kvm-media": "belongs to root"}},
+        "drives",
+        ["images can't be kept"],
+    ),
+    "a kernel without drives": (
+        {"drives": {"error": "The USB gadget has no drives."}},
+        "drives",
+        ["has no USB drives", "usb_f_mass_storage"],
     ),
     "no supervisor": (
         both_looks(tinypilot_supervisor=Unit(active="inactive")),

@@ -38,7 +38,8 @@ class Computer(Cable):
 
     def fetch_all(self):
         for path, reports in self.got.items():
-            while self.fetches and (report := self.fetch(path)) is not None:
+            # Empty: the service has closed it.
+            while self.fetches and (report := self.fetch(path)):
                 if path != "/dev/hidg0" or reports[-1:] != [report]:
                     reports.append(report)
 

@@ -28,12 +28,12 @@ def texts_of_page(file):
 
 
 def texts_of_program(file):
-    """The sentences of ApiError, and of t(), which is given others' sentences only in http.py."""
+    """The sentences of ApiError and its kind, and of t(), which is given others' sentences only in http.py."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
         if name == "t" and file.name != "http.py":
             yield ast.literal_eval(node.args[0])
-        elif name == "ApiError" and len(node.args) > 1:
+        elif name in ("ApiError", "UnpackingError") and len(node.args) > 1:
             yield ast.literal_eval(node.args[1])
 
 

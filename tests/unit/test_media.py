@@ -2,12 +2,15 @@
 """Virtual media: images that arrive in pieces, and the drives that they are put into."""
 
 import errno
+import gzip
 import hashlib
 import http.client
 import json
+import lzma
 import os
 import random
 import socket
+import subprocess
 import threading
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +21,8 @@ from tinypilot.media import drives as drives_module
 from tinypilot.media import images as images_module
 from tinypilot.media import server
 from tinypilot.media.drives import Drives
-from tinypilot.media.images import MIB, Images, check_name
+from tinypilot.media.images import MIB, Images, UnpackingError, check_name
+from tinypilot.media.unpacking import DECODERS, DamagedError, Unpacker
 
 from .auth_helpers import refused
 
@@ -419,7 +423,10 @@ def test_an_admin_uploads_an_image_and_an_operator_puts_it_in(
 ):
     admin, operator = logged_in("admin"), logged_in("operator")
     begun = admin.ask("POST", "/api/media/uploads", {"name": "a b.iso", "size": len(WHOLE)})
-    assert begun.get_json() == {"name": "a b.iso", "size": len(WHOLE), "offset": 0, "sha256": ""}
+    assert begun.get_json() == {
+        **{"name": "a b.iso", "image": "a b.iso"},
+        **{"size": len(WHOLE), "offset": 0, "sha256": ""},
+    }
     status, told = piece(config, "a b.iso", 0, WHOLE[: 2 * MIB])
     assert (status, told["offset"], told["sha256"]) == (200, 2 * MIB, "")
     status, told = piece(config, "a b.iso", 2 * MIB, WHOLE[2 * MIB :])
@@ -603,3 +610,188 @@ def test_the_dialog_fetches_its_words_in_the_language_of_the_page(logged_in):
     words = logged_in("operator").ask("GET", "/media/words", headers=german).get_json()
     assert words["Eject"] == "Auswerfen"
     assert logged_in("operator").ask("GET", "/media/words").get_json() == {}
+
+
+# --- Compressed images ---
+
+
+def zstd(whole, *options):
+    command = ["zstd", "--stdout", "--quiet", *options]
+    return subprocess.run(command, input=whole, check=True, capture_output=True).stdout
+
+
+PACKED = {
+    "a.iso.xz": lzma.compress(WHOLE),
+    "a.iso.XZ": lzma.compress(WHOLE),
+    "a.iso.gz": gzip.compress(WHOLE),
+    "a.iso.zst": zstd(WHOLE),
+}
+# As parallel compressors write them: several streams, and zeros behind.
+SEVERAL = {
+    "a.iso.xz": lzma.compress(WHOLE[:MIB]) + bytes(8) + lzma.compress(WHOLE[MIB:]) + bytes(4),
+    "a.iso.gz": gzip.compress(WHOLE[:MIB]) + gzip.compress(WHOLE[MIB:]),
+    "a.iso.zst": zstd(WHOLE[:MIB]) + zstd(WHOLE[MIB:]),
+}
+
+
+@pytest.mark.parametrize(("name", "packed"), [*PACKED.items(), *SEVERAL.items()])
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_is_compressed_is_unpacked_while_it_arrives(
+    images, start_again, tmp_path, name, packed, is_restarted
+):
+    upload = images.begin(name, len(packed), hashlib.sha256(packed).hexdigest())
+    for start in range(0, len(packed), 300_001):
+        upload.append(packed[start : start + 300_001])
+        assert start < MIB or (tmp_path / "media/unpacked/a.iso").stat().st_size > MIB // 2
+        if is_restarted and start == 600_002:
+            images = start_again()
+            assert not (tmp_path / "media/unpacked/a.iso").exists()
+            upload = images.begin(name, len(packed), hashlib.sha256(packed).hexdigest())
+            # As the service does it before the next piece.
+            upload.sha256()
+    assert images.finish(name) == SHA256
+    assert images.path_of("a.iso").read_bytes() == WHOLE
+    assert images.images() == [{"name": "a.iso", "size": len(WHOLE), "sha256": SHA256}]
+    assert images.uploads() == [] and images.room()["used"] == len(WHOLE)
+    files = {file.name for file in (tmp_path / "media").rglob("*") if file.is_file()}
+    assert files == {"a.iso", "a.iso.json"}
+
+
+@pytest.mark.parametrize("name", [*PACKED])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda packed: WHOLE[:5000],
+        lambda packed: packed[:-9],
+        lambda packed: packed[:5000] + b"\xff" * 40 + packed[5040:],
+        lambda packed: packed + b"what follows",
+        lambda packed: bytes(12) + packed,
+    ],
+    ids=["not compressed", "cut", "changed", "more behind", "zeros before"],
+)
+def test_what_is_damaged_is_refused(images, tmp_path, name, spoil):
+    packed = spoil(PACKED[name])
+    upload = images.begin(name, len(packed))
+    refusal = refused(lambda: (upload.append(packed), images.finish(name)))
+    assert isinstance(refusal, UnpackingError) and "can't be unpacked" in str(refusal)
+    # It stays so, whatever follows.
+    assert str(refused(images.finish, name)) == str(refusal)
+    images.cancel(name)
+    assert [file for file in (tmp_path / "media").rglob("*") if file.is_file()] == []
+
+
+NOTHING_YET = b"\0" * (70 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("name", "bomb"),
+    [
+        ("a.xz", lzma.compress(NOTHING_YET, preset=0)),
+        ("a.gz", gzip.compress(NOTHING_YET, 1)),
+        ("a.zst", zstd(NOTHING_YET)),
+    ],
+)
+def test_a_bomb_ends_where_the_room_does(images, tmp_path, name, bomb):
+    assert len(bomb) < MIB
+    arrive(images, "there.iso")
+    upload = images.begin(name, len(bomb))
+    refusal = refused(upload.append, bomb)
+    assert (refusal.status, "has no room" in str(refusal)) == (507, True)
+    assert images.room()["used"] <= 64 * MIB
+    images.cancel(name)
+    assert images.room()["used"] == len(WHOLE)
+    assert images.path_of("there.iso").read_bytes() == WHOLE
+    assert list((tmp_path / "media/unpacked").iterdir()) == []
+
+
+def test_one_block_at_a_time_is_in_memory():
+    for ending, packed in ((".xz", lzma.compress), (".gz", gzip.compress), (".zst", zstd)):
+        blocks = Unpacker(DECODERS[ending]).feed(packed(bytes(8 * MIB)))
+        assert max(len(block) for block in blocks) <= MIB
+
+
+@pytest.mark.parametrize(
+    ("ending", "packed"),
+    [
+        (".xz", lzma.compress(b"a", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 2**30}])),
+        (".zst", zstd(WHOLE, "--ultra", "--long=28")),
+        (".xz", lzma.compress(b"") * 1100),
+        (".gz", gzip.compress(b"") * 1100),
+        (".zst", zstd(b"", "--no-check") * 1100),
+    ],
+    ids=["memory of xz", "memory of zstd", "streams of xz", "of gzip", "of zstd"],
+)
+def test_what_costs_more_memory_or_time_than_it_is_worth_is_refused(ending, packed):
+    with pytest.raises(DamagedError):
+        list(Unpacker(DECODERS[ending]).feed(packed))
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.7z", "a.ISO.ZIP", "a.tar", "a.rar"])
+def test_archives_are_refused_with_what_to_do(images, name):
+    refusal = refused(images.begin, name, 512)
+    assert (refusal.status, "send the image that is in it" in str(refusal)) == (400, True)
+
+
+def test_two_uploads_do_not_become_one_image(images, mkfs):
+    images.begin("a.iso.xz", 512)
+    for act in (
+        lambda: images.begin("a.iso", 512),
+        lambda: images.begin("a.iso.gz", 512),
+        lambda: images.make_disk("a.iso", MIB),
+    ):
+        refusal = refused(act)
+        assert refusal.status == 409 and "a.iso.xz becomes a.iso, too" in str(refusal)
+    assert "one is unpacked at a time" in str(refused(images.begin, "b.iso.gz", 512))
+    images.cancel("a.iso.xz")
+    arrive(images, "a.iso")
+    assert "There is an image called a.iso" in str(refused(images.begin, "a.iso.zst", 512))
+    assert refused(images.begin, "a..xz", 512).status == 400
+
+
+def test_a_power_cut_at_the_end_of_unpacking_leaves_the_upload_or_the_image(
+    images, start_again, monkeypatch
+):
+    packed = PACKED["a.iso.xz"]
+    for broken in ("os.replace", "pathlib.Path.unlink"):
+        images.begin("a.iso.xz", len(packed)).append(packed)
+        with monkeypatch.context() as patch:
+            patch.setattr(broken, power_cut)
+            with pytest.raises(PowerCutError):
+                images.finish("a.iso.xz")
+        images = start_again()
+        if broken == "os.replace":
+            assert images.uploads()[0]["offset"] == len(packed) and images.images() == []
+            images.finish("a.iso.xz")
+            assert images.path_of("a.iso").read_bytes() == WHOLE
+            images.delete("a.iso")
+    assert images.uploads() == []
+    assert images.path_of("a.iso").read_bytes() == WHOLE
+
+
+def test_a_disk_that_fails_while_it_is_unpacked_costs_nothing(images, monkeypatch):
+    packed = PACKED["a.iso.gz"]
+    upload = images.begin("a.iso.gz", len(packed))
+    upload.append(packed[:500_000])
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Images, "room", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            upload.append(packed[500_000:])
+    assert upload.offset == len(packed)
+    assert images.finish("a.iso.gz") == SHA256
+
+
+def test_the_service_unpacks_and_gives_up_what_is_of_no_use(config, media_service, logged_in):
+    admin = logged_in("admin")
+    packed = PACKED["a.iso.xz"]
+    admin.ask("POST", "/api/media/uploads", {"name": "a.iso.xz", "size": len(packed)})
+    status, told = piece(config, "a.iso.xz", 0, packed)
+    assert (status, told["image"], told["sha256"]) == (200, "a.iso", SHA256)
+    admin.ask("POST", "/api/media/uploads", {"name": "b.iso.xz", "size": 5000})
+    status, told = piece(config, "b.iso.xz", 0, WHOLE[:4000])
+    assert (status, "can't be unpacked" in told["error"]) == (400, True)
+    told = admin.ask("GET", "/api/media").get_json()
+    assert [each["name"] for each in told["images"]] == ["a.iso"] and told["uploads"] == []

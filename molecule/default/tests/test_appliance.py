@@ -41,6 +41,7 @@ SCORES = {
     "tinypilot-device-test@.service": 0.6,
     # It has the network, to send.
     "tinypilot-wake@.service": 1.2,
+    "tinypilot-fetch@.service": 1.2,
     # The same, and devices by USB.
     "tinypilot-hook@.service": 1.3,
     "tinypilot-reconcile.service": 0.5,
@@ -60,6 +61,7 @@ SOCKETS = [
     "tinypilot-hid.socket",
     "tinypilot-metrics.socket",
     "tinypilot-media.socket",
+    "tinypilot-fetch.socket",
     "tinypilot-apply.socket",
     "tinypilot-device-test.socket",
     "tinypilot-wake.socket",
@@ -285,6 +287,7 @@ def test_the_certificate_is_looked_after(host):
         ("/run/tinypilot/hid.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/metrics.sock", "www-data", "tinypilot", 0o660),
         ("/run/tinypilot/media.sock", "www-data", "tinypilot", 0o660),
+        ("/run/tinypilot/fetch.sock", "kvm-media", "kvm-media", 0o600),
         ("/var/lib/kvm-media", "kvm-media", "kvm-media", 0o700),
         ("/run/tinypilot/apply.sock", "tinypilot", "tinypilot", 0o600),
         ("/run/tinypilot/wake.sock", "tinypilot", "tinypilot", 0o600),

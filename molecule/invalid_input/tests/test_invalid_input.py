@@ -101,6 +101,8 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_settings_fixed": ["ustreamer_edid"],
                 "tinypilot_media_dir": "/home",
                 "tinypilot_media_max_mib": 0,
+                "tinypilot_media_sources": ["https://images.example/"],
+                "tinypilot_media_source_networks": ["192.168.7.300/24"],
                 "tinypilot_atx_chip": "gpiochip0",
                 "tinypilot_atx_reset_button_line": "GPIO27",
                 "tinypilot_atx_power_led_line": -2,
@@ -125,6 +127,10 @@ def assert_refused(device, variables, *sentences):
                 "tinypilot_ice_servers,",
                 "tinypilot_media_dir is '/home': it must be a folder of its own below /var/lib, /srv, /mnt or /media.",
                 "tinypilot_media_max_mib is 0: it must be a whole number from 1 to 16777216.",
+                "tinypilot_media_sources is ['https://images.example/']: it must be a list of hosts such as "
+                "images.example, images.example:8443, *.images.example or *, without https://",
+                "tinypilot_media_source_networks is ['192.168.7.300/24']: it must be a list of networks such as "
+                "192.168.7.0/24 or fd12:3456::/32",
             ],
             id="tinypilot",
         ),
@@ -263,6 +269,15 @@ def test_all_mistakes_are_named_at_once(variables, sentences):
                     ]
                 },
                 "tinypilot_power_hooks, entry 1: it must have a name (1 to 64 characters), a command (a list of texts,",
+            ),
+            (
+                # As YAML has On without quotes.
+                {"tinypilot_redfish_hooks": {"true": "A plug that is not there"}},
+                "tinypilot_redfish_hooks names true: it must be one of On, ForceOff, GracefulShutdown, ForceRestart,",
+            ),
+            (
+                {"tinypilot_redfish_hooks": {"On": "Plug on"}},
+                "tinypilot_redfish_hooks names the command Plug on: tinypilot_power_hooks has no command of that name.",
             ),
             (
                 {"tinypilot_atx_disk_led_line": 17},

@@ -23,6 +23,8 @@ from tinypilot.routes import (
     pages,
     picture,
     power,
+    redfish,
+    sequences,
     settings,
 )
 from tinypilot.version import page_version
@@ -44,7 +46,10 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(power.blueprint)
     app.register_blueprint(controls.blueprint)
     app.register_blueprint(picture.blueprint)
+    sequences.install(app)
     app.register_blueprint(openapi.blueprint)
+    if config.redfish:
+        redfish.install(app)
     app.context_processor(i18n.for_templates)
     app.register_error_handler(HTTPException, _describe_error)
     app.register_error_handler(sqlite3.DatabaseError, _mend_database)
@@ -78,6 +83,8 @@ def _mend_database(error: sqlite3.DatabaseError) -> ResponseReturnValue:
 def _describe_error(error: HTTPException) -> ResponseReturnValue:
     """Errors in the form that the page's scripts, and people with curl, can read."""
     response = error.get_response()
+    if "redfish" in current_app.extensions and request.path.startswith("/redfish"):
+        return redfish.describe(response.status_code, error)
     if request.path.startswith("/api/"):
         return {"error": f"{error.name}."}, response.status_code
     response.data = f"{error.code} {error.name}\n"

@@ -24,6 +24,7 @@ PATHS = (
     "janus_token_file",
     "media_dir",
     "media_drives",
+    "media_fetch_socket",
     "media_socket",
     "metrics_socket",
     "nginx_socket",
@@ -54,6 +55,15 @@ class Atx:
     active_low: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Redfish:
+    """By type of ComputerSystem.Reset the command of the inventory that does it, and the machine that Wake-on-LAN
+    switches on for it; empty: none."""
+
+    hooks: Mapping[str, str]
+    machine: str
+
+
 class ConfigError(ValueError):
     """The configuration file says something that the web app cannot work with."""
 
@@ -67,13 +77,14 @@ class Config:
     in `settings_dir` what is set, and to `settings_socket` listens who applies it, to `wake_socket` who sends magic
     packets, to `hid_socket` who has keyboard and mouse, to `atx_socket` who presses the buttons of `atx`, which is None
     where none are connected; to `hook_socket` listens who runs commands of the operator's, and `power_hooks` are their
-    names, each with the seconds that it may take; `services` are the units that a person may restart, `log_units`
-    further ones that the log for people has; `janus_ice_servers` are the kinds that Janus was given, as it names them;
-    `has_sound` tells whether it sends sound to who asks for it; a session ends so many minutes after its last use, and
-    after its beginning; the controls may be taken from whoever has not used them for so many seconds; `media_dir` holds
-    images of disks, up to `media_max_mib` together, and leaves `media_free_mib` free on its file system, `media_drives`
-    is the gadget's function with the drives, and at `media_socket` listens who puts
-    images into them."""
+    names, each with the seconds that it may take; `redfish` is None where nobody is to answer to that; `services` are
+    the units that a person may restart, `log_units` further ones that the log for people has; `janus_ice_servers` are
+    the kinds that Janus was given, as it names them; `has_sound` tells whether it sends sound to who asks for it; a
+    session ends so many minutes after its last use, and after its beginning; the controls may be taken from whoever has
+    not used them for so many seconds; `media_dir` holds images of disks, up to `media_max_mib` together, and leaves
+    `media_free_mib` free on its file system, `media_drives` is the gadget's function with the drives, and at
+    `media_socket` listens who puts images into them; to `media_fetch_socket` listens who fetches images by https, from
+    the hosts `media_sources`, and from the networks `media_source_networks` also where these are not public."""
 
     name: str
     auth_file: Path = Path("/var/lib/tinypilot/auth.sqlite3")
@@ -87,6 +98,7 @@ class Config:
     media_dir: Path = Path("/var/lib/kvm-media")
     media_drives: Path = Path("/sys/kernel/config/usb_gadget/kvm/functions/mass_storage.media")
     media_socket: Path = Path("/run/tinypilot/media.sock")
+    media_fetch_socket: Path = Path("/run/tinypilot/fetch.sock")
     metrics_socket: Path = Path("/run/tinypilot/metrics.sock")
     device_test_socket: Path = Path("/run/tinypilot/device-test.sock")
     settings_declarations: Path = Path("/etc/kvm-settings")
@@ -97,6 +109,7 @@ class Config:
     atx: Atx | None = None
     hook_socket: Path = Path("/run/tinypilot/hook.sock")
     power_hooks: tuple[tuple[str, int], ...] = ()
+    redfish: Redfish | None = None
     services: tuple[str, ...] = ()
     log_units: tuple[str, ...] = ()
     janus_ice_servers: tuple[str, ...] = ()
@@ -106,6 +119,8 @@ class Config:
     input_idle_seconds: int = 60
     media_max_mib: int = 8192
     media_free_mib: int = 1024
+    media_sources: tuple[str, ...] = ()
+    media_source_networks: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -136,10 +151,13 @@ class Config:
             log_units=tuple(values.get("log_units", ())),
             janus_ice_servers=tuple(values.get("janus_ice_servers", ())),
             has_sound=bool(values.get("has_sound", False)),
+            media_sources=tuple(values.get("media_sources", ())),
+            media_source_networks=tuple(values.get("media_source_networks", ())),
             power_hooks=tuple(
                 (str(name), int(seconds)) for name, seconds in values.get("power_hooks", {}).items()
             ),
             atx=_atx(values["atx"]) if values.get("atx") else None,
+            redfish=_redfish(values["redfish"]) if values.get("redfish") else None,
             **fields,
         )
 
@@ -150,3 +168,11 @@ def _atx(values: Mapping) -> Atx:
         return Atx(str(values["chip"]), lines, tuple(values["active_low"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError("atx must have chip, lines and active_low") from error
+
+
+def _redfish(values: Mapping) -> Redfish:
+    try:
+        hooks = {str(kind): str(hook) for kind, hook in values["hooks"].items()}
+        return Redfish(hooks, str(values["machine"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError("redfish must have hooks and machine") from error

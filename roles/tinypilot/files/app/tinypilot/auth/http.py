@@ -8,6 +8,7 @@ shows a token instead of all that, which no foreign page can make a browser do.
 import hmac
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, g, redirect, request
@@ -94,6 +95,8 @@ def csrf_token() -> str:
 
 def guard() -> ResponseReturnValue | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
+    if redfish := _redfish():
+        return redfish.guard()
     token = _bearer_token()
     if token is None:
         g.credential = auth().token_in(cookies())
@@ -103,7 +106,7 @@ def guard() -> ResponseReturnValue | None:
         g.session = auth().tokens.session_for(token)
     view = current_app.view_functions.get(request.endpoint or "")
     changes = request.method not in SAFE_METHODS
-    if changes and token is None and not _is_from_own_page():
+    if changes and token is None and not is_from_own_page():
         raise _noted(_foreign_request())
     if getattr(view, "is_public", False):
         return None
@@ -122,6 +125,12 @@ def guard() -> ResponseReturnValue | None:
             role=g.session.role,
         )
     return None
+
+
+def _redfish() -> Any:
+    """What guards and describes the other interface (redfish/access.py), if that is asked, and there is one."""
+    is_asked = request.path == "/redfish" or request.path.startswith("/redfish/")
+    return current_app.extensions.get("redfish") if is_asked else None
 
 
 def _is_opened_by_a_person() -> bool:
@@ -153,7 +162,7 @@ def _has_csrf_token() -> bool:
     return hmac.compare_digest(request.headers.get(CSRF_HEADER, "").encode(), csrf_token().encode())
 
 
-def _is_from_own_page() -> bool:
+def is_from_own_page() -> bool:
     """Browsers name the page's origin with each change. A program must do so, too."""
     # Proxies may name the port that browsers leave out, and write the name as their configuration has it.
     host = request.headers.get("Host", "").lower().removesuffix(":443")
@@ -237,6 +246,8 @@ def sentence_of(error: ApiError) -> str:
 
 
 def describe_refusal(error: ApiError) -> ResponseReturnValue:
+    if redfish := _redfish():
+        return redfish.describe(error)
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     answer: dict[str, object] = {"error": sentence_of(error)}
     if error.code_needed:

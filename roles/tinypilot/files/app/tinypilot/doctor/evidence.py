@@ -809,7 +809,10 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "units later": lambda: later(wanted),
         "processes": processes,
         "paths": lambda: path_defects(
-            [*listed(facts, "paths"), *listed(facts, "state"), *sockets.values()]
+            [
+                *(each for name in ("paths", "state", "media") for each in listed(facts, name)),
+                *sockets.values(),
+            ]
         ),
         "programs": lambda: program_defects(
             [*listed(facts, "programs"), *([ustreamer["plugin"]] if "plugin" in ustreamer else [])]
@@ -850,6 +853,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "firewall": firewall_ruleset,
         "relay": lambda: get(sockets["relay"]["path"], "/api/gateway")[0],
         "web app": lambda: get(sockets["web"]["path"], "/login")[0],
+        "drives": lambda: json.loads(get(sockets["media"]["path"], "/api/media")[1])["problem"],
         "hid": lambda: json.loads(get(sockets["hid"]["path"], "/usb")[1])["usb"],
         "buttons": lambda: ask(config.atx_socket, {}, ANSWER_SECONDS),
         "database": lambda: database_defect(str(config.auth_file), own["user"]),

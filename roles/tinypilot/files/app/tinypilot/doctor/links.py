@@ -852,6 +852,24 @@ def check_switches(evidence: Evidence) -> str:
     return "there, and so are the buttons"
 
 
+def check_drives(evidence: Evidence) -> str:
+    check_units(evidence, "tinypilot-media.socket", "tinypilot-media.service")
+    _check_socket(evidence, "media", "tinypilot-media")
+    defects: dict[str, str] = evidence.tell("paths")
+    for path in (each["path"] for each in evidence.of("tinypilot").get("media", ())):
+        if path in defects:
+            raise BrokenLink(f"{path} {defects[path]}, so images can't be kept", PROVISION)
+    problem = _answer(evidence, "drives", "tinypilot-media.service")
+    wanted = evidence.of("usb_gadget").get("drives", ())
+    if problem and wanted and evidence.of("usb_gadget").get("expected"):
+        raise BrokenLink(
+            f"The attached computer has no USB drives: {problem['error']}",
+            "`journalctl -u usb-gadget` tells why. `modprobe usb_f_mass_storage` must work; then `systemctl restart "
+            "usb-gadget`, which replugs keyboard and mouse, too.",
+        )
+    return "the media service answers" if problem or not wanted else ", ".join(wanted)
+
+
 # --- What looks after the others ---
 
 
@@ -908,6 +926,7 @@ LINKS = (
         check_switches,
         ("accounts", "configuration"),
     ),
+    Link("drives", "USB drives", check_drives, ("configuration", "disk", "gadget")),
     Link("accounts", "Users and sessions", check_accounts, ("disk", "system")),
     Link("configuration", "Configuration", check_configuration, ("disk", "system")),
     Link("supervisor", "Supervisor", check_supervisor, ("configuration",)),

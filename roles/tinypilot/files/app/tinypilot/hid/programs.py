@@ -81,9 +81,7 @@ class Program:
 async def perform(outputs: HidOutputs, action: dict, use: Callable[[], object]) -> dict:
     """action: as the web app has checked it. use: says that the controls are being used."""
     if outputs.usb_state in (UsbState.DISCONNECTED, UsbState.MISSING):
-        raise ApiError(
-            409, "The attached computer takes no input: it is off, asleep or not connected by USB."
-        )
+        raise _no_computer()
     match action:
         case {"type": "text"}:
             return await _type(outputs, action, use)
@@ -176,7 +174,21 @@ async def _taken(outputs: HidOutputs) -> None:
             await outputs.drained()
     except TimeoutError:
         outputs.leave(0)
-        raise ApiError(
-            409,
-            "The attached computer is connected by USB, and takes no input: it may be asleep, or starting.",
-        ) from None
+        raise _no_answer() from None
+
+
+def _no_computer() -> ApiError:
+    return ApiError(
+        409, "The attached computer takes no input: it is off, asleep or not connected by USB."
+    )
+
+
+def _no_answer() -> ApiError:
+    return ApiError(
+        409,
+        "The attached computer is connected by USB, and takes no input: it may be asleep, or starting.",
+    )
+
+
+# What is said of a computer that takes nothing now, and may do so in a moment: it starts.
+NO_INPUT = (_no_computer().sentence, _no_answer().sentence)

@@ -3,10 +3,12 @@
 
     images/NAME         what is whole
     incoming/NAME       what has arrived of an upload: it only grows, so its size says where the rest goes on
+    unpacked/NAME       what a compressed upload has been unpacked to; nothing that a restart would miss
     facts/NAME.json     size, checksum, and what tells the file that is sent from another of its name
 
 The room of an upload is taken when it begins, so none ends halfway on a full disk, and what a computer writes to an
-image needs none. What is said to have arrived is on the disk.
+image needs none. How large a compressed one becomes nobody knows before: it takes room as it grows, and is given up
+where that ends. What is said to have arrived is on the disk.
 """
 
 from __future__ import annotations
@@ -14,19 +16,23 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import hashlib
+import io
 import json
 import os
 import re
 import stat
 import subprocess
+import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tinypilot import whole_files
 from tinypilot.errors import ApiError
+from tinypilot.media.unpacking import DECODERS, DamagedError, Unpacker
 
 # Letters and digits of any language, and what is harmless in a file's name: no path, nothing hidden, nothing unseen.
 NAME = re.compile(r"[^\W_][\w .,+()@~=-]{0,99}")
@@ -43,6 +49,8 @@ FORMAT_SECONDS = 60
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LONGEST_TAG = 100
 FALLOC_FL_KEEP_SIZE = 1
+# A computer can't start from these, and what is in them is not looked for here.
+ARCHIVES = (".zip", ".7z", ".rar", ".bz2", ".tar", ".tgz")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
@@ -51,38 +59,109 @@ _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c
 @dataclass(frozen=True)
 class Facts:
     """sha256: of a whole image, unless a computer may have written to it since; of an upload, what it must be, or
-    empty. tag: what the sender tells this file from others of its name and size by."""
+    empty. tag: what the sender tells this file from others of its name and size by. url: where the device itself
+    fetches it; version: which one the server there has, as it says."""
 
     size: int
     sha256: str = ""
     tag: str = ""
+    url: str = ""
+    version: str = ""
+
+
+class UnpackingError(ApiError):
+    """The upload is of no use."""
+
+
+class Unpacked:
+    """The image that an upload is unpacked to, as far as that was read. grow(bytes): takes room for that much more."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        unpacker: Unpacker,
+        grow: Callable[[int], contextlib.AbstractContextManager],
+    ):
+        self.path = path
+        self.size = 0
+        self._name = name
+        self._unpacker = unpacker
+        self._grow = grow
+        self._hashed = hashlib.sha256()
+        self._refusal: UnpackingError | None = None
+        path.unlink(missing_ok=True)
+
+    def write(self, packed: bytes) -> None:
+        if self._refusal:
+            raise self._refusal
+        try:
+            waiting = bytearray()
+            for block in self._unpacker.feed(packed):
+                waiting += block
+                if len(waiting) >= BLOCK_BYTES:
+                    self._append(waiting)
+                    waiting = bytearray()
+            self._append(waiting)
+        except DamagedError as error:
+            self._refusal = self._damaged()
+            raise self._refusal from error
+        except UnpackingError as refusal:
+            self._refusal = refusal
+            raise
+
+    def _append(self, block: bytearray) -> None:
+        with self._grow(len(block)), open(self.path, "ab", buffering=0) as file:
+            _write_all(file, block)
+        self._hashed.update(block)
+        self.size += len(block)
+
+    def finish(self) -> str:
+        if self._refusal:
+            raise self._refusal
+        if not self._unpacker.is_complete or not self.size:
+            raise self._damaged()
+        with open(self.path, "rb") as file:
+            os.fsync(file.fileno())
+        return self._hashed.hexdigest()
+
+    def _damaged(self) -> UnpackingError:
+        return UnpackingError(
+            400,
+            "{name} can't be unpacked, and was deleted: it is damaged, is not what its name says, or needs more than "
+            "64 MiB of memory for that.",
+            name=self._name,
+        )
 
 
 class Upload:
     """The end of a file that arrives, with the checksum of all before it."""
 
-    def __init__(self, path: Path, facts: Facts):
+    def __init__(self, path: Path, facts: Facts, unpacking: Callable[[], Unpacked] | None = None):
         self.path = path
         self.facts = facts
         self.offset = path.stat().st_size
-        # What came before this program was started is read when the upload is whole.
+        self._unpacking = unpacking
+        self._begin_reading()
+
+    def _begin_reading(self) -> None:
+        """What came before this program was started is read when the upload is whole."""
+        self._read_bytes = 0
         self._hashed = hashlib.sha256()
-        self._hashed_bytes = 0
+        self.unpacked = self._unpacking() if self._unpacking else None
 
     def append(self, block: bytes) -> None:
         """May take as long as the disk does."""
+        is_read = self._read_bytes == self.offset
         try:
             with open(self.path, "ab", buffering=0) as file:
-                rest = memoryview(block)
-                while rest:
-                    rest = rest[file.write(rest) :]
+                _write_all(file, block)
         except OSError:
             self.offset = self.path.stat().st_size
             raise
-        if self._hashed_bytes == self.offset:
-            self._hashed.update(block)
-            self._hashed_bytes += len(block)
         self.offset += len(block)
+        if is_read:
+            self._read(block)
 
     def sync(self) -> None:
         with open(self.path, "rb") as file:
@@ -90,11 +169,30 @@ class Upload:
 
     def sha256(self) -> str:
         with open(self.path, "rb") as file:
-            file.seek(self._hashed_bytes)
+            file.seek(self._read_bytes)
             while block := file.read(BLOCK_BYTES):
-                self._hashed.update(block)
-                self._hashed_bytes += len(block)
+                self._read(block)
         return self._hashed.hexdigest()
+
+    def _read(self, block: bytes) -> None:
+        self._hashed.update(block)
+        self._read_bytes += len(block)
+        try:
+            if self.unpacked:
+                self.unpacked.write(block)
+        except OSError:
+            self._begin_reading()
+            raise
+
+
+def image_of(name: str) -> str:
+    """What an upload of this name becomes."""
+    return name[: -len(ending)] if (ending := _ending(name)) else name
+
+
+def _ending(name: str) -> str:
+    """By which it is unpacked, or empty."""
+    return next((each for each in DECODERS if name.lower().endswith(each)), "")
 
 
 def check_name(name: object) -> str:
@@ -119,11 +217,14 @@ class Images:
     def __init__(self, folder: Path, most_bytes: int, free_bytes: int):
         self._images = folder / "images"
         self._incoming = folder / "incoming"
+        self._unpacked = folder / "unpacked"
         self._facts = folder / "facts"
         self._most = most_bytes
         self._free = free_bytes
         self._uploads: dict[str, Upload] = {}
-        for each in (self._images, self._incoming, self._facts):
+        # Held by whoever takes room: what is unpacked grows beside everything else.
+        self._taking = threading.Lock()
+        for each in (self._images, self._incoming, self._unpacked, self._facts):
             each.mkdir(mode=0o700, exist_ok=True)
         self._forget_halves()
 
@@ -166,9 +267,25 @@ class Images:
 
     # --- An upload ---
 
-    def begin(self, name: object, size: object, sha256: object = "", tag: object = "") -> Upload:
+    def begin(
+        self,
+        name: object,
+        size: object,
+        sha256: object = "",
+        tag: object = "",
+        *,
+        url: str = "",
+        version: str = "",
+    ) -> Upload:
         """A new one, or the same one again, which goes on where it was."""
         name = check_name(name)
+        image = check_name(image_of(name))
+        if name.lower().endswith(ARCHIVES):
+            raise ApiError(
+                400,
+                "{name} is an archive: send the image that is in it, which may be compressed with xz, gzip or zstd.",
+                name=name,
+            )
         if type(size) is not int or not 1 <= size <= self._most:
             raise ApiError(
                 400,
@@ -179,9 +296,8 @@ class Images:
             raise ApiError(400, "sha256 must be 64 hexadecimal digits in lower case, or empty.")
         if not isinstance(tag, str) or len(tag) > LONGEST_TAG or not tag.isprintable():
             raise ApiError(400, "tag must have at most {most} characters.", most=LONGEST_TAG)
-        wanted = Facts(size, sha256, tag)
-        if name in dict(self._files(self._images)):
-            raise ApiError(409, "There is an image called {name}: delete it first.", name=name)
+        wanted = Facts(size, sha256, tag, url, version)
+        self._check_free(image, but=name)
         if (self._incoming / name).exists():
             upload = self.upload(name)
             if upload.facts != wanted:
@@ -197,6 +313,13 @@ class Images:
                 "{most} uploads are not complete: continue one of them, or delete it first.",
                 most=UPLOADS_MAX,
             )
+        packed = [each for each, _ in self._files(self._incoming) if _ending(each)]
+        if packed and image != name:
+            raise ApiError(
+                409,
+                "{other} is compressed, too, and one is unpacked at a time: continue it, or delete it first.",
+                other=packed[0],
+            )
         self._take_room(self._incoming / name, size)
         try:
             self._write_facts(name, wanted)
@@ -211,11 +334,21 @@ class Images:
         if not facts or name not in dict(self._files(self._incoming)):
             raise ApiError(404, "Nothing called {name} is being uploaded.", name=name)
         if name not in self._uploads:
-            self._uploads[name] = Upload(self._incoming / name, facts)
+            self._uploads[name] = Upload(self._incoming / name, facts, self._unpacking(name))
         return self._uploads[name]
 
+    def _unpacking(self, name: str) -> Callable[[], Unpacked] | None:
+        if not (ending := _ending(name)):
+            return None
+        path = self._unpacked / image_of(name)
+        grow = functools.partial(self._growing, name)
+        return lambda: Unpacked(name, path, Unpacker(DECODERS[ending]), grow)
+
+    def find_upload(self, name: str) -> Upload | None:
+        return self.upload(name) if name in dict(self._files(self._incoming)) else None
+
     def finish(self, name: str) -> str:
-        """Of an upload that has arrived; returns its checksum. May take as long as reading it does."""
+        """Of an upload that has arrived; returns the image's checksum. May take as long as reading it does."""
         upload = self.upload(name)
         sha256 = upload.sha256()
         if upload.facts.sha256 not in ("", sha256):
@@ -226,18 +359,27 @@ class Images:
                 name=name,
                 sha256=sha256,
             )
-        os.replace(upload.path, self._images / name)
+        image, whole, size = image_of(name), upload.path, upload.facts.size
+        if upload.unpacked:
+            sha256 = upload.unpacked.finish()
+            whole, size = upload.unpacked.path, upload.unpacked.size
+        os.replace(whole, self._images / image)
         _sync_folder(self._images)
-        _sync_folder(self._incoming)
         self._uploads.pop(name, None)
+        if upload.unpacked:
+            upload.path.unlink()
+            self._forget(name)
+        _sync_folder(self._incoming)
         # If that fails, or the power, the image is there all the same; nobody knows its checksum then.
         with contextlib.suppress(OSError):
-            self._write_facts(name, Facts(upload.facts.size, sha256))
+            self._write_facts(image, Facts(size, sha256))
         return sha256
 
     def cancel(self, name: object) -> None:
         upload = self.upload(name)
         self._uploads.pop(upload.path.name, None)
+        if upload.unpacked:
+            upload.unpacked.path.unlink(missing_ok=True)
         upload.path.unlink()
         self._forget(upload.path.name)
 
@@ -258,8 +400,7 @@ class Images:
                 least=SMALLEST_DISK_BYTES,
                 most=self._most,
             )
-        if name in dict(self._files(self._images)) or (self._incoming / name).exists():
-            raise ApiError(409, "There is an image called {name}: delete it first.", name=name)
+        self._check_free(name)
         # A power cut leaves it without facts, and so nothing of it.
         path = self._incoming / name
         self._take_room(path, size)
@@ -289,6 +430,19 @@ class Images:
 
     # --- Files ---
 
+    def _check_free(self, image: str, but: str = "") -> None:
+        """No image has this name, and no other upload becomes one of it."""
+        if image in dict(self._files(self._images)):
+            raise ApiError(409, "There is an image called {name}: delete it first.", name=image)
+        for other, _ in self._files(self._incoming):
+            if other != but and image_of(other) == image:
+                raise ApiError(
+                    409,
+                    "{other} becomes {name}, too: continue it, or delete it first.",
+                    other=other,
+                    name=image,
+                )
+
     @staticmethod
     def _files(folder: Path) -> list[tuple[str, int]]:
         """Regular ones alone: what somebody has put there by hand may be a link to anything."""
@@ -313,18 +467,22 @@ class Images:
             (self._facts / f"{name}.json").unlink()
 
     def _forget_halves(self) -> None:
-        """What a power cut left of the begin of an upload, or of making a disk."""
+        """What a power cut left of the begin of an upload, or of making a disk; and of unpacking, which begins anew."""
+        for name, _ in self._files(self._unpacked):
+            (self._unpacked / name).unlink()
+        images = dict(self._files(self._images))
         for name, _ in self._files(self._incoming):
-            if not self._facts_of(name):
+            was_unpacked = image_of(name) != name and image_of(name) in images
+            if was_unpacked or not self._facts_of(name):
                 (self._incoming / name).unlink()
+                self._forget(name)
 
     # --- Room ---
 
     def _used(self) -> int:
         """With what is still to arrive."""
-        return sum(size for _, size in self._files(self._images)) + sum(
-            upload["size"] for upload in self.uploads()
-        )
+        whole = [*self._files(self._images), *self._files(self._unpacked)]
+        return sum(size for _, size in whole) + sum(upload["size"] for upload in self.uploads())
 
     def _left(self, used: int) -> int:
         return self._most - used
@@ -339,7 +497,24 @@ class Images:
         )
         return status.f_bavail * status.f_frsize - promised - self._free
 
+    @contextlib.contextmanager
+    def _growing(self, name: str, size: int) -> Iterator[None]:
+        """Of what is unpacked from this upload."""
+        with self._taking:
+            if size > self.room()["left"]:
+                raise UnpackingError(
+                    507,
+                    "{name} has no room for what is in it, and was deleted: unpacked it is larger than what images may "
+                    "have together, or than what is left of that.",
+                    name=name,
+                )
+            yield
+
     def _take_room(self, path: Path, size: int, is_new: bool = True) -> None:
+        with self._taking:
+            self._take_room_now(path, size, is_new)
+
+    def _take_room_now(self, path: Path, size: int, is_new: bool) -> None:
         """Takes blocks for all of the file, whose size stays. Raises ApiError, and leaves nothing of a new one."""
         if is_new:
             # Of an image that somebody has deleted by hand.
@@ -368,6 +543,12 @@ class Images:
                 path.unlink()
             raise _no_room(missing)
         _sync_folder(path.parent)
+
+
+def _write_all(file: io.FileIO, block: bytes | bytearray) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _format(path: Path) -> None:

@@ -15,15 +15,24 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
 
 from aiohttp import web
 
 from tinypilot import audit, healing
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
+from tinypilot.media.downloads import Downloads, name_in, without_secrets
 from tinypilot.media.drives import Drives
-from tinypilot.media.images import BLOCK_BYTES, MIB, Images, Upload
+from tinypilot.media.images import (
+    BLOCK_BYTES,
+    MIB,
+    Images,
+    UnpackingError,
+    Upload,
+    image_of,
+)
+from tinypilot.media.threads import in_thread
 
 SYSTEMD_SOCKET = 3
 REQUEST_BYTES = 4096
@@ -33,16 +42,21 @@ PIECE_BYTES = 16 * MIB
 PIECE_SECONDS = 30
 LOOK_SECONDS = 1
 
-Answer = TypeVar("Answer")
-
 
 class Media:
-    def __init__(self, images: Images, drives: Drives):
+    def __init__(self, images: Images, drives: Drives, fetch_socket: Path):
         self._images = images
         self._drives = drives
         # One change at a time, but for the pieces of uploads of several names.
         self._changing = asyncio.Lock()
         self._arriving: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._downloads = Downloads(
+            images,
+            fetch_socket,
+            changing=self._changing,
+            arriving=lambda name: self._arriving[name],
+            finish=self._finish,
+        )
         self._inserted: dict[int, str] = {}
 
     def application(self) -> web.Application:
@@ -53,11 +67,13 @@ class Media:
         application.router.add_post("/api/media/uploads", self.begin)
         application.router.add_put(r"/api/media/uploads/{name}/{offset:\d{1,18}}", self.take_piece)
         application.router.add_delete("/api/media/uploads/{name}", self.cancel)
+        application.router.add_post("/api/media/downloads", self.download)
         application.router.add_post("/api/media/disks", self.make_disk)
         application.router.add_delete("/api/media/images/{name}", self.delete)
         application.router.add_put(r"/api/media/drives/{number:\d}", self.insert)
         application.router.add_post(r"/api/media/drives/{number:\d}/eject", self.eject)
         application.cleanup_ctx.append(self._keep_looking)
+        application.cleanup_ctx.append(self._keep_fetching)
         return application
 
     # --- What there is ---
@@ -72,6 +88,14 @@ class Media:
             {
                 "images": self._images.images(),
                 "uploads": self._images.uploads(),
+                "downloads": [
+                    {
+                        "name": name,
+                        "url": without_secrets(download.url),
+                        "problem": _refusal(download.problem) if download.problem else None,
+                    }
+                    for name, download in self._downloads.all().items()
+                ],
                 "drives": [asdict(drive) for drive in self._drives.all()],
                 "problem": problem,
                 "room": self._images.room(),
@@ -83,7 +107,7 @@ class Media:
     async def begin(self, request: web.Request) -> web.Response:
         asked = await _object(request)
         async with self._changing:
-            upload = await _in_thread(
+            upload = await in_thread(
                 partial(
                     self._images.begin,
                     asked.get("name"),
@@ -107,29 +131,49 @@ class Media:
                     offset=offset,
                     there=upload.offset,
                 )
+            if upload.facts.url:
+                raise ApiError(
+                    409, "{name} is fetched by the device itself: give that up first.", name=name
+                )
             most = min(PIECE_BYTES, upload.facts.size - offset)
             if (request.content_length or 0) > most:
                 raise ApiError(
                     413, "A piece may have {most} bytes here: send less at once.", most=most
                 )
-            try:
-                async with asyncio.timeout(PIECE_SECONDS):
-                    await self._receive(request, upload, most)
-            except TimeoutError:
-                pass
-            finally:
-                # Also what a line that breaks has brought.
-                await _in_thread(upload.sync)
-            if upload.offset < upload.facts.size:
-                return _told(upload)
-            # Nobody else waits for that: it may have to be read anew.
-            await _in_thread(upload.sha256)
+            async with self._given_up_if_of_no_use(name):
+                if upload.unpacked:
+                    # What came before a restart is unpacked anew, and as long as it takes.
+                    await in_thread(upload.sha256)
+                try:
+                    async with asyncio.timeout(PIECE_SECONDS):
+                        await self._receive(request, upload, most)
+                except TimeoutError:
+                    pass
+                finally:
+                    # Also what a line that breaks has brought.
+                    await in_thread(upload.sync)
+                if upload.offset < upload.facts.size:
+                    return _told(upload)
+                return _told(upload, await self._finish(upload))
+
+    @contextlib.asynccontextmanager
+    async def _given_up_if_of_no_use(self, name: str) -> AsyncIterator[None]:
+        try:
+            yield
+        except UnpackingError:
             async with self._changing:
-                sha256 = await _in_thread(partial(self._images.finish, name))
-            audit.note(
-                "media_arrived", f"{name} has arrived: {upload.offset} bytes, SHA-256 {sha256}"
-            )
-            return _told(upload, sha256)
+                self._images.cancel(name)
+            raise
+
+    async def _finish(self, upload: Upload) -> str:
+        name = upload.path.name
+        # Nobody else waits for that: it may have to be read anew.
+        await in_thread(upload.sha256)
+        async with self._changing:
+            sha256 = await in_thread(partial(self._images.finish, name))
+        size = upload.unpacked.size if upload.unpacked else upload.facts.size
+        audit.note("media_arrived", f"{image_of(name)} has arrived: {size} bytes, SHA-256 {sha256}")
+        return sha256
 
     @staticmethod
     async def _receive(request: web.Request, upload: Upload, most: int) -> None:
@@ -141,17 +185,31 @@ class Media:
                 left -= len(block)
                 if len(waiting) >= BLOCK_BYTES:
                     arrived, waiting = waiting, bytearray()
-                    await _in_thread(partial(upload.append, bytes(arrived)))
+                    await in_thread(partial(upload.append, bytes(arrived)))
                 if left < 0:
                     raise ApiError(
                         413, "A piece may have {most} bytes here: send less at once.", most=most
                     )
         finally:
             if waiting:
-                await _in_thread(partial(upload.append, bytes(waiting)))
+                await in_thread(partial(upload.append, bytes(waiting)))
+
+    async def download(self, request: web.Request) -> web.Response:
+        asked = await _object(request)
+        url = asked.get("url")
+        name = asked.get("name") or name_in(url)
+        return _told(await self._downloads.begin(url, name, asked.get("sha256", "")))
+
+    async def _keep_fetching(self, _: web.Application) -> AsyncIterator[None]:
+        self._downloads.go_on()
+        yield
+        await self._downloads.end()
 
     async def cancel(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
+        was_fetched = await self._downloads.give_up(name)
+        if was_fetched and not self._images.find_upload(name):
+            return web.json_response({})
         self._images.upload(name)
         async with self._arriving[name], self._changing:
             self._images.cancel(name)
@@ -162,7 +220,7 @@ class Media:
     async def make_disk(self, request: web.Request) -> web.Response:
         asked = await _object(request)
         async with self._changing:
-            await _in_thread(partial(self._images.make_disk, asked.get("name"), asked.get("size")))
+            await in_thread(partial(self._images.make_disk, asked.get("name"), asked.get("size")))
         return web.json_response({})
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -195,10 +253,10 @@ class Media:
                     400, "Drive {number} is a CD-ROM: nothing can be written to it.", number=number
                 )
             if is_writable:
-                await _in_thread(partial(self._images.will_change, path.name))
+                await in_thread(partial(self._images.will_change, path.name))
             if drive.image:
                 await self._eject(number, is_forced=False)
-            await _in_thread(partial(self._drives.insert, number, path, is_writable))
+            await in_thread(partial(self._drives.insert, number, path, is_writable))
             self._inserted[number] = path.name
         return web.json_response({})
 
@@ -211,7 +269,7 @@ class Media:
 
     async def _eject(self, number: int, is_forced: bool) -> None:
         # The kernel ends first what the computer is just doing.
-        await _in_thread(partial(self._drives.eject, number, is_forced))
+        await in_thread(partial(self._drives.eject, number, is_forced))
         self._inserted.pop(number, None)
 
     async def _keep_looking(self, _: web.Application) -> AsyncIterator[None]:
@@ -245,7 +303,13 @@ def _told(upload: Upload, sha256: str = "") -> web.Response:
     """sha256: of the whole image, when all has arrived."""
     name, size = upload.path.name, upload.facts.size
     return web.json_response(
-        {"name": name, "size": size, "offset": upload.offset, "sha256": sha256}
+        {
+            "name": name,
+            "image": image_of(name),
+            "size": size,
+            "offset": upload.offset,
+            "sha256": sha256,
+        }
     )
 
 
@@ -279,22 +343,12 @@ async def _describe_refusal(request: web.Request, handler: Callable) -> web.Stre
         return web.json_response(_refusal(refusal), status=refusal.status)
 
 
-async def _in_thread(work: Callable[[], Answer]) -> Answer:
-    """To the end, also for a sender who is gone: what is half written would be."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await task
-        raise
-
-
 def main() -> None:
     os.umask(0o077)
     config = Config.from_environment()
     images = Images(config.media_dir, config.media_max_mib * MIB, config.media_free_mib * MIB)
-    application = Media(images, Drives(config.media_drives)).application()
+    drives = Drives(config.media_drives)
+    application = Media(images, drives, config.media_fetch_socket).application()
     application.cleanup_ctx.append(healing.give_signs_of_life)
     web.run_app(application, sock=socket.socket(fileno=SYSTEMD_SOCKET), print=None, access_log=None)
 

@@ -113,6 +113,12 @@ class Machines:
             "ORDER BY name COLLATE NOCASE, number"
         )
 
+    def number_of(self, name: str) -> int:
+        machine = self._store.one("SELECT number FROM machines WHERE name = ?", name)
+        if not machine:
+            raise _unknown()
+        return machine["number"]
+
     def add(self, by: Session, name: str, mac: str, broadcast: str, interface: str) -> int:
         values = self._normalized(name, mac, broadcast, interface)
         with self._store.transaction() as database:

@@ -9,7 +9,7 @@ import contextlib
 import http.client
 import json
 from collections.abc import Set
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from flask import Blueprint, current_app
 
@@ -18,11 +18,13 @@ from tinypilot.auth.http import auth, read_object, require_role, sentence_of, se
 from tinypilot.auth.sessions import check_still_may
 from tinypilot.errors import ApiError
 from tinypilot.i18n import language, words_of_media
+from tinypilot.media.fetch import LONGEST_URL
 from tinypilot.media.images import LONGEST_TAG, NAME, SECTOR_BYTES, SMALLEST_DISK_BYTES, check_name
 from tinypilot.operation import BOOL, NOTHING, NUMBER, TEXT, list_of, object_of, operation
 from tinypilot.unix_http import UnixConnection
 
-# Longer than the kernel takes to write to a slow disk what a computer has written last.
+# Longer than the kernel takes to write to a slow disk what a computer has written last, and than a server takes to
+# begin (media/downloads.py).
 PATIENCE_SECONDS = 60
 ANSWER_BYTES = 1024 * 1024
 IMAGE_NAME = {"type": "string", "pattern": f"^{NAME.pattern}$"}
@@ -33,8 +35,12 @@ ARRIVED = {
     "type": "object",
     "properties": {
         **UPLOAD,
+        "image": {
+            **TEXT,
+            "description": "What it becomes: without .xz, .gz and .zst, which are unpacked.",
+        },
         "offset": {**NUMBER, "description": "How many bytes have arrived: the rest goes on there."},
-        "sha256": {**SHA256, "description": "Of the whole image, when all has arrived."},
+        "sha256": {**SHA256, "description": "Of the whole image, unpacked, when all has arrived."},
     },
 }
 MEDIA = object_of(
@@ -44,6 +50,16 @@ MEDIA = object_of(
         sha256={**SHA256, "description": "Empty: a computer may have written to it."},
     ),
     uploads=list_of(**UPLOAD),
+    downloads=list_of(
+        name=TEXT,
+        url={**TEXT, "description": "Without what follows a question mark."},
+        problem={**TEXT, "description": "Why it has ended, or empty: it goes on."},
+    ),
+    sources={
+        "type": "array",
+        "items": TEXT,
+        "description": "The hosts that images may be fetched from.",
+    },
     drives=list_of(
         number=NUMBER,
         kind={"type": "string", "enum": ["cdrom", "disk"]},
@@ -78,9 +94,24 @@ def words() -> dict:
     "Images, uploads that are not complete, and the drives of the attached computer", answers=MEDIA
 )
 def media() -> dict:
-    told = _ask("GET", "/api/media")
-    problem = told["problem"]
-    return {**told, "problem": sentence_of(_refusal_in(503, problem)) if problem else ""}
+    told = what_there_is()
+    downloads = [{**each, "problem": _problem(each["problem"])} for each in told["downloads"]]
+    sources = list(current_app.config["TINYPILOT"].media_sources)
+    return {
+        **told,
+        "downloads": downloads,
+        "sources": sources,
+        "problem": _problem(told["problem"]),
+    }
+
+
+def _problem(told: dict | None) -> str:
+    return sentence_of(_refusal_in(503, told)) if told else ""
+
+
+def what_there_is() -> dict:
+    """problem: a sentence with its values, or None."""
+    return _ask("GET", "/api/media")
 
 
 # --- Images ---
@@ -90,7 +121,7 @@ def _new_upload() -> dict:
     described = object_of(
         name=IMAGE_NAME,
         size=SIZE,
-        sha256={**SHA256, "description": "What must arrive, if that is known."},
+        sha256={**SHA256, "description": "Of what must arrive, as it is sent, if that is known."},
         tag={
             "type": "string",
             "maxLength": LONGEST_TAG,
@@ -133,6 +164,35 @@ def cancel_upload(name: str) -> dict:
     return {}
 
 
+def _new_download() -> dict:
+    described = object_of(
+        url={
+            **TEXT,
+            "maxLength": LONGEST_URL,
+            "description": "https, at one of the hosts of tinypilot_media_sources. Empty: go on with what has ended.",
+        },
+        name={**TEXT, "description": "What the image is called; else as the file in the address."},
+        sha256={**SHA256, "description": "Of what must arrive, as it is sent, if that is known."},
+    )
+    return {**described, "required": ["url"]}
+
+
+@blueprint.post("/api/media/downloads")
+@require_role("admin")
+@operation(
+    "Have the device fetch an image by https, or go on with it; answered when the server has begun to send",
+    takes=_new_download,
+    answers=ARRIVED,
+)
+def download() -> dict:
+    asked = _read({"url"}, {"name", "sha256"})
+    told = _change("admin", "POST", "/api/media/downloads", asked)
+    # A name of the host alone: what follows may be a secret.
+    host = urlsplit(asked["url"]).hostname or "the same server"
+    _note("media_download", f"has {told['name']} fetched from {host}, {told['size']} bytes")
+    return told
+
+
 @blueprint.post("/api/media/disks")
 @require_role("admin")
 @operation(
@@ -173,10 +233,16 @@ def insert(number: int) -> dict:
     asked = _read({"image", "is_writable"})
     if not isinstance(asked["is_writable"], bool):
         raise ApiError(400, "{name} must be of the type {type}.", name="is_writable", type="bool")
-    _change("operator", "PUT", f"/api/media/drives/{number}", asked)
-    way = "to be written to" if asked["is_writable"] else "to be read"
-    _note("media_inserted", f"put {asked['image']} into drive {number}, {way}")
+    put_in(number, asked["image"], asked["is_writable"])
     return {}
+
+
+def put_in(number: int, image: object, is_writable: bool) -> None:
+    """Raises ApiError, as does take_out()."""
+    asked = {"image": image, "is_writable": is_writable}
+    _change("operator", "PUT", f"/api/media/drives/{number}", asked)
+    way = "to be written to" if is_writable else "to be read"
+    _note("media_inserted", f"put {image} into drive {number}, {way}")
 
 
 @blueprint.post("/api/media/drives/<int(max=7):number>/eject")
@@ -195,9 +261,13 @@ def eject(number: int) -> dict:
     asked = _read({"is_forced"})
     if not isinstance(asked["is_forced"], bool):
         raise ApiError(400, "{name} must be of the type {type}.", name="is_forced", type="bool")
-    _change("operator", "POST", f"/api/media/drives/{number}/eject", asked)
-    _note("media_ejected", f"emptied drive {number}{' by force' if asked['is_forced'] else ''}")
+    take_out(number, asked["is_forced"])
     return {}
+
+
+def take_out(number: int, is_forced: bool) -> None:
+    _change("operator", "POST", f"/api/media/drives/{number}/eject", {"is_forced": is_forced})
+    _note("media_ejected", f"emptied drive {number}{' by force' if is_forced else ''}")
 
 
 # --- The media service ---

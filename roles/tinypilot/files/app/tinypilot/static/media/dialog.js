@@ -44,7 +44,9 @@ class MediaDialog {
   #result = make('p', { role: 'status' });
   #lists = make('div');
   #progress = make('progress', { hidden: true, ariaLabel: t('Upload progress') });
-  #file = make('input', { type: 'file', id: 'media-file', accept: '.iso,.img' });
+  #file = make('input', { type: 'file', id: 'media-file', accept: '.iso,.img,.xz,.gz,.zst' });
+  #fetch = make('form', { className: 'media-row', hidden: true });
+  #sources = make('span', { className: 'hint' });
   #shown = '';
   #timer = null;
 
@@ -92,8 +94,30 @@ class MediaDialog {
       event.preventDefault();
       this.#do(() => callApi('POST', '/api/media/disks', { name: name.value, size: size.valueAsNumber * MIB }));
     });
-    const label = make('label', { htmlFor: 'media-file', textContent: t('Upload an image (ISO, IMG)') });
-    return [make('div', { className: 'media-row' }, label, this.#file), form];
+    const label = make('label', { htmlFor: 'media-file', textContent: t('Upload an image (ISO, IMG; also as .xz, .gz or .zst)') });
+    return [make('div', { className: 'media-row' }, label, this.#file), this.#forFetching(), form];
+  }
+
+  #forFetching() {
+    const url = make('input', { id: 'fetch-url', type: 'url', pattern: 'https://.*', placeholder: 'https://', required: true });
+    const sha256 = make('input', { id: 'fetch-sha256', pattern: ' *[0-9A-Fa-f]{64} *' });
+    this.#fetch.append(
+      make('label', { htmlFor: url.id, textContent: t('Have the device fetch an image (https)') }),
+      url,
+      make('label', { htmlFor: sha256.id, textContent: t('SHA-256, if you know it') }),
+      sha256,
+      make('button', { textContent: t('Fetch') }),
+      this.#sources,
+    );
+    this.#fetch.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const asked = { url: url.value.trim(), sha256: sha256.value.trim().toLowerCase() };
+      this.#do(async () => {
+        await callApi('POST', '/api/media/downloads', asked);
+        this.#fetch.reset();
+      });
+    });
+    return this.#fetch;
   }
 
   async #keepLooking() {
@@ -130,6 +154,8 @@ class MediaDialog {
     const focused = document.activeElement?.id;
     const chosen = new Map([...this.#lists.querySelectorAll('select')].map(({ id, value }) => [id, value]));
     this.#problem.textContent = media.problem;
+    this.#fetch.hidden = media.sources.length === 0;
+    this.#sources.textContent = t('From: {hosts}', { hosts: media.sources.join(', ') });
     this.#lists.replaceChildren(
       ...media.drives.map((drive) => this.#drive(drive, media, chosen)),
       make('h3', { textContent: t('Images') }),
@@ -185,7 +211,7 @@ class MediaDialog {
     }
   }
 
-  #images({ images, uploads, drives }) {
+  #images({ images, uploads, downloads, drives }) {
     const list = make('ul', { className: 'media-images' });
     for (const { name, size, sha256 } of images) {
       const sum = sha256 && make('code', { textContent: `SHA-256 ${sha256}` });
@@ -195,25 +221,41 @@ class MediaDialog {
       }
       list.append(item);
     }
+    const fetched = new Map(downloads.map((each) => [each.name, each]));
     for (const { name, size, offset } of uploads) {
-      const facts = t('{name}: {offset} of {size} have arrived. To go on, choose the same file.', {
-        name,
-        offset: sizeOf(offset),
-        size: sizeOf(size),
-      });
+      const values = { name, offset: sizeOf(offset), size: sizeOf(size) };
+      const facts = fetched.has(name)
+        ? t('{name}: {offset} of {size} have been fetched.', values)
+        : t('{name}: {offset} of {size} have arrived. To go on, choose the same file.', values);
       const item = make('li', {}, sending?.name === name ? name : facts);
+      const problem = fetched.get(name)?.problem;
+      fetched.delete(name);
+      if (problem) item.append(make('span', { className: 'paste-missing', textContent: problem }));
+      if (problem && this.#isAdmin) item.append(this.#goOn(name));
       if (this.#isAdmin && sending?.name !== name) {
         item.append(this.#remover(name, t('Give up'), 'uploads', t('Delete {name} for good?', { name })));
       }
       list.append(item);
     }
+    // Of which nothing is kept.
+    for (const { name, problem } of fetched.values()) {
+      const item = make('li', {}, `${name}: ${problem}`);
+      if (this.#isAdmin) item.append(this.#remover(name, t('Give up'), 'uploads'));
+      list.append(item);
+    }
     return list;
+  }
+
+  #goOn(name) {
+    const button = make('button', { type: 'button', textContent: t('Go on'), ariaLabel: `${t('Go on')}: ${name}` });
+    button.addEventListener('click', () => this.#do(() => callApi('POST', '/api/media/downloads', { url: '', name })));
+    return button;
   }
 
   #remover(name, label, folder, question) {
     const button = make('button', { type: 'button', textContent: label, ariaLabel: `${label}: ${name}` });
     button.addEventListener('click', () => {
-      if (confirm(question)) this.#do(() => callApi('DELETE', `/api/media/${folder}/${encodeURIComponent(name)}`));
+      if (!question || confirm(question)) this.#do(() => callApi('DELETE', `/api/media/${folder}/${encodeURIComponent(name)}`));
     });
     return button;
   }
@@ -241,7 +283,8 @@ class MediaDialog {
         },
         pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
       });
-      this.#result.textContent = t('{name} has arrived. SHA-256: {sha256}', { name, sha256 });
+      const image = name.replace(/\.(xz|gz|zst)$/i, '');
+      this.#result.textContent = t('{name} has arrived. SHA-256: {sha256}', { name: image, sha256 });
     } catch (error) {
       this.#say(error);
     } finally {

@@ -18,10 +18,10 @@ const LONGEST_PAUSE_MS = 8000;
 export function imageName(fileName) {
   const harmless = fileName.normalize('NFC').replace(/[^\p{L}\p{N}_ .,+()@~=-]/gu, '_');
   const begun = harmless.replace(/^[^\p{L}\p{N}]+/u, '');
-  return [...begun]
-    .slice(0, 60)
-    .join('')
-    .replace(/[ .]+$/, '');
+  // What is compressed is known by the end of its name.
+  const end = begun.match(/(\.[a-z0-9]{1,4}){0,2}$/i)[0];
+  const start = [...begun.slice(0, begun.length - end.length)].slice(0, 60 - end.length);
+  return (start.join('') + end).replace(/[ .]+$/, '');
 }
 
 // A device that does not answer, or not now. What it refuses stays refused.

@@ -6,6 +6,7 @@ import { ApiError, callApi, fetchSession } from '../common/api.js';
 import { loginPage } from '../common/destination.js';
 import { element } from '../common/element.js';
 import { t } from '../common/i18n.js';
+import { SequencesSection } from './sequences.js';
 
 const ATX = '/api/atx';
 const LOOK_AGAIN_MS = 1000;
@@ -28,6 +29,7 @@ export class PowerDialog {
   #state = element('p', { className: 'power-state' });
   #presses = element('div', { className: 'paste-buttons' });
   #timer = null;
+  #sequences = new SequencesSection((action) => this.#attempt(action));
   #hooks = element('section', { hidden: true }, element('h2', { textContent: t('Other switches') }));
   #machines = element('ul', { className: 'power-machines' });
   #result = element('p', { role: 'status' });
@@ -60,12 +62,16 @@ export class PowerDialog {
       element('h2', { textContent: t('Switch machines on (Wake-on-LAN)') }),
       this.#machines,
       this.#form,
+      this.#sequences.element,
       this.#result,
       this.#error,
       element('div', { className: 'paste-buttons' }, close),
     );
     close.addEventListener('click', () => this.element.close());
-    this.element.addEventListener('close', () => clearTimeout(this.#timer));
+    this.element.addEventListener('close', () => {
+      clearTimeout(this.#timer);
+      this.#sequences.close();
+    });
   }
 
   async open() {
@@ -76,6 +82,7 @@ export class PowerDialog {
       this.#edit(null);
       await this.#refresh();
       if (this.#hooks.hidden) this.#offerHooks(await callApi('GET', HOOKS));
+      await this.#sequences.open(this.#isAdmin);
     });
     if (this.#hasAtx) await this.#look();
   }
