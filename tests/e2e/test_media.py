@@ -21,10 +21,11 @@ from tests.support.device import Device
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
 MIB = 1024 * 1024
-SIZE = 24 * MIB + 512
+SIZE = 64 * MIB + 512
 BREAKS = 10
-# So that there is something to break.
 LINE_BYTES_PER_SECOND = 6 * MIB
+# So that there is still something to break, however long that takes.
+TRICKLE_BYTES_PER_SECOND = 4096
 FOLDER = "/var/lib/kvm-media"
 LUN = "/run/emulated-drives/lun.0"
 
@@ -71,33 +72,36 @@ def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
     page.locator("#open-media").click()
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
-    network.send(
-        "Network.emulateNetworkConditions",
-        {
-            "offline": False,
-            "latency": 0,
-            "downloadThroughput": -1,
-            "uploadThroughput": LINE_BYTES_PER_SECOND,
-        },
-    )
-    arrived = lambda: int(  # noqa: E731
-        device.sh(f"stat -c %s '{FOLDER}/incoming/{name}' 2>/dev/null || echo {SIZE}")
-    )
+
+    def send_at(bytes_per_second: int) -> None:
+        unchanged = {"offline": False, "latency": 0, "downloadThroughput": -1}
+        network.send(
+            "Network.emulateNetworkConditions",
+            {**unchanged, "uploadThroughput": bytes_per_second},
+        )
+
+    def arrived() -> int:
+        return int(device.sh(f"stat -c %s '{FOLDER}/incoming/{name}'"))
+
+    send_at(LINE_BYTES_PER_SECOND)
     page.locator("#media-file").set_input_files(file)
-    screen.wait_until(
-        lambda: device.sh(f"ls '{FOLDER}/incoming'").strip() == name, "the upload has begun"
-    )
-    breaks = 0
+    before = 0
     for number in range(BREAKS):
-        wanted = (number + 1) * SIZE // (BREAKS + 2)
-        screen.wait_until(lambda wanted=wanted: arrived() >= wanted, "the upload goes on")
+        screen.wait_until(
+            lambda before=before: (
+                page.locator("#media progress").evaluate("bar => bar.value") > before
+            ),
+            "the upload goes on",
+            60,
+        )
+        send_at(TRICKLE_BYTES_PER_SECOND)
+        before = arrived()
+        assert 0 < before < SIZE
         # nginx, through which the line goes; and who takes what comes.
         unit = "tinypilot-media" if number % 3 == 2 else "nginx"
-        before = arrived()
         device.sh(f"systemctl kill --kill-whom=all --signal=KILL {unit}.service")
         assert before <= arrived()
-        breaks += before < SIZE
-    assert breaks == BREAKS
+        send_at(LINE_BYTES_PER_SECOND)
     screen.wait_until(
         lambda: sha256 in page.locator("#media").inner_text(), "the page shows the checksum", 60
     )
