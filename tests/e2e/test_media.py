@@ -122,6 +122,7 @@ def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
 
 # The device is its own neighbour: its network is one that virtual.yml names.
 HOST = "images.example"
+FETCHED_BYTES = 8 * MIB + 512
 SERVER = """
 import functools, http.server, ssl
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -154,7 +155,7 @@ def image_server(device: Device) -> Iterator[str]:
 @pytest.mark.usefixtures("no_images", "ada")
 def test_the_device_fetches_an_image_and_unpacks_it(device: Device, new_screen, image_server: str):
     sha256 = device.sh(
-        f"cd {image_server} && head -c {SIZE} /dev/urandom >new.iso && sha256sum new.iso && gzip new.iso"
+        f"cd {image_server} && head -c {FETCHED_BYTES} /dev/urandom >new.iso && sha256sum new.iso && gzip new.iso"
     ).split()[0]
     screen = new_screen(role="admin").open()
     page = screen.page
@@ -169,11 +170,19 @@ def test_the_device_fetches_an_image_and_unpacks_it(device: Device, new_screen, 
     assert device.sh(f"sha256sum {FOLDER}/images/new.iso").split()[0] == sha256
     log = device.sh("journalctl -t tinypilot-audit -o cat --since -5min")
     assert f"new.iso fetched from {HOST}" in log.replace(".gz", "")
-    assert f"new.iso has arrived: {SIZE} bytes, SHA-256 {sha256}" in log
+    assert f"new.iso has arrived: {FETCHED_BYTES} bytes, SHA-256 {sha256}" in log
 
-    # The same name, and another place: of the device itself.
-    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '127.0.0.1 {HOST}' >>/etc/hosts")
+    # The same name, and another place: next to the device, with a public address as IPv6 networks have them; and the
+    # device itself.
     admin = client(device, "admin")
+    wanted = {"url": f"https://{HOST}:8443/new.iso.gz", "name": "other.iso"}
+    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '9.9.9.7 {HOST}' >>/etc/hosts")
+    device.sh("ip link add near0 type veth peer name near1 && ip address add 9.9.9.1/24 dev near0")
+    device.sh("ip link set near0 up && ip link set near1 up")
+    answer = admin.change("POST", "/api/media/downloads", wanted)
+    device.sh("ip link del near0")
+    assert "in a network of this device" in answer.json()["error"]
+    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '127.0.0.1 {HOST}' >>/etc/hosts")
     for url, said in (
         (f"https://{HOST}:8443/new.iso.gz", "no public address"),
         ("https://127.0.0.1:8443/new.iso.gz", "tinypilot_media_sources"),
