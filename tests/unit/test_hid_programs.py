@@ -16,7 +16,8 @@ from .test_hid import NOTHING, Cable, Gate, Page, in_control, keys, place, run, 
 
 CLICK = {"type": "click", "button": "left", "clicks": 1, "relative": False}
 CHORD = {"type": "chord", "keys": ["ControlLeft", "KeyA"], "hold_ms": 0}
-HELD = {"type": "chord", "keys": ["ShiftLeft", "KeyA"], "hold_ms": 5000}
+# For longer than a test waits.
+HELD = {"type": "chord", "keys": ["ShiftLeft", "KeyA"], "hold_ms": 600_000}
 
 
 class TokenGate(Gate):
@@ -38,7 +39,7 @@ class Computer(Cable):
 
     def fetch_all(self):
         for path, reports in self.got.items():
-            while self.fetches and (report := self.fetch(path)) is not None:
+            while self.fetches and (report := self.fetch(path)):
                 if path != "/dev/hidg0" or reports[-1:] != [report]:
                     reports.append(report)
 
@@ -59,6 +60,13 @@ class Computer(Cable):
 @pytest.fixture
 def computer(monkeypatch):
     return Computer(monkeypatch)
+
+
+class ServerAsRun(TestServer):
+    """Does not end what it does when the client goes, as web.run_app() does not."""
+
+    async def _make_runner(self, **options):
+        return await super()._make_runner(**{**options, "handler_cancellation": False})
 
 
 class Device:
@@ -82,7 +90,10 @@ class Device:
 async def serving(computer, idle_seconds=60):
     gate = TokenGate()
     server = Server(gate, [f"/dev/hidg{number}" for number in range(3)], idle_seconds)
-    async with TestServer(server.application()) as test_server, TestClient(test_server) as client:
+    async with (
+        ServerAsRun(server.application()) as test_server,
+        TestClient(test_server) as client,
+    ):
         pages = []
 
         async def page(name):
@@ -321,7 +332,10 @@ def test_a_key_comes_up_when_the_token_ends(computer):
     run(scenario())
 
 
-def test_a_key_comes_up_when_the_connection_breaks(computer):
+def test_a_key_comes_up_when_the_connection_breaks(computer, monkeypatch):
+    # Not because the controls end.
+    monkeypatch.setattr(programs, "LINGER_SECONDS", 600)
+
     async def scenario():
         async with serving(computer) as device:
             acting = asyncio.create_task(device.act(HELD))
