@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
+from tests.support.accessibility import assert_accessible
 from tests.support.clients import Client
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
@@ -173,3 +174,39 @@ def test_a_program_waits_for_the_picture(
     computer.tell("power on")
     waiting.join()
     assert waited[0]["has_picture"] is True
+
+
+def test_a_sequence_switches_the_computer_on_and_presses_a_key(
+    device: Device, computer: SimulatedComputer, new_person: Callable[..., RemoteScreen]
+):
+    screen = new_person("admin")
+    computer.tell("power off", "clear")
+    screen.wait_for_state("no-signal")
+    screen.page.on("dialog", lambda question: question.accept())
+    screen.page.locator("#open-power").click()
+    dialog = screen.page.locator("dialog.power")
+    dialog.get_by_label("The sequence's name").fill("Boot menu")
+    steps = dialog.locator(".power-steps > li")
+    for number, (kind, values) in enumerate(
+        [
+            ("Press a button of the computer", {}),
+            ("Wait for the picture", {}),
+            ("Press keys again and again", {"Keys": "KeyX", "Seconds": "2"}),
+        ]
+    ):
+        dialog.get_by_role("button", name="Add a step").click()
+        step = steps.nth(number)
+        step.get_by_label("Step", exact=True).select_option(label=kind)
+        for label, value in values.items():
+            step.get_by_label(label).fill(value)
+    assert_accessible(screen, "sequences")
+    dialog.get_by_role("button", name="Add the sequence").click()
+    dialog.get_by_role("button", name="Run Boot menu").click()
+    dialog.get_by_text("Boot menu is running").wait_for()
+    dialog.get_by_text("Boot menu has run.").wait_for()
+    desk = wait_for_desk(
+        screen, lambda desk: desk.tail.endswith("xx"), "the key was pressed again and again"
+    )
+    assert desk.keys == bytes(6)
+    dialog.get_by_role("button", name="Remove Boot menu").click()
+    dialog.get_by_text("No sequence has been entered by an admin yet.").wait_for()

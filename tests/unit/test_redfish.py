@@ -4,6 +4,7 @@ of the clients."""
 
 import base64
 import dataclasses
+import importlib.resources
 import json
 import threading
 from types import SimpleNamespace
@@ -577,6 +578,14 @@ def test_what_can_not_be_put_in_is_refused(operator, drives, number, asked, stat
 # --- A client that others wrote ---
 
 
+@pytest.fixture(scope="module")
+def sushy():
+    """It looks for its plug-ins in all packages of the environment: not for the other tests."""
+    import sushy
+
+    return sushy
+
+
 @pytest.fixture
 def address(app):
     """Of the app, served over HTTP."""
@@ -590,8 +599,7 @@ def address(app):
 
 
 @pytest.mark.parametrize("way", ["SessionAuth", "BasicAuth"])
-def test_sushy_drives_power_and_media(address, bob, panel, drives, way):
-    sushy = pytest.importorskip("sushy")
+def test_sushy_drives_power_and_media(sushy, address, bob, panel, drives, way):
     auth = getattr(sushy.auth, way)("bob", PASSWORD)
     root = sushy.Sushy(address, auth=auth)
     system = root.get_system()
@@ -626,17 +634,13 @@ def test_sushy_drives_power_and_media(address, bob, panel, drives, way):
         drive.insert_media("https://mirror.example/rescue.iso")
 
 
-def test_sushy_is_told_that_the_password_is_wrong(address, bob):
-    sushy = pytest.importorskip("sushy")
+def test_sushy_is_told_that_the_password_is_wrong(sushy, address, bob):
     with pytest.raises(sushy.exceptions.AccessError):
         sushy.Sushy(address, auth=sushy.auth.SessionAuth("bob", "wrong password"))
 
 
-def test_the_messages_are_those_of_the_registry_that_sushy_has(address):
+def test_the_messages_are_those_of_the_registry_that_sushy_has(sushy):
     """It carries the standard's registries."""
-    sushy = pytest.importorskip("sushy")
-    import importlib.resources
-
     file = importlib.resources.files(sushy) / "standard_registries/Base.1.4.0.json"
     registry = json.loads(file.read_text())["Messages"]
     for name, (text, severity) in messages.MESSAGES.items():

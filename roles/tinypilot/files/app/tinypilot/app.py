@@ -83,7 +83,7 @@ def _mend_database(error: sqlite3.DatabaseError) -> ResponseReturnValue:
 def _describe_error(error: HTTPException) -> ResponseReturnValue:
     """Errors in the form that the page's scripts, and people with curl, can read."""
     response = error.get_response()
-    if "redfish" in current_app.extensions and request.path.startswith("/redfish"):
+    if auth_http.asked_redfish():
         return redfish.describe(response.status_code, error)
     if request.path.startswith("/api/"):
         return {"error": f"{error.name}."}, response.status_code

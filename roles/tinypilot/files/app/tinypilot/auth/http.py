@@ -95,7 +95,7 @@ def csrf_token() -> str:
 
 def guard() -> ResponseReturnValue | None:
     """Runs before each request, also before one that leads nowhere: nobody may learn which routes there are."""
-    if redfish := _redfish():
+    if redfish := asked_redfish():
         return redfish.guard()
     token = _bearer_token()
     if token is None:
@@ -127,7 +127,7 @@ def guard() -> ResponseReturnValue | None:
     return None
 
 
-def _redfish() -> Any:
+def asked_redfish() -> Any:
     """What guards and describes the other interface (redfish/access.py), if that is asked, and there is one."""
     is_asked = request.path == "/redfish" or request.path.startswith("/redfish/")
     return current_app.extensions.get("redfish") if is_asked else None
@@ -246,7 +246,7 @@ def sentence_of(error: ApiError) -> str:
 
 
 def describe_refusal(error: ApiError) -> ResponseReturnValue:
-    if redfish := _redfish():
+    if redfish := asked_redfish():
         return redfish.describe(error)
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     answer: dict[str, object] = {"error": sentence_of(error)}

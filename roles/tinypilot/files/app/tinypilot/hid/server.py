@@ -572,13 +572,11 @@ class Server:
         self._tell_all()
 
     def _dismiss(self, program: Program, is_revoked: bool) -> None:
-        """It has the controls no longer."""
+        """It has the controls no longer. One whose token has ended is told so (_watch_people)."""
         self._program = None
         self._connections.pop(program.person.number, None)
         self._ownership.leave(program.person)
-        if is_revoked:
-            program.end()
-        else:
+        if not is_revoked:
             program.stop(ApiError(409, "The controls were taken or given up before this was done."))
 
     # --- Paste ---

@@ -8,7 +8,15 @@ from flask import Blueprint, Flask, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from tinypilot.auth.http import auth, client_info, credential, public, require_role, session
+from tinypilot.auth.http import (
+    asked_redfish,
+    auth,
+    client_info,
+    credential,
+    public,
+    require_role,
+    session,
+)
 from tinypilot.auth.sessions import LONGEST_INPUT
 from tinypilot.errors import ApiError
 from tinypilot.redfish.access import TOKEN_PREFIX, Access, BasicLogins, log_in
@@ -71,7 +79,7 @@ def describe(status: int, error: HTTPException) -> ResponseReturnValue:
 
 
 def _add_headers(response: Response) -> Response:
-    if request.path.startswith("/redfish"):
+    if asked_redfish():
         response.headers["OData-Version"] = "4.0"
     return response
 
