@@ -21,10 +21,11 @@ from tests.support.device import Device
 pytestmark = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 
 MIB = 1024 * 1024
-SIZE = 24 * MIB + 512
+SIZE = 64 * MIB + 512
 BREAKS = 10
-# So that there is something to break.
 LINE_BYTES_PER_SECOND = 6 * MIB
+# So that there is still something to break, however long that takes.
+TRICKLE_BYTES_PER_SECOND = 4096
 FOLDER = "/var/lib/kvm-media"
 LUN = "/run/emulated-drives/lun.0"
 
@@ -71,33 +72,36 @@ def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
     page.locator("#open-media").click()
     network = page.context.new_cdp_session(page)
     network.send("Network.enable")
-    network.send(
-        "Network.emulateNetworkConditions",
-        {
-            "offline": False,
-            "latency": 0,
-            "downloadThroughput": -1,
-            "uploadThroughput": LINE_BYTES_PER_SECOND,
-        },
-    )
-    arrived = lambda: int(  # noqa: E731
-        device.sh(f"stat -c %s '{FOLDER}/incoming/{name}' 2>/dev/null || echo {SIZE}")
-    )
+
+    def send_at(bytes_per_second: int) -> None:
+        unchanged = {"offline": False, "latency": 0, "downloadThroughput": -1}
+        network.send(
+            "Network.emulateNetworkConditions",
+            {**unchanged, "uploadThroughput": bytes_per_second},
+        )
+
+    def arrived() -> int:
+        return int(device.sh(f"stat -c %s '{FOLDER}/incoming/{name}'"))
+
+    send_at(LINE_BYTES_PER_SECOND)
     page.locator("#media-file").set_input_files(file)
-    screen.wait_until(
-        lambda: device.sh(f"ls '{FOLDER}/incoming'").strip() == name, "the upload has begun"
-    )
-    breaks = 0
+    before = 0
     for number in range(BREAKS):
-        wanted = (number + 1) * SIZE // (BREAKS + 2)
-        screen.wait_until(lambda wanted=wanted: arrived() >= wanted, "the upload goes on")
+        screen.wait_until(
+            lambda before=before: (
+                page.locator("#media progress").evaluate("bar => bar.value") > before
+            ),
+            "the upload goes on",
+            60,
+        )
+        send_at(TRICKLE_BYTES_PER_SECOND)
+        before = arrived()
+        assert 0 < before < SIZE
         # nginx, through which the line goes; and who takes what comes.
         unit = "tinypilot-media" if number % 3 == 2 else "nginx"
-        before = arrived()
         device.sh(f"systemctl kill --kill-whom=all --signal=KILL {unit}.service")
         assert before <= arrived()
-        breaks += before < SIZE
-    assert breaks == BREAKS
+        send_at(LINE_BYTES_PER_SECOND)
     screen.wait_until(
         lambda: sha256 in page.locator("#media").inner_text(), "the page shows the checksum", 60
     )
@@ -118,6 +122,7 @@ def test_an_image_uploaded_over_a_line_that_breaks_is_whole_and_is_put_in(
 
 # The device is its own neighbour: its network is one that virtual.yml names.
 HOST = "images.example"
+FETCHED_BYTES = 8 * MIB + 512
 SERVER = """
 import functools, http.server, ssl
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -150,7 +155,7 @@ def image_server(device: Device) -> Iterator[str]:
 @pytest.mark.usefixtures("no_images", "ada")
 def test_the_device_fetches_an_image_and_unpacks_it(device: Device, new_screen, image_server: str):
     sha256 = device.sh(
-        f"cd {image_server} && head -c {SIZE} /dev/urandom >new.iso && sha256sum new.iso && gzip new.iso"
+        f"cd {image_server} && head -c {FETCHED_BYTES} /dev/urandom >new.iso && sha256sum new.iso && gzip new.iso"
     ).split()[0]
     screen = new_screen(role="admin").open()
     page = screen.page
@@ -165,11 +170,19 @@ def test_the_device_fetches_an_image_and_unpacks_it(device: Device, new_screen, 
     assert device.sh(f"sha256sum {FOLDER}/images/new.iso").split()[0] == sha256
     log = device.sh("journalctl -t tinypilot-audit -o cat --since -5min")
     assert f"new.iso fetched from {HOST}" in log.replace(".gz", "")
-    assert f"new.iso has arrived: {SIZE} bytes, SHA-256 {sha256}" in log
+    assert f"new.iso has arrived: {FETCHED_BYTES} bytes, SHA-256 {sha256}" in log
 
-    # The same name, and another place: of the device itself.
-    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '127.0.0.1 {HOST}' >>/etc/hosts")
+    # The same name, and another place: next to the device, with a public address as IPv6 networks have them; and the
+    # device itself.
     admin = client(device, "admin")
+    wanted = {"url": f"https://{HOST}:8443/new.iso.gz", "name": "other.iso"}
+    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '9.9.9.7 {HOST}' >>/etc/hosts")
+    device.sh("ip link add near0 type veth peer name near1 && ip address add 9.9.9.1/24 dev near0")
+    device.sh("ip link set near0 up && ip link set near1 up")
+    answer = admin.change("POST", "/api/media/downloads", wanted)
+    device.sh("ip link del near0")
+    assert "in a network of this device" in answer.json()["error"]
+    device.sh(f"cat /run/image-server/hosts >/etc/hosts; echo '127.0.0.1 {HOST}' >>/etc/hosts")
     for url, said in (
         (f"https://{HOST}:8443/new.iso.gz", "no public address"),
         ("https://127.0.0.1:8443/new.iso.gz", "tinypilot_media_sources"),

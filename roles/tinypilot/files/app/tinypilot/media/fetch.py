@@ -52,7 +52,8 @@ DATE = re.compile(r"[A-Za-z0-9:, +-]{1,60}")
 RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-ROUTES = Path("/proc/net")
+# Not /proc/net, which the sandbox hides (ProcSubset=pid).
+ROUTES = Path("/proc/self/net")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -142,25 +143,19 @@ def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 def own_networks(routes: Path = ROUTES) -> list[Network]:
     """What is reached without a gateway, but for lines that all goes by."""
     found: list[Network] = []
-    for line in _lines(routes / "route")[1:]:
+    for line in (routes / "route").read_text(encoding="ascii").splitlines()[1:]:
         _, target, gateway, _, _, _, _, mask, *_ = line.split()
         if int(gateway, 16) == 0 and int(mask, 16) != 0:
             bits = int(mask, 16).bit_count()
             first = socket.ntohl(int(target, 16))
             found.append(ipaddress.IPv4Network((first, bits), strict=False))
-    for line in _lines(routes / "ipv6_route"):
+    ipv6 = routes / "ipv6_route"
+    for line in ipv6.read_text(encoding="ascii").splitlines() if ipv6.exists() else ():
         target, prefix, _, _, gateway, *_ = line.split()
         if int(gateway, 16) == 0 and int(prefix, 16) != 0:
             own = (bytes.fromhex(target), int(prefix, 16))
             found.append(ipaddress.IPv6Network(own, strict=False))
     return found
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="ascii").splitlines()
-    except FileNotFoundError:  # without IPv6
-        return []
 
 
 def addresses_of(place: Place, networks: tuple[Network, ...]) -> list[Address]:

@@ -94,12 +94,21 @@ class MediaDialog {
       event.preventDefault();
       this.#do(() => callApi('POST', '/api/media/disks', { name: name.value, size: size.valueAsNumber * MIB }));
     });
-    const label = make('label', { htmlFor: 'media-file', textContent: t('Upload an image (ISO, IMG; also as .xz, .gz or .zst)') });
+    const label = make('label', {
+      htmlFor: 'media-file',
+      textContent: t('Upload an image (ISO, IMG; also as .xz, .gz or .zst)'),
+    });
     return [make('div', { className: 'media-row' }, label, this.#file), this.#forFetching(), form];
   }
 
   #forFetching() {
-    const url = make('input', { id: 'fetch-url', type: 'url', pattern: 'https://.*', placeholder: 'https://', required: true });
+    const url = make('input', {
+      id: 'fetch-url',
+      type: 'url',
+      pattern: 'https://.*',
+      placeholder: 'https://',
+      required: true,
+    });
     const sha256 = make('input', { id: 'fetch-sha256', pattern: ' *[0-9A-Fa-f]{64} *' });
     this.#fetch.append(
       make('label', { htmlFor: url.id, textContent: t('Have the device fetch an image (https)') }),
@@ -255,7 +264,8 @@ class MediaDialog {
   #remover(name, label, folder, question) {
     const button = make('button', { type: 'button', textContent: label, ariaLabel: `${label}: ${name}` });
     button.addEventListener('click', () => {
-      if (!question || confirm(question)) this.#do(() => callApi('DELETE', `/api/media/${folder}/${encodeURIComponent(name)}`));
+      if (!question || confirm(question))
+        this.#do(() => callApi('DELETE', `/api/media/${folder}/${encodeURIComponent(name)}`));
     });
     return button;
   }
