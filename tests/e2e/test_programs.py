@@ -191,14 +191,17 @@ def test_a_sequence_switches_the_computer_on_and_presses_a_key(
         [
             ("Press a button of the computer", {}),
             ("Wait for the picture", {}),
-            ("Press keys again and again", {"Keys": "KeyX", "Seconds": "2"}),
+            (
+                "Press keys again and again",
+                {"Keys, such as ControlLeft AltLeft Delete": "KeyX", "Seconds": "2"},
+            ),
         ]
     ):
         dialog.get_by_role("button", name="Add a step").click()
         step = steps.nth(number)
         step.get_by_label("Step", exact=True).select_option(label=kind)
         for label, value in values.items():
-            step.get_by_label(label).fill(value)
+            step.get_by_label(label, exact=True).fill(value)
     assert_accessible(screen, "sequences")
     dialog.get_by_role("button", name="Add the sequence").click()
     dialog.get_by_role("button", name="Run Boot menu").click()

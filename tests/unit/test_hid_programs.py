@@ -9,7 +9,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from tinypilot.auth.sessions import Session
 from tinypilot.hid import programs
 from tinypilot.hid.keycodes import USAGES
-from tinypilot.hid.programs import BUTTONS
 from tinypilot.hid.server import Server
 
 from .test_hid import NOTHING, Cable, Gate, Page, in_control, keys, place, run, until
@@ -149,7 +148,7 @@ def test_the_mouse_moves_clicks_and_scrolls(computer):
                 "all arrives",
             )
         x, y = 16384, 32767
-        pressed, up = place(x, y, buttons=1 << BUTTONS["right"]), place(x, y)
+        pressed, up = place(x, y, buttons=2), place(x, y)
         assert computer.got["/dev/hidg1"] == [
             *(up, pressed, up, pressed, up),
             place(x, y, wheel=-2, pan=1),

@@ -31,8 +31,8 @@ CLICKS_MAX = 3
 ACTION_SECONDS = 50
 # A computer that is there takes a report each few milliseconds.
 TAKE_SECONDS = 2.0
-# As in MouseEvent.button.
-BUTTONS = {"left": 0, "middle": 1, "right": 2, "back": 3, "forward": 4}
+# As USB counts them.
+BUTTONS = {"left": 0, "right": 1, "middle": 2, "back": 3, "forward": 4}
 _CLICK_SECONDS = PRESS_MS / 1000
 
 
