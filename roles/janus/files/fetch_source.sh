@@ -28,8 +28,14 @@ if ! apt-get "$@" update >&2; then
     exit 1
 fi
 if ! (cd download && apt-get "$@" source --download-only --tar-only "$package=$version" >&2); then
-    echo "Debian's $suite has no source of $package $version; it has:" \
-        "$(apt-cache "$@" showsrc "$package" | sed -n 's/^Version: //p' | xargs)." >&2
+    known=$(apt-cache "$@" showsrc "$package" | sed -n 's/^Version: //p' | xargs)
+    case " $known " in
+        *" $version "*)
+            echo "The Debian mirror of this device lists the source of $package $version, but does not deliver it:" \
+                "try again later, or name another mirror in /etc/apt/sources.list." >&2
+            ;;
+        *) echo "Debian's $suite has no source of $package $version; it has: ${known:-none}." >&2 ;;
+    esac
     exit 1
 fi
 mv download/*.orig.tar.* .
