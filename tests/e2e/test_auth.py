@@ -32,6 +32,8 @@ PUBLIC = {
     ("GET", "/static/login/"): {403},
     ("GET", "/ca.pem"): {200},
 }
+# Who is not logged in is led to the login.
+PAGES = ("/", "/account", "/settings", "/media/words", "/nginx", "/web")
 _ROUTES = """
 import json, sys
 from pathlib import Path
@@ -87,7 +89,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
         elif rule in ("/session-holds", "/session-held"):
             expected = {404}
         # At the supervisor's own socket there are /nginx and /web. From outside, as for any page that there is not:
-        elif method == "GET" and rule in ("/", "/account", "/settings", "/nginx", "/web"):
+        elif method == "GET" and rule in PAGES:
             expected = {303}
         else:
             expected = {401}
