@@ -22,6 +22,7 @@ CHECKS = {
 TMPFILES = "systemd-tmpfiles --clean %s"
 # Files that no program can check, and why.
 UNCHECKED = {
+    r"/etc/alsa/conf\.d/.*\.conf": "no program reads it but those that open the device",
     r".*\.jcfg": "Janus can only be started with it",
     r"/etc/systemd/system/.*\.service\.d/.*\.conf": "systemd-analyze verifies units, not their drop-ins",
     r"/etc/systemd/journald\.conf\.d/.*\.conf": "journald can only be started with it",
