@@ -12,7 +12,7 @@ fi
 if ! "$python" -c 'import ensurepip' 2>/dev/null; then
     echo "Installing python3-venv"
     as_root apt-get update -qq
-    as_root apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
 fi
 echo "Making the virtual environment $venv (about 10 s)"
 "$python" -m venv "$venv"
