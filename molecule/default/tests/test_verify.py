@@ -91,9 +91,9 @@ def test_a_whole_chain(host):
     assert len(found["certificate"]) == 64
 
 
-def test_a_stopped_unit(host, units, broken):
-    """Each in turn. With a socket its service ends, which comes after it in the chain. The supervisor runs idle: by its
-    questions nginx and the web app would be started anew."""
+@pytest.fixture
+def idle_supervisor(broken):
+    """It runs, asks nobody, and heals nothing."""
     folder = "/run/systemd/system/tinypilot-supervisor.service.d"
     anew = "systemctl daemon-reload && systemctl restart tinypilot-supervisor.service"
     idle = (
@@ -103,6 +103,12 @@ def test_a_stopped_unit(host, units, broken):
         f"mkdir {folder} && printf '{idle}' > {folder}/idle.conf && {anew}",
         f"rm -r {folder} && {anew}",
     )
+
+
+@pytest.mark.usefixtures("idle_supervisor")
+def test_a_stopped_unit(host, units, broken):
+    """Each in turn. With a socket its service ends, which comes after it in the chain. By the supervisor's questions
+    nginx and the web app would be started anew."""
     start = f"systemctl start {' '.join(units)}"
     broken("true", start)
     told = {}
@@ -199,9 +205,9 @@ def test_an_encoder_that_hangs_on_its_way(host, broken):
     assert any(sentence in error for sentence in sentences), error
 
 
-@pytest.mark.usefixtures("software_encoder")
+@pytest.mark.usefixtures("software_encoder", "idle_supervisor")
 def test_a_software_encoder_that_hangs(host, broken):
-    """Longer than systemd lets it."""
+    """Longer than systemd and the supervisor let it."""
     error = verify_while_somebody_watches(
         host,
         broken,
