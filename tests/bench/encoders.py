@@ -84,8 +84,8 @@ def measure(browser: Browser, device: Device) -> str:
         variable, _ = ENCODERS[as_it_was]
         play(device, variables={"ustreamer_h264_encoder": variable}).assert_good()
 
-    def figure(*key: str) -> float:
-        return median(figures[key])
+    def figure(mode: str, encoder: str, name: str) -> float:
+        return median(figures[mode, encoder, name])
 
     pictures = {f"{width} \u00d7 {height}": mode for mode, (width, height) in latency.MODES.items()}
     rows = [
