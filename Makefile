@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-long test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom prebuilt soak test-hosts
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-long test-upstream test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom prebuilt soak test-hosts test-software
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -136,6 +136,9 @@ test-long: $(VENV)/lock dev_tools ## what takes longer: builds that go wrong, bo
 
 test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh
+
+test-software: $(VENV)/lock dev_tools ## the product where no chip encodes H.264: all that `make test` tries on a virtual Pi, with the software encoder
+	@$(SUDO) tools/test_lane.sh software kvm-software
 
 # The default has the layout before roles, services and files on a device got their names of today.
 FROM ?= 9fca9b1

@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""A failed test of a scenario prints what its device logged meanwhile."""
+"""Fixtures of all scenarios. A failed test prints what its device logged meanwhile."""
 
+import pytest
+
+from tests.support.device import Device
 from tests.support.failures import pytest_runtest_makereport
+from tests.support.fixtures import encoder_chip, software_encoder
 
-__all__ = ["pytest_runtest_makereport"]
+__all__ = ["encoder_chip", "pytest_runtest_makereport", "software_encoder"]
+
+
+@pytest.fixture
+def device(host) -> Device:
+    return Device(host.check_output("hostname"))

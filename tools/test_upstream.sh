@@ -5,9 +5,6 @@
 #   KVM_JANUS_REPOSITORY=/srv/janus.git KVM_USTREAMER_REPOSITORY=/srv/ustreamer.git tools/test_upstream.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH=$PWD/.venv/bin:$PATH
-# As in run_tests.py.
-export PYTHONPYCACHEPREFIX=$PWD/build/pycache PYTHONDONTWRITEBYTECODE=
 
 default_of() { sed -n "s/^$2: //p" "roles/$1/defaults/main.yml"; }
 export KVM_JANUS_REPOSITORY=${KVM_JANUS_REPOSITORY:-$(default_of janus janus_upstream_repository)}
@@ -19,17 +16,4 @@ for repository in "$KVM_JANUS_REPOSITORY" "$KVM_USTREAMER_REPOSITORY"; do
         exit 0
     fi
 done
-
-remove_hosts() {
-    molecule destroy --scenario-name upstream >/dev/null 2>&1 || true
-    chown --recursive --reference=Makefile build
-}
-trap remove_hosts EXIT
-# A run that was ended by force may have left some.
-remove_hosts
-molecule test --scenario-name upstream --destroy=never
-# The last pair that was tried is the newest one again.
-molecule converge --scenario-name upstream
-for device in kvm-upstream kvm-upstream-bookworm; do
-    pytest tests/e2e "--device=$device"
-done
+exec tools/test_lane.sh upstream kvm-upstream kvm-upstream-bookworm

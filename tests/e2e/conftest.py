@@ -12,7 +12,17 @@ import pytest
 from tests.support.clients import PASSWORD, Client, log_in, without_users
 from tests.support.device import CONTROL_FILE, Device
 from tests.support.failures import pytest_runtest_makereport
-from tests.support.fixtures import artifacts, browser, device, live, new_screen, playwright, screen
+from tests.support.fixtures import (
+    artifacts,
+    browser,
+    device,
+    encoder_chip,
+    live,
+    new_screen,
+    playwright,
+    screen,
+    software_encoder,
+)
 from tests.support.remote_screen import RemoteScreen
 from tests.support.simulated_computer import SimulatedComputer, read_desk
 
@@ -20,11 +30,13 @@ __all__ = [
     "artifacts",
     "browser",
     "device",
+    "encoder_chip",
     "live",
     "new_screen",
     "playwright",
     "pytest_runtest_makereport",
     "screen",
+    "software_encoder",
 ]
 
 
@@ -59,13 +71,6 @@ def virtual_pi(pytestconfig: pytest.Config) -> Iterator[Device]:
     device.restore()
     yield device
     device.sh(f"rm -f {CONTROL_FILE}")
-
-
-@pytest.fixture
-def encoder_chip(device: Device) -> None:
-    """For tests of what a chip, which the emulator is, may do."""
-    if device.encodes_in_software:
-        pytest.skip("The emulated encoder chip is not used: this device encodes in software.")
 
 
 @pytest.fixture

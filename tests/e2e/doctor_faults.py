@@ -102,13 +102,15 @@ print(b"".join(iter(lambda: client.recv(4096), b"")).decode())
 
 @dataclass(frozen=True)
 class Fault:
-    """link: the one to be blamed; says: a part of what is said of it. is_short: part of `make test`."""
+    """link: the one to be blamed; says: a part of what is said of it. is_short: part of `make test`. needs: the fixture
+    without whose encoder there is no such fault."""
 
     name: str
     happen: Happening
     link: str
     says: str
     is_short: bool = False
+    needs: str | None = None
 
 
 def shell(happen: str, mend: str) -> Happening:
@@ -387,8 +389,14 @@ FAULTS = [
         "ustreamer",
         "has the capture device open",
     ),
+    # The software encoder makes another one within a blink.
     Fault(
-        "the sink is removed", shell(f"rm {SINK}", RESTART_USTREAMER), "sink", "no H.264 sink", True
+        "the sink is removed",
+        shell(f"rm {SINK}", RESTART_USTREAMER),
+        "sink",
+        "no H.264 sink",
+        True,
+        needs="encoder_chip",
     ),
     Fault(
         "the sink has another mode",
@@ -407,6 +415,7 @@ FAULTS = [
         shell(f"cp -p {SINK} /dev/shm/old && mv /dev/shm/old {SINK}", RESTART_USTREAMER),
         "sink",
         "removed or replaced",
+        needs="encoder_chip",
     ),
     Fault(
         "the encoder hangs",
@@ -418,6 +427,7 @@ FAULTS = [
         "encoder",
         "no H.264",
         True,
+        needs="encoder_chip",
     ),
     Fault(
         "the encoder is not there",
@@ -427,6 +437,41 @@ FAULTS = [
         ),
         "encoder device",
         "can't be opened",
+        needs="encoder_chip",
+    ),
+    Fault(
+        "the software encoder is stopped",
+        stopped("ustreamer-encoder"),
+        "software encoder",
+        "is stopped",
+        True,
+        needs="software_encoder",
+    ),
+    Fault(
+        "the software encoder hangs",
+        hung("ustreamer-encoder"),
+        "software encoder",
+        "hangs",
+        True,
+        needs="software_encoder",
+    ),
+    Fault(
+        "the software encoder is gone",
+        moved_away("/opt/ustreamer/bin/ustreamer-encoder", RESTART_USTREAMER),
+        "ustreamer",
+        "/opt/ustreamer/bin/ustreamer-encoder is missing",
+        needs="software_encoder",
+    ),
+    Fault(
+        "the software encoder can't write its sink",
+        both(
+            idle_supervisor(),
+            dropped_in("ustreamer-encoder", "[Service]\nReadOnlyPaths=/dev/shm\n"),
+            shell(f"rm {SINK}", "true"),
+        ),
+        "sink",
+        "no H.264 sink",
+        needs="software_encoder",
     ),
     Fault("Janus is stopped", stopped("janus"), "janus", "is stopped"),
     Fault("Janus hangs", hung("janus"), "janus", "hangs"),

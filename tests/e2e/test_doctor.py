@@ -37,7 +37,11 @@ def test_nothing_is_blamed_where_all_is_well(device: Device):
     assert examine(device) == {}
 
 
-def test_a_fault_is_named_with_what_to_do_and_nothing_else_is_blamed(device: Device, fault: Fault):
+def test_a_fault_is_named_with_what_to_do_and_nothing_else_is_blamed(
+    request: pytest.FixtureRequest, device: Device, fault: Fault
+):
+    if fault.needs:
+        request.getfixturevalue(fault.needs)
     with fault.happen(device):
         causes = examine(device)
     assert list(causes) == [fault.link], causes

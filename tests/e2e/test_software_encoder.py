@@ -11,13 +11,7 @@ from tests.support.waiting import wait_until
 
 ENCODER = "ustreamer-encoder"
 
-
-@pytest.fixture(autouse=True)
-def software_encoder(device: Device) -> None:
-    if not device.encodes_in_software:
-        pytest.skip(
-            "This device has an encoder chip: `make appliance ENCODER=software` makes one without."
-        )
+pytestmark = pytest.mark.usefixtures("software_encoder")
 
 
 def test_it_is_killed_and_the_picture_goes_on(live: RemoteScreen, device: Device):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of the suites that look at a virtual Pi by a browser. A conftest.py imports them, and has `virtual_pi`."""
+"""Fixtures of the suites that look at a virtual Pi. A conftest.py imports them, and has `virtual_pi` or a `device` of
+its own."""
 
 from __future__ import annotations
 
@@ -30,6 +31,20 @@ def device(virtual_pi: Device) -> Iterator[Device]:
     """The virtual Pi; whatever the test does to it is undone, and that it came back is checked."""
     yield virtual_pi
     virtual_pi.restore()
+
+
+@pytest.fixture
+def encoder_chip(device: Device) -> None:
+    """For tests of what a chip, which the emulator is, may do."""
+    if device.encodes_in_software:
+        pytest.skip("The emulated encoder chip is not used: this device encodes in software.")
+
+
+@pytest.fixture
+def software_encoder(device: Device) -> None:
+    """For tests of what takes its place."""
+    if not device.encodes_in_software:
+        pytest.skip("This device has an encoder chip: `make test-software` tries one without.")
 
 
 @pytest.fixture(scope="session")

@@ -204,8 +204,8 @@ def software(monkeypatch):
     facts = {**FACTS["ustreamer"], "encoder_device": None, "encoder_unit": unit}
     monkeypatch.setitem(FACTS, "ustreamer", facts)
 
-    def examine_with(state: Unit, **answers):
-        named = {**units(), unit: state}
+    def examine_with(state: Unit, named=None, **answers):
+        named = {**(named or units()), unit: state}
         return examine(units=named, units_later=dict(named), **answers)
 
     return examine_with
@@ -220,10 +220,24 @@ def test_a_software_encoder_is_asked_for_instead_of_a_chip(software):
 def test_a_software_encoder_that_does_not_run_or_makes_nothing_is_named(software):
     silent = Frames(True, 0, False)
     found = causes(software(Unit(active="inactive"), frames=silent))
-    assert "ustreamer-encoder.service is stopped" in found["encoder device"]
+    assert "ustreamer-encoder.service is stopped" in found["software encoder"]
     found = causes(software(Unit(pid=1), frames=silent))
     assert "The software encoder makes no H.264" in found["encoder"]
     assert "journalctl -u ustreamer -u ustreamer-encoder.service" in found["encoder"]
+
+
+def test_a_software_encoder_that_ended_with_ustreamer_is_not_blamed(software):
+    """Whoever starts it alone, as the doctor would say, has no picture after that."""
+    stopped = Unit(active="inactive")
+    findings = software(
+        stopped,
+        units(ustreamer=stopped),
+        ustreamer=BrokenLink("uStreamer does not answer", "see"),
+        frames=Frames(True, 0, False),
+        janus="no picture yet",
+    )
+    assert list(causes(findings)) == ["ustreamer"]
+    assert consequences(findings) == {"software encoder", "encoder", "plugin"}
 
 
 # By what is other than well: the link that is to be blamed, and words of what is said.

@@ -32,14 +32,16 @@ WIRING = {
     "janus_socket": "/run/janus/ws.sock",
     "janus_token_file": "/etc/kvm-signalling/token.jcfg",
     "https_port": 443,
+    "facts_file": "/etc/kvm-facts/ustreamer.json",
     "patience_seconds": 0,
     "signal_expected": False,
 }
 
 
 @pytest.fixture
-def device(host):
-    return Device(host.check_output("hostname"))
+def units(device):
+    """With the one that the role adds where there is no encoder chip."""
+    return [*UNITS, *(["ustreamer-encoder.service"] if device.encodes_in_software else [])]
 
 
 def verify(host, **changes):
@@ -89,9 +91,9 @@ def test_a_whole_chain(host):
     assert len(found["certificate"]) == 64
 
 
-def test_a_stopped_unit(host, broken):
-    """Each in turn. With a socket its service ends, which comes after it in the chain. The supervisor runs idle: by its
-    questions nginx and the web app would be started anew."""
+@pytest.fixture
+def idle_supervisor(broken):
+    """It runs, asks nobody, and heals nothing."""
     folder = "/run/systemd/system/tinypilot-supervisor.service.d"
     anew = "systemctl daemon-reload && systemctl restart tinypilot-supervisor.service"
     idle = (
@@ -101,30 +103,36 @@ def test_a_stopped_unit(host, broken):
         f"mkdir {folder} && printf '{idle}' > {folder}/idle.conf && {anew}",
         f"rm -r {folder} && {anew}",
     )
-    start = f"systemctl start {' '.join(UNITS)}"
+
+
+@pytest.mark.usefixtures("idle_supervisor")
+def test_a_stopped_unit(host, units, broken):
+    """Each in turn. With a socket its service ends, which comes after it in the chain. By the supervisor's questions
+    nginx and the web app would be started anew."""
+    start = f"systemctl start {' '.join(units)}"
     broken("true", start)
     told = {}
-    for unit in UNITS:
+    for unit in units:
         host.check_output(f"systemctl stop {unit}")
         told[unit] = verify(host)["error"]
         host.check_output(start)
     assert told == {
-        unit: f"{unit} is inactive: `journalctl -u {unit}` tells why." for unit in UNITS
+        unit: f"{unit} is inactive: `journalctl -u {unit}` tells why." for unit in units
     }
 
 
-def test_the_chain_has_each_unit_that_is_always_there(host):
-    units = host.check_output(
+def test_the_chain_has_each_unit_that_is_always_there(host, units):
+    found = host.check_output(
         "find /etc/systemd/system -maxdepth 1 -type f "
         "'(' -name '*.socket' -o -name '*[!@].service' ')' -printf '%f\n'"
     ).split()
     always = {
         unit
-        for unit in units
+        for unit in found
         if unit.endswith(".socket") or host.service(unit).systemd_properties["Restart"] == "always"
     }
     # It is no part of the product.
-    assert always - {"simulated-computer.service"} == set(UNITS)
+    assert always - {"simulated-computer.service"} == set(units)
 
 
 def test_a_plugin_that_is_not_there(host, broken):
@@ -156,6 +164,7 @@ def test_a_sink_of_an_unknown_layout(host, broken):
         assert "505" in error and "layout 99" in error and "2-8 and 10" in error
 
 
+@pytest.mark.usefixtures("encoder_chip")
 def test_an_encoder_that_hangs(host, broken):
     broken(
         f"echo encoder=hanging > {CONTROL} && systemctl restart ustreamer",
@@ -164,8 +173,8 @@ def test_an_encoder_that_hangs(host, broken):
     assert "encoder does not work" in verify(host)["error"]
 
 
-def test_an_encoder_that_hangs_on_its_way(host, broken):
-    """Somebody watches, for newer uStreamers encode only then."""
+def verify_while_somebody_watches(host, broken, command, undo):
+    """What is broken breaks on the way of a picture."""
     address = host.check_output("hostname -I").split()[0]
     cookie = host.check_output("tinypilot session")
 
@@ -173,18 +182,41 @@ def test_an_encoder_that_hangs_on_its_way(host, broken):
         async with Viewer(f"wss://{address}/janus/ws", cookie) as viewer:
             await viewer.watch()
             await viewer.next_frame()
-            broken(
-                f"echo encoder=hanging > {CONTROL}", f"rm {CONTROL} && systemctl restart ustreamer"
-            )
+            broken(command, undo)
             return await asyncio.to_thread(verify, host)
 
-    error = asyncio.run(look())["error"]
+    return asyncio.run(look())["error"]
+
+
+@pytest.mark.usefixtures("encoder_chip")
+def test_an_encoder_that_hangs_on_its_way(host, broken):
+    """Newer uStreamers encode only while somebody watches."""
+    error = verify_while_somebody_watches(
+        host,
+        broken,
+        f"echo encoder=hanging > {CONTROL}",
+        f"rm {CONTROL} && systemctl restart ustreamer",
+    )
     built = json.loads(host.check_output("cat /opt/ustreamer/built-from"))
     sentences = ["No new frame came into the sink"]
     if built["inputs"]["source"].startswith("upstream"):
         # Newer uStreamers close an encoder that does not answer, perhaps before the check looks at it.
         sentences.append("encoder does not work")
     assert any(sentence in error for sentence in sentences), error
+
+
+@pytest.mark.usefixtures("software_encoder", "idle_supervisor")
+def test_a_software_encoder_that_hangs(host, broken):
+    """Longer than systemd and the supervisor let it."""
+    error = verify_while_somebody_watches(
+        host,
+        broken,
+        "systemctl service-watchdogs no && "
+        "systemctl kill --kill-whom=main --signal=STOP ustreamer-encoder",
+        "systemctl kill --signal=KILL ustreamer-encoder; systemctl service-watchdogs yes",
+    )
+    assert "No new frame came into the sink" in error
+    assert "journalctl -u ustreamer -u ustreamer-encoder.service" in error
 
 
 def test_a_capture_device_that_is_not_there(host):

@@ -479,8 +479,7 @@ def _encoder_unit(evidence: Evidence) -> str:
 
 
 def check_encoder_device(evidence: Evidence) -> str:
-    if (unit := _encoder_unit(evidence)) != USTREAMER:
-        check_units(evidence, unit)
+    if _encoder_unit(evidence) != USTREAMER:
         return "none: H.264 is encoded in software"
     device = evidence.of("ustreamer").get("encoder_device")
     there: dict[str, bool] = evidence.tell("video devices")
@@ -497,6 +496,14 @@ def check_encoder_device(evidence: Evidence) -> str:
                     f'The H.264 encoder can\'t be opened. uStreamer said: "{line}"', do
                 )
     return device or "there"
+
+
+def check_software_encoder(evidence: Evidence) -> str:
+    """Its unit ends with uStreamer's, and it makes the H.264 sink."""
+    if (unit := _encoder_unit(evidence)) == USTREAMER:
+        return "none: uStreamer uses a chip"
+    check_units(evidence, unit)
+    return "runs"
 
 
 def check_encoder(evidence: Evidence) -> str:
@@ -905,7 +912,8 @@ LINKS = (
         check_ustreamer,
         ("input", "encoder device", "system", "disk"),
     ),
-    Link("sink", "H.264 sink", check_sink, ("ustreamer", "disk")),
+    Link("software encoder", "Software encoder", check_software_encoder, ("ustreamer",)),
+    Link("sink", "H.264 sink", check_sink, ("ustreamer", "software encoder", "disk")),
     Link("encoder", "H.264 frames", check_encoder, ("ustreamer", "sink")),
     Link("janus", "Janus (WebRTC)", check_janus, ("system", "disk")),
     Link("plugin", "uStreamer's plugin for Janus", check_plugin, ("janus", "encoder", "signal")),
