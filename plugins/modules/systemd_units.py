@@ -137,7 +137,13 @@ def refresh(module, names, files):
     before = units.show()
 
     missing = [unit["Id"] for unit in before if unit["LoadState"] not in ("loaded", "masked")]
-    masked = [unit["Id"] for unit in before if unit["LoadState"] == "masked"]
+    # systemd takes an empty unit file, which is what a power cut can leave of a new one, for a masked unit. If the play
+    # has written it anew, systemd has not read it yet.
+    masked = [
+        unit["Id"]
+        for unit in before
+        if unit["LoadState"] == "masked" and unit["NeedDaemonReload"] == "no"
+    ]
     if masked:
         units.fail(
             f"{', '.join(masked)} is masked: `systemctl unmask` it, then run the play again."

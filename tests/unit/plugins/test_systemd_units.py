@@ -197,6 +197,21 @@ def test_a_masked_unit_is_not_unmasked_behind_somebodys_back(make_module, failur
     assert systemd.commands == []
 
 
+def test_a_unit_that_was_empty_after_a_power_cut_is_read_again_and_started(make_module):
+    """systemd takes the empty file for a masked unit, until it reads what the play has written there."""
+    empty = unit(
+        LoadState="masked", UnitFileState="masked", ActiveState="inactive", NeedDaemonReload="yes"
+    )
+    systemd = Systemd(make_module, empty)
+    assert systemd.refresh() == ["program.service: not enabled", "program.service: not running"]
+    assert systemd.commands == [
+        "daemon-reload",
+        "enable program.service",
+        "reset-failed program.service",
+        "start program.service",
+    ]
+
+
 def test_groups_are_looked_at_one_by_one_after_what_is_left_was_removed(
     run_module, tmp_path, monkeypatch
 ):
