@@ -4,12 +4,15 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 
 from flask import request
 
 CATALOGUES = Path(__file__).with_name("locale")
-SCRIPTS = Path(__file__).with_name("static")
+SCRIPTS = Path(__file__).resolve().with_name("static")
+# That a script imports, at once or when it is needed.
+MODULE = re.compile(r"'(\.\.?/[\w./-]+\.js)'")
 # Each by the name that its readers give it.
 LANGUAGES = {"en": "English", "de": "Deutsch", "ja": "日本語"}
 # Set by static/login/language.js.
@@ -24,20 +27,29 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 @functools.cache
-def words_of_scripts(language: str) -> dict[str, str]:
-    """Of the catalogue, what a script may ask for. Half of it is said by the web app alone; each page carries this."""
-    return _words_of(
-        language, *(file for file in SCRIPTS.glob("*/*.js") if file.parent.name != "media")
-    )
+def words_of_scripts(language: str, *scripts: str) -> dict[str, str]:
+    """Of the catalogue, what these scripts of a page may ask for, and what they load. Half of it is said by the web app
+    alone."""
+    return _words_of(language, _with_what_they_load(scripts))
 
 
 @functools.cache
 def words_of_media(language: str) -> dict[str, str]:
     """What the scripts of the dialog ask for, which few people open: they fetch their words themselves."""
-    return _words_of(language, *SCRIPTS.glob("media/*.js"))
+    return _words_of(language, set((SCRIPTS / "media").glob("*.js")))
 
 
-def _words_of(language: str, *files: Path) -> dict[str, str]:
+def _with_what_they_load(scripts: tuple[str, ...]) -> set[Path]:
+    found = [SCRIPTS.parent / script.lstrip("/") for script in scripts]
+    for file in found:
+        for name in MODULE.findall(file.read_text(encoding="utf-8")):
+            module = (file.parent / name).resolve()
+            if module.parent.name != "media" and module not in found:
+                found.append(module)
+    return set(found)
+
+
+def _words_of(language: str, files: set[Path]) -> dict[str, str]:
     scripts = "".join(file.read_text(encoding="utf-8") for file in sorted(files))
     return {text: word for text, word in catalogue(language).items() if text in scripts}
 
@@ -60,11 +72,11 @@ def in_language(text: str | dict[str, str]) -> str:
 
 
 def for_templates() -> dict[str, object]:
-    """`words` goes into the page for its scripts (static/common/i18n.js)."""
+    """What `words_of` the page's scripts returns goes into it for them (static/common/i18n.js)."""
     return {
         "t": t,
         "in_language": in_language,
         "language": language(),
         "languages": LANGUAGES,
-        "words": words_of_scripts(language()),
+        "words_of": functools.partial(words_of_scripts, language()),
     }
