@@ -54,7 +54,7 @@ NEEDED_ROLES = {
     ("DELETE", "/api/wake-on-lan/<int(max=2147483647):number>"): "admin",
     ("POST", "/api/wake-on-lan/<int(max=2147483647):number>/wake"): "operator",
     ("DELETE", "/api/sessions/<int(max=2147483647):number>"): "admin",
-    ("GET", "/media/words"): "operator",
+    ("GET", "/words/<dialog>"): "operator",
     ("GET", "/api/media"): "operator",
     ("POST", "/api/media/uploads"): "admin",
     ("PUT", "/api/media/uploads/<name>/<int(max=999999999999999999):offset>"): "admin",

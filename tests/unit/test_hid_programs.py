@@ -277,7 +277,7 @@ def test_one_action_of_a_session_at_a_time(computer):
             first = asyncio.create_task(device.act(HELD))
             await until(lambda: computer.typed, "the key is down")
             status, told = await device.act(CHORD)
-            assert (status, told["sentence"][:21]) == (409, "Another action of thi")
+            assert (status, told["sentence"].startswith("Another action")) == (409, True)
             first.cancel()
 
     run(scenario())

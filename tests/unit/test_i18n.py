@@ -11,6 +11,7 @@ import pytest
 from tinypilot import i18n
 from tinypilot.errors import ApiError
 from tinypilot.i18n import CATALOGUES, LANGUAGES
+from tinypilot.routes.pages import modules_of
 
 APP = Path(i18n.__file__).parent
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
@@ -59,35 +60,19 @@ def test_each_text_is_in_each_catalogue(catalogue, used):
     assert used - catalogue.keys() == set()
 
 
-# By template the folders whose scripts its page may load; each has the common ones.
-PAGES = {
-    "index.html": ("hid", "power", "video"),
-    "login.html": ("login",),
-    "setup.html": ("login",),
-    "settings.html": (),
-    "account.html": (),
-}
+PAGES = ("index.html", "login.html", "setup.html", "settings.html", "account.html")
 ENTRIES = re.compile(r"/static/[\w/-]+\.js")
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_carries_what_its_scripts_ask_for_and_little_else(language, page):
-    folders = APP / "static", APP / "templates"
-    base = "" if page == "index.html" else (folders[1] / "base.html").read_text("utf-8")
-    entries = ENTRIES.findall((folders[1] / page).read_text("utf-8") + base)
-    scripts = {
-        *(
-            file
-            for folder in ("common", *PAGES[page])
-            for file in (folders[0] / folder).glob("*.js")
-        ),
-        *(APP / entry.lstrip("/") for entry in entries),
-    }
+    templates = (page,) if page == "index.html" else (page, "base.html")
+    text = "".join((APP / "templates" / each).read_text("utf-8") for each in templates)
+    entries = ENTRIES.findall(text)
+    scripts = {module for entry in entries for module in (entry, *modules_of(entry))}
     carried = i18n.words_of_scripts(language, *entries)
-    asked = {text for file in scripts for text in texts_of_page(file)}
-    if page in ("settings.html", "account.html"):
-        asked = {text for entry in entries for text in texts_of_page(APP / entry.lstrip("/"))}
+    asked = {text for script in scripts for text in texts_of_page(APP / script.lstrip("/"))}
     assert asked <= carried.keys()
     assert len(carried) < len(i18n.catalogue(language)) / 2
 
@@ -95,7 +80,7 @@ def test_a_page_carries_what_its_scripts_ask_for_and_little_else(language, page)
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_each_script_has_its_words(language):
     """By the page, or fetched with it."""
-    carried = set(i18n.words_of_media(language))
+    carried = {text for dialog in i18n.DIALOGS for text in i18n.words_of_dialog(language, dialog)}
     for page in PAGES:
         text = "".join(
             (APP / "templates" / each).read_text("utf-8") for each in (page, "base.html")

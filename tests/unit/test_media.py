@@ -607,9 +607,9 @@ def test_who_may_only_watch_is_not_shown_the_drives(logged_in, role, may):
 
 def test_the_dialog_fetches_its_words_in_the_language_of_the_page(logged_in):
     german = {"Accept-Language": "de"}
-    words = logged_in("operator").ask("GET", "/media/words", headers=german).get_json()
+    words = logged_in("operator").ask("GET", "/words/media", headers=german).get_json()
     assert words["Eject"] == "Auswerfen"
-    assert logged_in("operator").ask("GET", "/media/words").get_json() == {}
+    assert logged_in("operator").ask("GET", "/words/media").get_json() == {}
 
 
 # --- Compressed images ---

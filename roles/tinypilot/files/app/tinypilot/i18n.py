@@ -11,6 +11,8 @@ from flask import request
 
 CATALOGUES = Path(__file__).with_name("locale")
 SCRIPTS = Path(__file__).resolve().with_name("static")
+# Whose words are not in the page.
+DIALOGS = ("media", "power")
 # That a script imports, at once or when it is needed.
 MODULE = re.compile(r"'(\.\.?/[\w./-]+\.js)'")
 # Each by the name that its readers give it.
@@ -34,9 +36,9 @@ def words_of_scripts(language: str, *scripts: str) -> dict[str, str]:
 
 
 @functools.cache
-def words_of_media(language: str) -> dict[str, str]:
-    """What the scripts of the dialog ask for, which few people open: they fetch their words themselves."""
-    return _words_of(language, set((SCRIPTS / "media").glob("*.js")))
+def words_of_dialog(language: str, folder: str) -> dict[str, str]:
+    """What the scripts of a dialog ask for that few people open: the page fetches them with it."""
+    return _words_of(language, set((SCRIPTS / folder).glob("*.js")))
 
 
 def _with_what_they_load(scripts: tuple[str, ...]) -> set[Path]:
@@ -44,7 +46,7 @@ def _with_what_they_load(scripts: tuple[str, ...]) -> set[Path]:
     for file in found:
         for name in MODULE.findall(file.read_text(encoding="utf-8")):
             module = (file.parent / name).resolve()
-            if module.parent.name != "media" and module not in found:
+            if module.parent.name not in DIALOGS and module not in found:
                 found.append(module)
     return set(found)
 

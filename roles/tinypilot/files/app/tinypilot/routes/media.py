@@ -17,7 +17,6 @@ from tinypilot import audit
 from tinypilot.auth.http import auth, read_object, require_role, sentence_of, session
 from tinypilot.auth.sessions import check_still_may
 from tinypilot.errors import ApiError
-from tinypilot.i18n import language, words_of_media
 from tinypilot.media.fetch import LONGEST_URL
 from tinypilot.media.images import LONGEST_TAG, NAME, SECTOR_BYTES, SMALLEST_DISK_BYTES, check_name
 from tinypilot.operation import BOOL, NOTHING, NUMBER, TEXT, list_of, object_of, operation
@@ -79,13 +78,6 @@ MEDIA = object_of(
 
 
 blueprint = Blueprint("media", __name__)
-
-
-@blueprint.get("/media/words")
-@require_role("operator")
-def words() -> dict:
-    """What the dialog says, for a page that is not in English and was loaded without it."""
-    return words_of_media(language())
 
 
 @blueprint.get("/api/media")

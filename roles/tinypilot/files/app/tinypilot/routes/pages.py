@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlencode, urljoin
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request
 from markupsafe import Markup
 
 from tinypilot import notices
@@ -20,6 +20,7 @@ from tinypilot.auth.http import (
     require_role,
     session,
 )
+from tinypilot.i18n import DIALOGS, language, words_of_dialog
 from tinypilot.routes.settings import settings
 from tinypilot.version import page_version
 from tinypilot.video.ice import IceServers
@@ -80,6 +81,13 @@ def remote_screen():
         may_insert_media=session().may("operator"),
         notices=_notices(),
     )
+
+
+@blueprint.get("/words/<dialog>")
+@require_role("operator")
+def words(dialog: str) -> dict:
+    """What the dialog says, for a page that is not in English and was loaded without it."""
+    return words_of_dialog(language(), dialog) if dialog in DIALOGS else abort(404)
 
 
 def _notices() -> list[str]:

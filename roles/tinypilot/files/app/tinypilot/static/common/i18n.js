@@ -3,6 +3,7 @@
 // its catalogue, from the English text to the translation, into the page (see i18n.py).
 
 export const language = known(globalThis.document?.documentElement.lang);
+const added = new Set();
 const words = JSON.parse(globalThis.document?.getElementById('words')?.textContent || '{}');
 
 // Translators of browsers write there what they like, which numbers and dates may not know.
@@ -16,8 +17,11 @@ function known(tag) {
 
 // Of what is loaded when it is needed: its words need not be in each page.
 export async function addWords(url) {
-  const response = language === 'en' ? null : await fetch(url).catch(() => null);
-  if (response?.ok) Object.assign(words, await response.json());
+  if (language === 'en' || added.has(url)) return;
+  const response = await fetch(url).catch(() => null);
+  if (!response?.ok) return;
+  Object.assign(words, await response.json());
+  added.add(url);
 }
 
 // The text in the page's language, its {names} filled in with the values.

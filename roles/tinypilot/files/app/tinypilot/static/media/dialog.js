@@ -2,7 +2,7 @@
 // The dialog of the USB drives: what is in them, the images, and uploads. Loaded when it is opened first.
 
 import { ApiError, callApi, fetchSession } from '../common/api.js';
-import { addWords, language, t } from '../common/i18n.js';
+import { language, t } from '../common/i18n.js';
 import { imageName, upload } from './upload.js';
 
 const LOOK_MS = 2000;
@@ -14,7 +14,6 @@ let sending = null;
 
 export async function openMedia() {
   if (!dialog) {
-    await addWords('/media/words');
     const { role } = await fetchSession();
     dialog = new MediaDialog(role === 'admin');
   }

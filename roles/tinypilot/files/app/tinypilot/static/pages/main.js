@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Wires the page together, but for the picture itself (screen.js).
 
+import { addWords } from '../common/i18n.js';
 import { load } from '../common/load.js';
 import { recall } from '../common/preferences.js';
 import { Controls } from '../hid/controls.js';
@@ -32,6 +33,7 @@ const upgrade = {
 };
 // Who may only watch has no such button.
 byId('open-media')?.addEventListener('click', async () => {
+  await addWords('/words/media');
   const { openMedia } = await load(new URL('../media/dialog.js', import.meta.url));
   await openMedia();
 });
@@ -39,6 +41,7 @@ byId('reload').addEventListener('click', () => location.reload());
 
 // Who may only watch has no such button.
 byId('open-power')?.addEventListener('click', async () => {
+  await addWords('/words/power');
   const { openPower } = await load(new URL('../power/power-dialog.js', import.meta.url));
   openPower();
 });
