@@ -664,18 +664,17 @@ group('a recording', () => {
     }
   }
   globalThis.MediaRecorder = FakeRecorder;
+  const SILENT = { getAudioTracks: () => [] };
+  const SOUNDING = { getAudioTracks: () => ['a track'] };
 
   test('has what came until it was stopped', async () => {
-    const recording = new Recording('stream');
+    const recording = new Recording(SILENT);
     let ends = 0;
     recording.addEventListener('end', () => {
       ends += 1;
     });
     const recorder = FakeRecorder.last;
-    assert.deepEqual(
-      [recorder.stream, recorder.pieceMs, recorder.mimeType],
-      ['stream', 1000, 'video/webm;codecs=h264'],
-    );
+    assert.deepEqual([recorder.stream, recorder.pieceMs, recorder.mimeType], [SILENT, 1000, 'video/webm;codecs=h264']);
     for (const piece of ['a', '', 'b']) recorder.give(piece);
     recording.stop();
     recording.stop();
@@ -685,15 +684,20 @@ group('a recording', () => {
   });
 
   test('of nothing is none, and one piece is something', async () => {
-    const recording = new Recording('stream');
+    const recording = new Recording(SILENT);
     FakeRecorder.last.give('');
     assert.equal(recording.blob, null);
     FakeRecorder.last.give('a');
     assert.equal(await recording.blob.text(), 'a');
   });
 
+  test('has sound where the stream has', () => {
+    assert.equal(new Recording(SOUNDING).extension, 'webm');
+    assert.equal(FakeRecorder.last.mimeType, 'video/webm;codecs=h264,opus');
+  });
+
   test('is called by what is in it', () => {
     mock.method(FakeRecorder, 'supported', () => true);
-    assert.equal(new Recording('stream').extension, 'mp4');
+    assert.equal(new Recording(SILENT).extension, 'mp4');
   });
 });

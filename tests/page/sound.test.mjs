@@ -71,9 +71,12 @@ function make() {
   return { ...parts, levels, sound: new Sound(parts) };
 }
 
+// A level that is shown would keep this program from ending.
 beforeEach(() => {
   globalThis.localStorage = new FakeStorage();
+  mock.timers.enable({ apis: ['setInterval'] });
 });
+afterEach(() => mock.timers.reset());
 
 group('the button', () => {
   test('asks for sound, which then plays, and ends it', () => {
@@ -131,10 +134,6 @@ test('a browser that plays nothing before a touch is asked again at the next', a
 });
 
 group('the level', () => {
-  // One timer of an earlier test would keep the program from ending.
-  beforeEach(() => mock.timers.enable({ apis: ['setInterval'] }));
-  afterEach(() => mock.timers.reset());
-
   test('is that of what plays, and 0 when nothing does', async () => {
     const { sound, connection, meter, audio, levels } = make();
     sound.on = true;
