@@ -1,7 +1,7 @@
 # The interface of this repository. `make help` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help appliance stop reboot verify check lint unit fuzz test test-upstream test-software test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom prebuilt soak
+.PHONY: help appliance stop reboot verify check lint unit fuzz test test-long test-upstream test-software test-upgrade test-arm64 test-stalls test-healing test-metrics chaos mutants bench bench-side-by-side dev_tools lock docs sanity doctor test-doctor test-builds sbom prebuilt soak
 
 # make takes a space for the end of a name.
 ifneq ($(words $(CURDIR)),1)
@@ -125,13 +125,16 @@ fuzz: $(VENV)/lock dev_tools | $(BUILD) ## fuzz what reads messages, settings, E
 sanity: $(VENV)/lock | $(BUILD) ## ansible-test sanity on the collection, as far as it needs no network
 	@tools/sanity.sh
 
-test: $(VENV)/lock dev_tools ## everything: check, invalid input, the whole product in a virtual Pi, browsers
-	@$(SUDO) $(BIN)/python tools/run_tests.py
+test: $(VENV)/lock dev_tools ## check, invalid input, the whole product in a virtual Pi, browsers
+	@$(SUDO) $(BIN)/python tools/run_tests.py $@
+
+test-long: $(VENV)/lock dev_tools ## what takes longer: builds that go wrong, bounds, outages, strangers, servers of others
+	@$(SUDO) $(BIN)/python tools/run_tests.py $@
 
 test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh
 
-test-software: $(VENV)/lock dev_tools ## the product where no chip encodes H.264: all that `make test` tries on a virtual Pi, with the software encoder
+test-software: $(VENV)/lock dev_tools ## the whole product on a virtual Pi, and browsers, with the software encoder
 	@$(SUDO) tools/test_lane.sh software kvm-software
 
 # The default has the layout before roles, services and files on a device got their names of today.
@@ -152,7 +155,7 @@ test-healing: $(VENV)/lock dev_tools ## let each process and each thread hang th
 test-metrics: $(VENV)/lock dev_tools ## what the virtual Pi that `make appliance` made tells of itself: each defect of an encoder, a real Prometheus
 	@$(SUDO) $(BIN)/pytest tests/e2e/test_metrics.py --device=kvm-virtual-pi --each-defect
 
-test-builds: $(VENV)/lock dev_tools ## all that may go wrong with a build, of which `make test` tries one of each kind
+test-builds: $(VENV)/lock dev_tools ## all that may go wrong with a build, of which `make test-long` tries one of each kind
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH PYTEST_ADDOPTS=--each-build molecule test --scenario-name broken_builds
 
 test-doctor: $(VENV)/lock dev_tools ## break each link of the virtual Pi that `make appliance` made: does the doctor name it?

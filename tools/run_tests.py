@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Everything that `make test` promises, stage by stage.
+"""All that `make test` and `make test-long` promise, stage by stage.   run_tests.py test|test-long
 
-Stages stand in three lanes, of which two run at once, and all three where there are four processors: a lane waits much,
-for packages to be unpacked, services to start and builds to fail. More at once take no less time: pages go on drawing
-while they wait for their turn.
+Stages stand in lanes, of which two run at once, and three where there are four processors: a lane waits much, for
+packages to be unpacked, services to start and builds to fail. More at once take no less time: pages go on drawing while
+they wait for their turn.
 All virtual Pis are made before and removed afterwards, also after a failure, because a network that comes or goes on
 this machine breaks what a browser loads. What a stage prints is shown in one piece when it ends, and is in build/stages
 while it runs; what a failed test leaves behind is in build/failures, and the last lines name each test that failed.
@@ -23,7 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build"
-LOGS = BUILD / "stages"
+TARGET = sys.argv[1]
+LOGS = BUILD / "stages" / TARGET
 ENVIRONMENT = {
     **os.environ,
     "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
@@ -33,52 +34,63 @@ ENVIRONMENT = {
     # For the reason in pytest's line on a test that failed.
     "COLUMNS": "200",
 }
-SCENARIOS = ("invalid_input", "default", "browsers", "broken_builds")
-FIRST = tuple(
-    (f"virtual Pis of {name}", f"molecule create --scenario-name {name}") for name in SCENARIOS
+
+
+def in_browsers(*names: str) -> list[str]:
+    return [f"tests/e2e/test_{name}.py" for name in names]
+
+
+# What `make test` leaves to `make test-long`: bounds, outages and strangers that are tried one by one.
+LONG = in_browsers("acme", "attacks", "disk", "memory", "metrics", "supply_chain", "turn")
+# About half of what the other tests in browsers take, by the clock; they run on a virtual Pi of their own, beside them.
+SECOND_HALF = in_browsers(
+    *("accessibility", "doctor", "firefox", "healing", "power"),
+    *("recovery", "settings", "source", "transport"),
 )
-# About half of what the tests in browsers take, by the clock; they run on a virtual Pi of their own, beside the others.
-SECOND_HALF = [
-    f"tests/e2e/test_{name}.py"
-    for name in (
-        "accessibility",
-        "attacks",
-        "disk",
-        "doctor",
-        "firefox",
-        "healing",
-        "memory",
-        "metrics",
-        "power",
-        "recovery",
-        "settings",
-        "source",
-        "supply_chain",
-        "transport",
-    )
-]
-LANES = (
-    (
+A_SECOND_PI = ("a second one for browsers", "molecule converge --scenario-name browsers")
+
+
+def without(files: list[str]) -> str:
+    return " ".join(f"--ignore={file}" for file in files)
+
+
+LANES = {
+    "test": (
         (
-            "a bare host becomes an appliance",
-            "molecule test --destroy=never --scenario-name default",
+            (
+                "a bare host becomes an appliance",
+                "molecule test --destroy=never --scenario-name default",
+            ),
+            (
+                "a browser and viewers use it",
+                f"pytest tests/e2e --device=kvm-default {without(SECOND_HALF + LONG)}",
+            ),
         ),
         (
-            "a browser and viewers use it",
-            f"pytest tests/e2e --device=kvm-default {' '.join(f'--ignore={file}' for file in SECOND_HALF)}",
+            ("lint and unit tests", "make --no-print-directory check"),
+            ("the collection is used elsewhere", "pytest tests/collection"),
+            (
+                "wrong input is refused",
+                "molecule test --destroy=never --scenario-name invalid_input",
+            ),
+        ),
+        (
+            A_SECOND_PI,
+            ("browsers use the second", f"pytest {' '.join(SECOND_HALF)} --device=kvm-browsers"),
         ),
     ),
-    (
-        ("lint and unit tests", "make --no-print-directory check"),
-        ("the collection is used elsewhere", "pytest tests/collection"),
-        ("wrong input is refused", "molecule test --destroy=never --scenario-name invalid_input"),
-        ("builds that go wrong", "molecule test --destroy=never --scenario-name broken_builds"),
+    "test-long": (
+        (("builds that go wrong", "molecule test --destroy=never --scenario-name broken_builds"),),
+        (
+            A_SECOND_PI,
+            ("bounds, outages and strangers", f"pytest {' '.join(LONG)} --device=kvm-browsers"),
+        ),
     ),
-    (
-        ("a second one for browsers", "molecule converge --scenario-name browsers"),
-        ("browsers use the second", f"pytest {' '.join(SECOND_HALF)} --device=kvm-browsers"),
-    ),
-)
+}
+SCENARIOS = {
+    "test": ("invalid_input", "default", "browsers"),
+    "test-long": ("broken_builds", "browsers"),
+}
 LANES_AT_ONCE = 3 if (os.cpu_count() or 1) >= 4 else 2
 
 running: set[subprocess.Popen] = set()
@@ -132,7 +144,7 @@ def end(signal_number: int, _: object) -> None:
 
 
 def remove_hosts() -> None:
-    for scenario in SCENARIOS:
+    for scenario in SCENARIOS[TARGET]:
         subprocess.run(
             ["molecule", "destroy", "--scenario-name", scenario],
             cwd=ROOT,
@@ -162,9 +174,14 @@ def main() -> None:
     try:
         # A run that was ended by force may have left some.
         remove_hosts()
-        verdicts = [all(run(*stage) for stage in FIRST)]
+        verdicts = [
+            all(
+                run(f"virtual Pis of {each}", f"molecule create --scenario-name {each}")
+                for each in SCENARIOS[TARGET]
+            )
+        ]
         if verdicts[0]:
-            lanes = iter(LANES)
+            lanes = iter(LANES[TARGET])
             threads = [
                 threading.Thread(target=run_lanes, args=(lanes, verdicts))
                 for _ in range(LANES_AT_ONCE)

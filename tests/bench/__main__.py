@@ -13,6 +13,7 @@ from tests.support.device import Device
 from tests.support.remote_screen import launch_browser
 
 from . import (
+    buttons,
     document,
     encoders,
     fallback,
@@ -32,6 +33,7 @@ from . import (
 PARTS = {
     "latency": latency.measure,
     "keys": keys.measure,
+    "buttons": buttons.measure,
     "rate": rate.measure,
     "transports": transports.measure,
     "fallback": fallback.measure,

@@ -691,6 +691,20 @@ FAULTS = [
         "is stopped",
     ),
     Fault("the HID service hangs", hung("tinypilot-hid"), "hid", "hangs", True),
+    # --- What switches the computer ---
+    Fault(
+        "the service for the buttons is stopped",
+        stopped("tinypilot-atx.socket", "tinypilot-atx.service"),
+        "switches",
+        "is stopped",
+    ),
+    Fault("the service for the buttons hangs", hung("tinypilot-atx"), "switches", "hangs"),
+    Fault(
+        "nobody listens for machines to wake",
+        stopped("tinypilot-wake.socket"),
+        "switches",
+        "is stopped",
+    ),
     # --- What all stand on ---
     Fault(
         "the state folder is somebody else's",

@@ -7,7 +7,6 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Dialog, Locator
@@ -16,8 +15,7 @@ from tests.support.accessibility import assert_accessible
 from tests.support.clients import Client
 from tests.support.device import Device
 from tests.support.remote_screen import RemoteScreen
-from tests.support.simulated_computer import FOLDER as COMPUTER
-from tests.support.simulated_computer import SimulatedComputer, read_desk, wait_for_desk
+from tests.support.simulated_computer import SimulatedComputer, edges, read_desk, wait_for_desk
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 # The device made its certificate itself.
@@ -179,22 +177,6 @@ def test_a_command_that_fails_says_why(device: Device, new_screen: Callable[...,
 
 
 # --- The attached computer's buttons ---
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A level that changed: the chip's line, whether it is high now, and when, in seconds."""
-
-    line: int
-    is_high: bool
-    at: float
-
-
-def edges(device: Device) -> list[Edge]:
-    """All since the simulated computer was started."""
-    lines = device.sh(f"cat {COMPUTER}/edges").splitlines()
-    fields = [line.split() for line in lines]
-    return [Edge(int(line), level == "1", int(at) / 1e6) for at, line, level in fields]
 
 
 def pulse(device: Device, before: int) -> tuple[int, float]:

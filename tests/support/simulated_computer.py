@@ -37,6 +37,22 @@ READ_CELLS = """([barsX, barsY] = [0, 0]) => {
 
 
 @dataclass(frozen=True)
+class Edge:
+    """A level of its front panel that changed: the GPIO chip's line, whether it is high now, and when, in seconds."""
+
+    line: int
+    is_high: bool
+    at: float
+
+
+def edges(device: Device) -> list[Edge]:
+    """All since the simulated computer was started."""
+    lines = device.sh(f"cat {FOLDER}/edges").splitlines()
+    fields = [line.split() for line in lines]
+    return [Edge(int(line), level == "1", int(at) / 1e6) for at, line, level in fields]
+
+
+@dataclass(frozen=True)
 class Desk:
     """tail: the last 26 characters; text_crc: of all that is kept, see text_crc()."""
 

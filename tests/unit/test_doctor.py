@@ -33,7 +33,8 @@ UNITS = [
     *("ustreamer.service", "janus.service", "kvm-hdmi.socket", "kvm-hdmi.service"),
     *("tinypilot.socket", "tinypilot.service", "tinypilot-relay.socket", "tinypilot-relay.service"),
     *("tinypilot-hid.socket", "tinypilot-hid.service", "tinypilot-apply.socket"),
-    "tinypilot-device-test.socket",
+    *("tinypilot-device-test.socket", "tinypilot-wake.socket", "tinypilot-hook.socket"),
+    *("tinypilot-atx.socket", "tinypilot-atx.service"),
     *("tinypilot-supervisor.service", "nginx.socket", "nginx.service"),
     *("gateway-certificate.timer", "usb-gadget.service"),
 ]
@@ -67,7 +68,13 @@ FACTS = {
     "tinypilot": {
         "paths": [{"path": "/etc/tinypilot/web.json"}],
         "state": [{"path": "/var/lib/tinypilot"}],
-        "sockets": {"relay": {"path": "/run/tinypilot/relay.sock"}},
+        "sockets": {
+            "relay": {"path": "/run/tinypilot/relay.sock"},
+            "atx": {"path": "/run/tinypilot/atx.sock"},
+        },
+        "units": {
+            name: [] for name in UNITS if name.startswith(("tinypilot-atx", "tinypilot-hook"))
+        },
     },
 }
 MIB = 2**20
@@ -129,6 +136,7 @@ def well():
         "relay": 204,
         "web app": 401,
         "hid": "connected",
+        "buttons": {"pressing": None, "power": True, "disk": None},
         "database": "",
         "nginx check": "",
         "tcp ports": {443: ["systemd (process 1)"]},
@@ -480,6 +488,30 @@ FAULTS = {
     "no computer": ({"hid": "disconnected"}, "computer", ["not connected by USB"]),
     "a stuck computer": ({"hid": "silent"}, "computer", ["fetches no keys"]),
     "a HID service that hangs": ({"hid": TimeoutError()}, "hid", ["it hangs"]),
+    "no service for the buttons": (
+        both_looks(tinypilot_atx=Unit(active="failed")),
+        "switches",
+        ["tinypilot-atx.service has failed"],
+    ),
+    "a service for the buttons that hangs": ({"buttons": TimeoutError()}, "switches", ["it hangs"]),
+    "no GPIO chip": (
+        {"buttons": {"error": "gpio", "reason": "/dev/gpiochip0: No such file or directory"}},
+        "switches",
+        ["can't be used (/dev/gpiochip0: No such file or directory)", "gpioinfo"],
+    ),
+    "no way to the service for the buttons": (
+        {"paths": {"/run/tinypilot/atx.sock": "is missing"}},
+        "switches",
+        ["/run/tinypilot/atx.sock is missing"],
+    ),
+    "nobody listens for the operator's commands": (
+        {
+            look: units() | {"tinypilot-hook.socket": Unit(active="inactive")}
+            for look in ("units", "units_later")
+        },
+        "switches",
+        ["tinypilot-hook.socket is stopped"],
+    ),
     "no supervisor": (
         both_looks(tinypilot_supervisor=Unit(active="inactive")),
         "supervisor",
@@ -534,6 +566,12 @@ def test_what_follows_from_a_broken_link_is_marked_and_not_blamed():
     assert (
         next(each.follows_from for each in findings if each.link == "sink") == "uStreamer (capture)"
     )
+
+
+def test_a_device_without_buttons_is_not_asked_for_them():
+    facts = {**FACTS, "tinypilot": {**FACTS["tinypilot"], "units": {}}}
+    answers = {**well(), "buttons": FileNotFoundError()}
+    assert links.check_switches(Evidence(facts, answers)) == "there; no button is connected"
 
 
 def test_two_faults_that_have_nothing_to_do_with_each_other_are_both_named():

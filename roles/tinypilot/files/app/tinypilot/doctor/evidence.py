@@ -35,6 +35,7 @@ from typing import Any
 
 from tinypilot.config import Config, ConfigError
 from tinypilot.doctor import chain
+from tinypilot.power.ask import ask
 from tinypilot.settings.model import Settings
 from tinypilot.video import hdmi, memsink
 
@@ -840,6 +841,7 @@ def questions(facts: Mapping[str, Mapping], config: Config) -> dict[str, Callabl
         "relay": lambda: get(sockets["relay"]["path"], "/api/gateway")[0],
         "web app": lambda: get(sockets["web"]["path"], "/login")[0],
         "hid": lambda: json.loads(get(sockets["hid"]["path"], "/usb")[1])["usb"],
+        "buttons": lambda: ask(config.atx_socket, {}, ANSWER_SECONDS),
         "database": lambda: database_defect(str(config.auth_file), own["user"]),
         "nginx check": lambda: nginx_defect(gateway["nginx_check"]),
         "tcp ports": lambda: {

@@ -823,6 +823,27 @@ def check_computer(evidence: Evidence) -> str:
     return str(state)
 
 
+def check_switches(evidence: Evidence) -> str:
+    known: Iterable[str] = evidence.of("tinypilot").get("units", ())
+    check_units(evidence, "tinypilot-wake.socket")
+    _check_socket(evidence, "wake", "tinypilot-wake")
+    if "tinypilot-hook.socket" in known:
+        check_units(evidence, "tinypilot-hook.socket")
+        _check_socket(evidence, "hook", "tinypilot-hook")
+    if "tinypilot-atx.service" not in known:
+        return "there; no button is connected"
+    check_units(evidence, "tinypilot-atx.socket", "tinypilot-atx.service")
+    _check_socket(evidence, "atx", "tinypilot-atx")
+    told: dict[str, Any] = _answer(evidence, "buttons", "tinypilot-atx.service")
+    if "error" in told:
+        raise BrokenLink(
+            f"The buttons of the attached computer can't be used ({told.get('reason', told['error'])})",
+            "`gpioinfo` shows which lines the chip has and who uses them. If tinypilot_atx_chip or a line has changed, "
+            "correct the inventory and provision the device again (`make appliance`).",
+        )
+    return "there, and so are the buttons"
+
+
 # --- What looks after the others ---
 
 
@@ -873,6 +894,12 @@ LINKS = (
     Link("gadget", "USB keyboard and mouse", check_gadget),
     Link("hid", "HID service", check_hid, ("accounts", "configuration")),
     Link("computer", "Computer at the USB cable", check_computer, ("gadget", "hid")),
+    Link(
+        "switches",
+        "Buttons, Wake-on-LAN, commands",
+        check_switches,
+        ("accounts", "configuration"),
+    ),
     Link("accounts", "Users and sessions", check_accounts, ("disk", "system")),
     Link("configuration", "Configuration", check_configuration, ("disk", "system")),
     Link("supervisor", "Supervisor", check_supervisor, ("configuration",)),
