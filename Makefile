@@ -137,7 +137,7 @@ test-long: $(VENV)/lock dev_tools ## what takes longer: builds that go wrong, bo
 test-upstream: $(VENV)/lock dev_tools ## the product on upstream's newest (KVM_JANUS_REPOSITORY=, KVM_USTREAMER_REPOSITORY= name mirrors)
 	@$(SUDO) tools/test_upstream.sh
 
-test-software: $(VENV)/lock dev_tools ## the product where no chip encodes H.264: all that `make test` tries on a virtual Pi, with the software encoder
+test-software: $(VENV)/lock dev_tools ## the whole product on a virtual Pi, and browsers, with the software encoder
 	@$(SUDO) tools/test_lane.sh software kvm-software
 
 # The default has the layout before roles, services and files on a device got their names of today.

@@ -15,7 +15,6 @@ from tests.support.remote_screen import launch_browser
 from . import (
     buttons,
     document,
-    encoders,
     fallback,
     first_picture,
     keys,
@@ -43,7 +42,6 @@ PARTS = {
     "mode-changes": mode_changes.measure,
     "load": load.measure,
     "sound": sound.measure,
-    "encoders": encoders.measure,
 }
 
 
@@ -69,14 +67,11 @@ def parse() -> argparse.Namespace:
 
 
 def stream(device: Device) -> str:
-    """A sentence on what is encoded, as it was provisioned."""
-    told = device.sh("systemctl show -P Environment ustreamer").split()
-    h264 = dict(word.split("=", 1) for word in told)
-    return (
-        f"H.264 at {h264['ustreamer_h264_bitrate_kbps']} kbit/s, a key frame each "
-        f"{h264['ustreamer_h264_gop_frames']} frames"
-        f"{', encoded in software' if device.encodes_in_software else ''}."
-    )
+    """A sentence on what uStreamer encodes, as it was provisioned."""
+    if device.encodes_in_software:
+        return "H.264 of the software encoder, as it was provisioned."
+    h264 = device.state()["h264"]
+    return f"H.264 at {h264['bitrate']} kbit/s, a key frame each {h264['gop']} frames."
 
 
 def publish(part: str, where: str, text: str) -> None:

@@ -23,10 +23,8 @@ SECONDS = 20
 # The plugin reads on for those who come back, and uStreamer waits a little longer.
 QUIET_PATIENCE_SECONDS = 120
 
-ALL = "all processes"
 _CPU_SECONDS = """
 import json, os, pathlib, sys
-everything, *services = sys.argv[1:]
 used = dict.fromkeys(sys.argv[1:], 0)
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     try:
@@ -34,18 +32,16 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
         fields = (process / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         continue
-    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    used[everything] += seconds
-    for service in services:
+    for service in used:
         if f"/{service}.service" in groups:
-            used[service] += seconds
+            used[service] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 print(json.dumps(used))
 """
 
 
 def cpu_seconds(device: Device) -> dict[str, float]:
-    """Processor seconds that the processes of each service have used so far, and ALL that there are now."""
-    return json.loads(device.python(_CPU_SECONDS, ALL, *device.services))
+    """Processor seconds that the processes of each service have used so far."""
+    return json.loads(device.python(_CPU_SECONDS, *device.services))
 
 
 @contextlib.contextmanager
