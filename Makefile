@@ -42,7 +42,7 @@ WITH_ENCODER = $(if $(ENCODER),-e ustreamer_h264_encoder=$(ENCODER))
 ARGS   ?=
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-19s %s\n' "$$target" "$$text"; done
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf '  %-19s %s\n' "$$target" "$$text"; done
 
 appliance: $(VENV)/lock | $(BUILD) ## make a virtual Pi that streams (or, with HOST=user@address, provision a real device)
 	$(HOST_IS_MEANT)
@@ -92,7 +92,7 @@ endif
 check: $(VENV)/lock dev_tools ## lint and unit tests: the quick part of `make test`
 	@$(MAKE) --silent --jobs=2 --output-sync=target run-lint run-pytest run-page-tests run-c-tests
 
-check lint unit fuzz mutants: ENGINE = -e '{"dev_tools_engine": false}'
+check lint unit fuzz mutants test-hosts: ENGINE = -e '{"dev_tools_engine": false}'
 
 lint: $(VENV)/lock dev_tools ## style and static checks
 	@$(MAKE) --silent run-lint
@@ -136,6 +136,11 @@ FROM ?= 9fca9b1
 test-upgrade: $(VENV)/lock dev_tools ## provision a virtual Pi by an older commit (FROM=), use it, and upgrade it to this one
 	@# Its one fixture provisions a device three times.
 	@$(SUDO) $(BIN)/pytest tests/upgrade --upgrade-from=$(FROM) --override-ini=faulthandler_timeout=5400
+
+.PHONY: test-hosts
+test-hosts: TOOLS = tests/dev_tools_hosts.yml
+test-hosts: $(VENV)/lock dev_tools ## `make appliance` on bare systems: Debian 13, Debian 12, Ubuntu 24.04 (HOSTS="trixie" names some)
+	@$(SUDO) $(BIN)/python tools/bare_hosts.py $(HOSTS)
 
 test-arm64: $(VENV)/lock ## compile Janus and the plugin as a Pi does, by qemu-user (about half an hour)
 	@$(SUDO) env PATH=$(CURDIR)/$(BIN):$$PATH molecule test --scenario-name arm64
