@@ -2,6 +2,7 @@
 """What the tests of authentication share."""
 
 import io
+import os
 
 import pytest
 from tinypilot import __main__ as command
@@ -35,5 +36,10 @@ def run_command(monkeypatch, capsys, config, typed, *arguments):
     monkeypatch.setattr(command.Config, "from_environment", lambda: config)
     monkeypatch.setattr("sys.argv", ["tinypilot", *arguments])
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    command.main()
+    # It is a program of its own, which sets that for good.
+    before = os.umask(0o022)
+    try:
+        command.main()
+    finally:
+        os.umask(before)
     return capsys.readouterr().out.strip()
