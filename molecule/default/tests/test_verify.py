@@ -21,7 +21,10 @@ CONTROL = "/run/v4l2-emulator/control"
 PLAYBOOK = ROOT / "playbooks/verify.yml"
 VARIABLES = yaml.safe_load(PLAYBOOK.read_text())[0]["vars"]
 # A virtual Pi has buttons to press and commands to run.
-UNITS = VARIABLES["__units"] + VARIABLES["__atx_units"] + VARIABLES["__hook_units"]
+UNITS = [
+    *VARIABLES["__units"],
+    *(unit for each in ("atx", "hook", "fetch") for unit in VARIABLES[f"__{each}_units"]),
+]
 WIRING = {
     "units": UNITS,
     "capture_device": None,
