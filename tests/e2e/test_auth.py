@@ -33,7 +33,7 @@ PUBLIC = {
     ("GET", "/ca.pem"): {200},
 }
 # Who is not logged in is led to the login.
-PAGES = ("/", "/account", "/settings", "/words/media", "/nginx", "/web")
+PAGES = ("/", "/account", "/settings", "/words/<dialog>", "/nginx", "/web")
 _ROUTES = """
 import json, sys
 from pathlib import Path
