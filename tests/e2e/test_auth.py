@@ -86,7 +86,7 @@ def test_nothing_answers_without_login(ada: Client, device: Device):
         answer = stranger.ask(method, path, json={} if method != "GET" else None)
         if (method, rule) in PUBLIC:
             expected = PUBLIC[method, rule]
-        elif rule in ("/session-holds", "/session-held"):
+        elif rule in ("/session-holds", "/session-held", "/may-send-piece"):
             expected = {404}
         # At the supervisor's own socket there are /nginx and /web. From outside, as for any page that there is not:
         elif method == "GET" and rule in PAGES:
