@@ -34,6 +34,7 @@ def test_the_plugin_is_the_same_bytes_wherever_it_is_compiled(device: Device):
     """As the one that runs: native_build has compiled that in a folder of its own, as another user."""
     build = json.loads(device.sh("cat /opt/ustreamer/built-from"))
     cflags, _, ldflags = build["inputs"]["flags"].partition(" -Wl")
+    sound = "1" if build["inputs"]["sound"] == "True" else ""
     digests = {device.sh(f"sha256sum </opt/ustreamer/plugins/{PLUGIN}")}
     for folder in ("/var/tmp/one", "/var/tmp/quite/another"):
         device.sh(f"rm -rf {folder} && mkdir -p {folder}")
@@ -43,7 +44,7 @@ def test_the_plugin_is_the_same_bytes_wherever_it_is_compiled(device: Device):
         )
         device.sh(
             f"cd {folder} && CFLAGS='{cflags}' LDFLAGS='-Wl{ldflags}' make -C source BUILD={folder}/build WERROR= "
-            "JANUS_CFLAGS=-I/opt/janus.builds/desired/include/janus"
+            f"SOUND={sound} JANUS_CFLAGS=-I/opt/janus.builds/desired/include/janus"
         )
         digests.add(device.sh(f"sha256sum <{folder}/build/{PLUGIN}"))
         device.sh(f"rm -rf {folder}")
