@@ -194,7 +194,8 @@ class MediaDialog {
     const taken = drives.map((each) => each.image);
     const free = images.filter(({ name }) => !taken.includes(name)).map(({ name }) => name);
     const id = `image-${number}`;
-    const select = make('select', { id, ariaLabel: t('Image') }, ...free.map((name) => new Option(name)));
+    const options = free.length ? free.map((name) => new Option(name)) : [new Option(t('No image'), '')];
+    const select = make('select', { id, ariaLabel: t('Image'), disabled: !free.length }, ...options);
     if (free.includes(chosen.get(id))) select.value = chosen.get(id);
     const button = make('button', { type: 'button', id: `insert-${number}`, textContent: t('Insert') });
     button.disabled = free.length === 0;
