@@ -469,6 +469,8 @@ def test_a_restart_of_the_service_is_gone_on_from(config, server, logged_in, req
         (lambda handler: handler.redirect("https://127.0.0.1/a"), 403, "tinypilot_media_sources"),
         (lambda handler: handler.redirect("http://localhost/a.iso"), 400, "must be https://"),
         (lambda handler: handler.redirect("file:///etc/passwd"), 400, "must be https://"),
+        (lambda handler: handler.redirect("https://["), 400, "must be https://"),
+        (lambda handler: handler.redirect("//[::1/a.iso"), 400, "must be https://"),
         (lambda handler: handler.redirect(handler.path), 502, "on and on"),
         (lambda handler: handler.send_error(404), 502, "answers with HTTP 404"),
         (lambda handler: handler.serve(Content_Length=None), 502, "how large"),
@@ -564,11 +566,27 @@ def test_the_same_is_not_fetched_twice_and_an_upload_not_mixed_in(admin, server)
         {"url": "https://localhost/a.iso", "name": "../a"},
         {"url": "https://localhost/%2e%2e%2fa.iso"},
         {"url": "https://localhost/a.iso", "more": 1},
+        {"url": "https://localhost/" + "a" * 5000, "name": "a.iso"},
+        {"url": "https://localhost/" + "日" * 1500, "name": "a.iso"},
+        *({"url": "https://localhost/a.iso", "name": name} for name in (None, False, [], 0)),
     ],
 )
 def test_wrong_requests_are_refused(admin, asked):
     answer = admin.ask("POST", "/api/media/downloads", asked)
     assert (answer.status_code, answer.get_json()["error"][-1]) == (400, ".")
+
+
+@pytest.mark.parametrize("sha256", [None, False, [], 0])
+def test_a_checksum_that_is_none_is_not_left_out(admin, server, sha256):
+    answer = begin(admin, server.url, sha256=sha256)
+    assert (answer.status_code, "64 hexadecimal" in answer.get_json()["error"]) == (400, True)
+
+
+def test_a_file_whose_name_is_written_in_parts_has_the_usual_one(admin, server):
+    """As macOS writes it: the letter, and then its accent."""
+    server.files["/e%CC%81.iso"] = WHOLE
+    answer = begin(admin, f"https://{server.host}/e%CC%81.iso")
+    assert (answer.status_code, answer.get_json().get("name")) == (200, "é.iso")
 
 
 def test_a_device_that_fetches_nothing_says_so(media_service, logged_in):

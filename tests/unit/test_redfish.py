@@ -309,6 +309,46 @@ def test_whoever_shows_something_else_is_nobody(app, ada, headers):
     assert "WWW-Authenticate" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("\ud800", "a"), ("ada", "\ud800"), ("ada", "kvm_\udfff"), ("ada\0", "a")],
+)
+def test_half_a_character_is_no_name_and_no_password(app, ada, name, password):
+    asked = {"UserName": name, "Password": password}
+    answer = Client(app).ask("POST", SESSIONS, asked)
+    assert (answer.status_code, message_of(answer)[0]) == (400, "PropertyValueTypeError")
+
+
+def test_blanks_around_name_and_password_count_for_nothing(app, bob, panel):
+    """RFC 7235 has one or more of them after the scheme."""
+    shown = basic("bob", PASSWORD)["Authorization"].replace(" ", "  ") + " "
+    assert Client(app, Authorization=shown).ask("GET", SYSTEM).status_code == 200
+
+
+def test_an_action_may_have_a_slash_at_its_end_as_all_else(operator, panel, drives):
+    assert operator.ask("POST", f"{RESET}/", {"ResetType": "ForceRestart"}).status_code == 204
+    path = f"{DRIVES}/0/Actions/VirtualMedia"
+    asked = {"Image": "rescue disk.iso"}
+    assert operator.ask("POST", f"{path}.InsertMedia/", asked).status_code == 204
+    assert operator.ask("POST", f"{path}.EjectMedia/").status_code == 204
+    for each in ("odata", "$metadata"):
+        assert operator.ask("GET", f"{ROOT}/{each}/").status_code == 200
+
+
+def test_what_was_asked_for_is_repeated_as_it_was(operator):
+    answer = operator.ask("POST", RESET, {"ResetType": "%2 %3"})
+    (extended,) = answer.get_json()["error"]["@Message.ExtendedInfo"]
+    assert extended["Message"].startswith("The value %2 %3 for the parameter ResetType in")
+
+
+def test_the_name_of_an_image_is_found_however_its_letters_are_written(operator, drives):
+    answer = operator.ask(
+        "POST", f"{DRIVES}/0/Actions/VirtualMedia.InsertMedia", {"Image": "e%CC%81"}
+    )
+    assert answer.status_code == 404
+    assert drives.asked[0][2]["image"] == "\u00e9"
+
+
 def test_a_wrong_token_is_not_made_good_by_a_password(app, bob):
     both = Client(app, **basic("bob", PASSWORD), **{"X-Auth-Token": "wrong"})
     assert both.ask("GET", SYSTEM).status_code == 401

@@ -114,7 +114,7 @@ def test_an_admin_stores_them_for_all(logged_in, stored, operator, audited):
         ({"name": "a", "steps": HOLD * 51}, "steps must have 1 to 50 entries"),
         ({"name": "", "steps": HOLD}, "name must have 1 to 64 characters"),
         ({"name": " \n", "steps": HOLD}, "The sequence's name must have"),
-        ({"name": "a\ud800", "steps": HOLD}, "The sequence's name must have"),
+        ({"name": "a\ud800", "steps": HOLD}, "name must have at most 64"),
         ({"name": "a", "steps": [{"do": "dance"}]}, "steps[0].do must be one of power, wake"),
         ({"name": "a", "steps": [{}]}, "steps[0].do must be one of"),
         ({"name": "a", "steps": ["wait"]}, "steps[0].do must be one of"),
@@ -203,6 +203,28 @@ def test_machines_and_commands_are_steps_too(
     run(operator, stored([{"do": "wake", "machine": "nobody"}, *SETUP], "b"))
     assert end_of(operator)["error"] == "There is no such machine."
     assert ("power", None) not in done
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"do": "wake", "machine": "\ud800"},
+        {"do": "hook", "hook": "\udfff"},
+        {"do": "text", "text": "a\ud800"},
+    ],
+)
+def test_half_a_character_is_no_text(logged_in, step):
+    """The database does not take it: such a step would end the sequence without a word."""
+    answer = logged_in("admin").ask("POST", "/api/sequences", {"name": "a", "steps": [step]})
+    assert (answer.status_code, "characters" in answer.get_json()["error"]) == (400, True)
+
+
+def test_a_name_is_the_same_however_its_letters_are_written(logged_in):
+    steps = [{"do": "wait", "seconds": 0}]
+    admin = logged_in("admin")
+    for name, status in (("Ger\u00e4t", 200), ("Gera\u0308t", 409)):
+        answer = admin.ask("POST", "/api/sequences", {"name": name, "steps": steps})
+        assert answer.status_code == status
 
 
 def test_one_runs_at_a_time_and_anybody_who_may_stops_it(stored, operator, logged_in, audited):

@@ -93,6 +93,14 @@ def _check_string(value: object, schema: Mapping, name: str) -> None:
             least=least,
             most=most,
         )
+    if any("\ud800" <= each <= "\udfff" for each in value):
+        # JSON can name half of a pair, and neither a file nor the database takes it.
+        raise ApiError(
+            400,
+            "{name} must have at most {most} characters and no control characters.",
+            name=name,
+            most=most,
+        )
 
 
 def _check_number(value: object, schema: Mapping, name: str) -> None:

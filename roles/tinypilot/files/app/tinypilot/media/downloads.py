@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +66,8 @@ def name_in(url: object) -> str:
     """The last part of the path: what people call the file."""
     if not isinstance(url, str):
         return ""
-    return unquote(without_secrets(url).rpartition("/")[2])
+    # A server may have a file whose name is written as macOS does it.
+    return unicodedata.normalize("NFC", unquote(without_secrets(url).rpartition("/")[2]))
 
 
 def without_secrets(url: str) -> str:
@@ -129,7 +131,7 @@ class Downloads:
                 self._images.begin,
                 name,
                 answer.size if answer else facts.size,
-                sha256 or facts.sha256,
+                facts.sha256 if sha256 == "" else sha256,
                 url=str(url),
                 version=answer.version if answer else facts.version,
             )

@@ -31,7 +31,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from tinypilot.config import Config
 from tinypilot.errors import ApiError
 
-LONGEST_REQUEST_BYTES = 8192
+# An address that is refused for its letters is still read: in JSON each may have twelve bytes.
+LONGEST_REQUEST_BYTES = 32 * 1024
 LONGEST_URL = 2000
 HTTPS_PORT = 443
 REDIRECTS_MAX = 5
@@ -237,7 +238,10 @@ def ask(
             return answer, place
         target = answer.getheader("Location", "")
         answer.close()
-        url = urljoin(str(url), target)
+        try:
+            url = urljoin(str(url), target)
+        except ValueError as error:  # what looks like an IPv6 address
+            raise _no_address() from error
     raise ApiError(
         502, "The address leads on and on: {most} redirects are followed.", most=REDIRECTS_MAX
     )

@@ -36,6 +36,8 @@ from tinypilot.media.unpacking import DECODERS, DamagedError, Unpacker
 
 # Letters and digits of any language, and what is harmless in a file's name: no path, nothing hidden, nothing unseen.
 NAME = re.compile(r"[^\W_][\w .,+()@~=-]{0,99}")
+# Letters, as Unicode counts them, that nobody sees: the fillers of Hangul.
+UNSEEN = frozenset("\u115f\u1160\u3164\uffa0")
 # As a file's name, in UTF-8.
 NAME_BYTES = 240
 IMAGES_MAX = 100
@@ -200,6 +202,7 @@ def check_name(name: object) -> str:
         not isinstance(name, str)
         or not NAME.fullmatch(name)
         or name[-1] in " ."
+        or not UNSEEN.isdisjoint(name)
         or len(name.encode()) > NAME_BYTES
         or unicodedata.normalize("NFC", name) != name
     ):

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ def called(by: Session) -> str:
 
 
 def _normalized(name: str) -> str:
-    name = " ".join(name.split())
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
     if not name or not name.isprintable():
         raise ApiError(400, "The sequence's name must have 1 to {most} characters.", most=NAME_MAX)
     return name

@@ -126,7 +126,9 @@ def _identify() -> tuple[str, Session | None]:
 
 def _name_and_password(given: str) -> tuple[str, str]:
     try:
-        name, colon, password = base64.b64decode(given, validate=True).decode().partition(":")
+        name, colon, password = (
+            base64.b64decode(given.strip(), validate=True).decode().partition(":")
+        )
     except ValueError:
         name = colon = password = ""
     if not colon or max(len(name), len(password)) > LONGEST_INPUT:

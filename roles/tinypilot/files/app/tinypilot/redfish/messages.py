@@ -2,6 +2,8 @@
 """Refusals as Redfish has them (DSP0266, 8.6): messages of the standard's registry, each with our own sentence, which
 says what to do."""
 
+import re
+
 from tinypilot.errors import ApiError
 
 REGISTRY = "Base.1.4"
@@ -82,8 +84,8 @@ class RedfishError(Exception):
 
 def described(error: RedfishError) -> dict:
     text, severity = MESSAGES[error.message]
-    for number, argument in enumerate(error.arguments, 1):
-        text = text.replace(f"%{number}", argument)
+    # An argument may look like the place of another one.
+    text = re.sub(r"%(\d)", lambda place: error.arguments[int(place[1]) - 1], text)
     message_id = f"{REGISTRY}.{error.message}"
     extended = {
         "@odata.type": "#Message.v1_0_8.Message",

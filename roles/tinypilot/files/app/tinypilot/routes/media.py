@@ -273,6 +273,15 @@ def _read(needed: set[str], optional: Set[str] = frozenset()) -> dict:
             "The request must hold {fields}, and nothing else.",
             fields=", ".join(sorted(needed)),
         )
+    for name, value in asked.items():
+        # No field may have more, and nobody behind has to read it.
+        if isinstance(value, str) and len(value) > LONGEST_URL:
+            raise ApiError(
+                400,
+                "{name} must have at most {most} characters and no control characters.",
+                name=name,
+                most=LONGEST_URL,
+            )
     return asked
 
 

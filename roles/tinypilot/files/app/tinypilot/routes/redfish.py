@@ -2,6 +2,7 @@
 """Redfish: one computer, its manager, which is this device, and the manager's virtual media. Only where the inventory
 asks for it (tinypilot_redfish)."""
 
+import unicodedata
 from urllib.parse import quote, unquote
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -188,7 +189,7 @@ def root():
     )
 
 
-@blueprint.get("/v1/odata")
+@blueprint.get("/v1/odata", strict_slashes=False)
 @public
 def odata():
     services = {
@@ -206,7 +207,7 @@ def odata():
     }
 
 
-@blueprint.get("/v1/$metadata")
+@blueprint.get("/v1/$metadata", strict_slashes=False)
 @public
 def metadata():
     lines = []
@@ -264,7 +265,7 @@ def system():
     )
 
 
-@blueprint.post("/v1/Systems/1/Actions/ComputerSystem.Reset")
+@blueprint.post("/v1/Systems/1/Actions/ComputerSystem.Reset", strict_slashes=False)
 @require_role("operator")
 def reset():
     asked = read_parameters(RESET, {"ResetType": str}, ("ResetType",))["ResetType"]
@@ -350,7 +351,10 @@ def drive(number: int) -> dict:
     )
 
 
-@blueprint.post("/v1/Managers/1/VirtualMedia/<int(max=7):number>/Actions/VirtualMedia.InsertMedia")
+@blueprint.post(
+    "/v1/Managers/1/VirtualMedia/<int(max=7):number>/Actions/VirtualMedia.InsertMedia",
+    strict_slashes=False,
+)
 @require_role("operator")
 def insert(number: int) -> tuple[str, int]:
     asked = read_parameters(
@@ -390,10 +394,13 @@ def _name_of(image: str) -> str:
             resolution="This device puts in images that it has, by their names. Upload it, or have the "
             "API fetch it, first.",
         )
-    return unquote(image)
+    return unicodedata.normalize("NFC", unquote(image))
 
 
-@blueprint.post("/v1/Managers/1/VirtualMedia/<int(max=7):number>/Actions/VirtualMedia.EjectMedia")
+@blueprint.post(
+    "/v1/Managers/1/VirtualMedia/<int(max=7):number>/Actions/VirtualMedia.EjectMedia",
+    strict_slashes=False,
+)
 @require_role("operator")
 def eject(number: int) -> tuple[str, int]:
     read_parameters(EJECT, {})
@@ -447,14 +454,15 @@ def new_session():
             raise RedfishError(
                 400, "PropertyMissing", name, resolution=f"The request must hold {name}."
             )
-        if not isinstance(asked[name], str) or len(asked[name]) > LONGEST_INPUT:
+        value = asked[name]
+        if not isinstance(value, str) or len(value) > LONGEST_INPUT or not value.isprintable():
             # What it is, is not repeated.
             raise RedfishError(
                 400,
                 "PropertyValueTypeError",
                 "?",
                 name,
-                resolution=f"{name} must be a text of at most {LONGEST_INPUT} characters.",
+                resolution=f"{name} must be a text of at most {LONGEST_INPUT} characters, and no control characters.",
             )
     for name in asked.keys() - {"UserName", "Password"}:
         raise RedfishError(
