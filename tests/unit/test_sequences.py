@@ -2,6 +2,7 @@
 """Sequences: what is stored, what a step does, that one runs at a time, and how one ends."""
 
 import dataclasses
+import sqlite3
 import time
 
 import pytest
@@ -269,6 +270,21 @@ def test_what_is_refused_ends_it_with_the_reason(stored, operator, done, hid_ser
     found = end_of(operator)
     # Before the button was pressed.
     assert (found["error"], found["step"], done) == ("ann has the controls.", 1, [])
+
+
+def test_a_fault_of_the_device_is_told_and_the_next_one_runs(
+    stored, operator, hid_service, monkeypatch
+):
+    def fail(*_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    number = stored([{"do": "wait", "seconds": 1}])
+    with monkeypatch.context() as broken:
+        broken.setattr(module._Step, "do", fail)
+        run(operator, number)
+        assert "ended by a fault of this device" in end_of(operator)["error"]
+    run(operator, number)
+    assert end_of(operator)["error"] == ""
 
 
 def test_keys_that_a_starting_computer_does_not_take_are_pressed_again(

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
+import traceback
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -183,10 +184,19 @@ class Runner:
             pass
         except ApiError as refusal:
             run.error = refusal
+        # Nobody else sees what becomes of this thread.
+        except Exception:
+            traceback.print_exc()
+            run.error = ApiError(
+                500,
+                "The sequence was ended by a fault of this device. See `journalctl -u tinypilot`.",
+            )
         finally:
-            self._give_up(run, credential)
-            with self._lock:
-                run.is_over = True
+            try:
+                self._give_up(run, credential)
+            finally:
+                with self._lock:
+                    run.is_over = True
 
     def _give_up(self, run: Run, credential: str) -> None:
         if any(step["do"] in KEYBOARD_STEPS for step in run.steps):
