@@ -135,6 +135,11 @@ def test_a_screenshot_is_what_a_viewer_sees(
     program: Client,
 ):
     watcher = new_person("viewer")
+    # While the computer starts, its boot loader has another resolution.
+    watcher.wait_until(
+        lambda: watcher.newest and (watcher.newest.width, watcher.newest.height) == (1280, 720),
+        "the picture is in the computer's default mode",
+    )
     jpeg = program.ask("GET", "/api/screenshot.jpg")
     assert (jpeg.status_code, jpeg.headers["Content-Type"]) == (200, "image/jpeg")
     png = program.ask("GET", "/api/screenshot.png")
