@@ -325,6 +325,7 @@ def test_only_those_who_need_it_may_open(host, path, owner, group, mode):
 
 @pytest.mark.parametrize("thing", [f"touch {SINK}", f"mkdir -p {SINK}/x"])
 def test_what_somebody_else_put_in_the_sinks_place_goes(host, thing):
+    """Looked at again and again until it is so, with an end: nothing on the device tells when."""
     host.check_output(
         f"systemctl stop ustreamer && rm {SINK} && runuser -u nobody -- {thing} && "
         "systemctl start ustreamer && "
@@ -335,6 +336,7 @@ def test_what_somebody_else_put_in_the_sinks_place_goes(host, thing):
 
 @pytest.mark.usefixtures("encoder_chip")
 def test_what_another_way_to_encode_has_left_in_the_shared_memory_goes(host):
+    """As above."""
     raw, jpeg = "/dev/shm/kvm::raw", "/dev/shm/kvm::jpeg"
     host.check_output(
         f"runuser -u ustreamer -- touch {raw} {jpeg} && systemctl restart ustreamer && "

@@ -116,6 +116,12 @@ def guard() -> ResponseReturnValue | None:
         return redirect(_login_page(), 303)
     if changes and token is None and not _has_csrf_token():
         raise _noted(ApiError(403, "Refused: the request has no valid CSRF token."))
+    check_role(view)
+    return None
+
+
+def check_role(view: object) -> None:
+    """Raises ApiError if this view is for another role than the session's."""
     needed = getattr(view, "needed_role", None)
     if needed and not g.session.may(needed):
         raise ApiError(
@@ -124,7 +130,6 @@ def guard() -> ResponseReturnValue | None:
             needed=needed,
             role=g.session.role,
         )
-    return None
 
 
 def asked_redfish() -> Any:

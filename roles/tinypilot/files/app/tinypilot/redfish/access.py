@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 
 from tinypilot import audit
 from tinypilot.auth.auth import Auth
-from tinypilot.auth.http import SAFE_METHODS, auth, client_info, is_from_own_page
+from tinypilot.auth.http import SAFE_METHODS, auth, check_role, client_info, is_from_own_page
 from tinypilot.auth.sessions import LONGEST_INPUT, ClientInfo, Session
 from tinypilot.errors import ApiError
 from tinypilot.redfish.messages import RedfishError, described, of_api_error
@@ -94,14 +94,7 @@ class Access:
         g.credential, g.session = _identify()
         if g.session is None:
             raise ApiError(401, "Log in first.")
-        needed = getattr(view, "needed_role", None)
-        if needed and not g.session.may(needed):
-            raise ApiError(
-                403,
-                "This needs the role {needed}. Your role is {role}.",
-                needed=needed,
-                role=g.session.role,
-            )
+        check_role(view)
         return None
 
     def describe(self, error: ApiError) -> ResponseReturnValue:
